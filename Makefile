@@ -1,0 +1,134 @@
+# Two commands on a fresh machine: make demo, make test.
+# Needs: python3 >= 3.10 with venv and C headers, a C compiler, make, and PyPI.
+PYTHON ?= python3
+CC     ?= cc
+PREFIX ?= /usr/local
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip -q --disable-pip-version-check
+
+VERSION := $(shell cat VERSION)
+CFLAGS  ?= -O2 -g
+WARN    := -Wall -Wextra -Werror
+FLAGS   := -std=gnu11 $(WARN) -fPIC -fvisibility=hidden -DCONFIG_IOMMU_API=1 \
+	   -DIOMMU_ABI_VERSION='"$(VERSION)"' -Icdefs
+SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SRC     := $(sort $(wildcard iommu_abi/core/*.c))
+HDR     := $(wildcard cdefs/*.h cdefs/*/*.h cdefs/*/*/*.h iommu_abi/core/*.h)
+OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)
+
+.PHONY: help demo test lib install lint asan fuzz-smoke bench clean check-host
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+demo: $(VENV)/ready ## the story of June 2017 on real bytes
+	@$(BIN)/python demo.py
+
+test: $(VENV)/ready ## the default tests
+	$(BIN)/python -m pytest -q
+
+lib: build/libiommu_abi.a build/libiommu_abi.so ## the C library, without Python
+
+install: lib ## library and headers under PREFIX (default /usr/local)
+	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/iommu_abi/uapi
+	install -m 644 build/libiommu_abi.a $(DESTDIR)$(PREFIX)/lib
+	install -m 755 build/libiommu_abi.so $(DESTDIR)$(PREFIX)/lib
+	install -m 644 cdefs/iommu_abi.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 cdefs/iommu_abi/*.h $(DESTDIR)$(PREFIX)/include/iommu_abi
+	install -m 644 cdefs/iommu_abi/uapi/*.h $(DESTDIR)$(PREFIX)/include/iommu_abi/uapi
+
+lint: $(VENV)/ready ## ruff, mypy --strict, and the C core with every warning an error
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	for cc in gcc clang; do \
+	  if command -v $$cc >/dev/null; then \
+	    for f in $(SRC); do $$cc $(FLAGS) -O2 -fsyntax-only $$f || exit 1; done; \
+	  else echo "lint: no $$cc here, left out"; fi; \
+	done
+	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SRC) $(HDR) $(wildcard tests/c/*.c); \
+	else echo "lint: no clang-format here, left out"; fi
+
+asan: build/asan/ready ## the default tests with the core under ASan and UBSan
+	$(RUN_ASAN) $(BIN)/pytest -q -p no:cacheprovider
+
+fuzz-smoke: build/asan/ready build/fuzz/unpack build/fuzz/walk ## valid inputs, then mutated ones, under ASan and UBSan: both ledgers agree
+	$(FUZZ_ENV) build/fuzz/unpack -n 1000000
+	$(FUZZ_ENV) build/fuzz/walk -n 400000
+	@if [ -n "$(LIBFUZZER)" ]; then $(MAKE) -s --no-print-directory fuzz-lib; \
+	else echo "fuzz-smoke: no clang with libFuzzer here, left out"; fi
+	$(RUN_ASAN) env -u PYTHONMALLOC $(FUZZ_ENV:env=) $(BIN)/python -m iommu_abi.fuzz.smoke --json build/fuzz/smoke.json
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/check_fuzz_smoke.py
+
+bench: $(VENV)/ready build/bench/walk ## instructions of a nested walk, counted by callgrind
+	$(BIN)/python tests/bench.py build/bench/walk
+
+clean: ## remove what make made
+	rm -rf build dist *.egg-info $(VENV) iommu_abi/*.so iommu_abi/uapi/*.so
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+check-host:
+	@$(PYTHON) -c 'import ensurepip, venv, sysconfig, os, sys; \
+	  sys.version_info >= (3, 10) or sys.exit("python3 is too old"); \
+	  h = sysconfig.get_path("include") + "/Python.h"; os.path.exists(h) or sys.exit("no " + h)' || \
+	{ echo "make needs python3 >= 3.10 with venv and C headers; on Debian and Ubuntu:" >&2; \
+	  echo "  apt install python3-venv python3-dev gcc make" >&2; exit 1; }
+	@command -v $(firstword $(CC)) >/dev/null || \
+	{ echo "make needs a C compiler ($(CC)); on Debian and Ubuntu: apt install gcc" >&2; exit 1; }
+
+$(VENV)/python: | check-host
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -U 'setuptools>=77' 'cffi>=1.16' wheel
+	@touch $@
+
+# the package in place, so that the tests import the tree; again when a C file or header changed
+$(VENV)/ready: $(VENV)/python $(SRC) $(HDR) iommu_abi/_build.py pyproject.toml setup.py VERSION
+	CC="$(CC)" $(PIP) install --no-build-isolation -e '.[dev]'
+	@touch $@
+
+build/core/%.o: iommu_abi/core/%.c $(HDR) VERSION
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) -c $< -o $@
+
+build/libiommu_abi.a: $(OBJ)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+build/libiommu_abi.so: $(OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libiommu_abi.so.0 -o $@ $^
+
+build/bench/walk: tests/c/bench_walk.c $(SRC) $(HDR)
+	@mkdir -p $(@D)
+	gcc $(FLAGS) -O2 tests/c/bench_walk.c $(SRC) -o $@
+
+# A copy of the package whose core is built with sanitizers; pytest finds it before the tree.
+ASAN_LIBS := $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
+RUN_ASAN  = env PYTHONPATH=build/asan LD_PRELOAD="$(ASAN_LIBS)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc
+
+build/asan/ready: $(VENV)/ready $(wildcard iommu_abi/*.py iommu_abi/*/*.py)
+	rm -rf build/asan
+	CC="$(CC)" CFLAGS="-g -O1 $(SAN)" LDFLAGS="$(SAN)" $(BIN)/python setup.py -q build \
+	  --build-lib build/asan --build-temp build/asan-tmp
+	@touch $@
+
+# Fuzz targets. PYTHONMALLOC stays off here: the buffers that C reads are larger than Python's pools.
+FUZZ_ENV  = env ASAN_OPTIONS=detect_leaks=0:malloc_context_size=0
+FUZZ_SRC  = tests/c/fuzz_$*.c $(SRC)
+LIBFUZZER = $(shell echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return !d && n; }' | \
+	      clang -fsanitize=fuzzer,address -x c - -o /dev/null 2>/dev/null && echo clang)
+
+.PHONY: fuzz-lib
+fuzz-lib: build/fuzz/lib-unpack build/fuzz/lib-walk
+	@for f in unpack walk; do mkdir -p build/fuzz/corpus-$$f; echo "libFuzzer: $$f, 10 s"; \
+	  $(FUZZ_ENV) build/fuzz/lib-$$f -seed=1 -max_total_time=10 -max_len=256 -verbosity=0 \
+	    -print_final_stats=1 -artifact_prefix=build/fuzz/ build/fuzz/corpus-$$f || exit 1; done
+
+build/fuzz/lib-%: tests/c/fuzz_%.c tests/c/fuzz.h $(SRC) $(HDR)
+	@mkdir -p $(@D)
+	clang $(FLAGS) -g -O1 $(SAN) -fsanitize=fuzzer $(FUZZ_SRC) -o $@
+
+build/fuzz/%: tests/c/fuzz_%.c tests/c/fuzz_main.c tests/c/fuzz.h $(SRC) $(HDR)
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -g -O1 $(SAN) tests/c/fuzz_main.c $(FUZZ_SRC) -o $@

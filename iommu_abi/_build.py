@@ -1,0 +1,77 @@
+"""The only file that configures cffi: C core and headers -> compiled modules (abi3).
+
+``iommu_abi._core`` holds the library. Each generation of the ABI is a module of its own,
+``iommu_abi.uapi._GENERATION``, because they reuse names with other layouts: there the
+compiler checks every struct against its declaration, and the flattened declarations travel
+along, so that the layout engine, the ctypes types and the stubs read what the compiler read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from functools import partial
+from pathlib import Path
+
+from cffi import FFI
+
+ROOT = Path(__file__).resolve().parent.parent
+CDEFS = ROOT / "cdefs"
+VERSION = (ROOT / "VERSION").read_text().strip()
+FLAGS = ["-std=gnu11", "-O2", "-fvisibility=hidden"]
+GENERATIONS = sorted(path.stem for path in (CDEFS / "iommu_abi/uapi").glob("*.h"))
+
+
+def flatten(header: str) -> str:
+    """A header as the compiler sees it, without what cdef() cannot read."""
+    cc = os.environ.get("CC", "cc").split()
+    flags = ["-E", "-P", "-nostdinc", "-DIOMMU_ABI_API=", "-DCONFIG_IOMMU_API", "-D__linux__"]
+    paths = [f"-I{CDEFS}/.cffi", f"-I{CDEFS}"]
+    command = [*cc, *flags, *paths, str(CDEFS / header)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def core() -> FFI:
+    """iommu_abi._core: the library, with hooks through which C calls drivers in Python."""
+    ffi = FFI()
+    ffi.cdef(flatten("iommu_abi.h"))
+    ffi.cdef("""
+        extern "Python" int iommu_abi_py_bind(struct iommu_domain *, struct device *,
+                                                struct pasid_table_info *);
+        extern "Python" int iommu_abi_py_unbind(struct iommu_domain *, struct device *);
+    """)
+    ffi.set_source(
+        "iommu_abi._core",
+        '#include "iommu_abi.h"',
+        sources=sorted(str(path.relative_to(ROOT)) for path in (ROOT / "iommu_abi/core").glob("*.c")),
+        include_dirs=["cdefs"],
+        define_macros=[("CONFIG_IOMMU_API", "1"), ("IOMMU_ABI_VERSION", json.dumps(VERSION))],
+        extra_compile_args=FLAGS,
+        depends=[str(path.relative_to(ROOT)) for path in (ROOT / "iommu_abi/core").glob("*.h")],
+        py_limited_api=True,
+    )
+    return ffi
+
+
+def generation(name: str) -> FFI:
+    """iommu_abi.uapi._NAME: one generation of the ABI, and its declarations as text."""
+    header = f"iommu_abi/uapi/{name}.h"
+    text = flatten(header)
+    ffi = FFI()
+    ffi.cdef(text)
+    ffi.cdef("const char *iommu_abi_declarations(void);")
+    ffi.set_source(
+        f"iommu_abi.uapi._{name}",
+        f'#include "{header}"\n'
+        f"static const char *iommu_abi_declarations(void) {{ return {json.dumps(text)}; }}",
+        include_dirs=["cdefs"],
+        extra_compile_args=FLAGS,
+        py_limited_api=True,
+    )
+    return ffi
+
+
+# setup.py names these; cffi calls them
+MODULES = {"core": core, **{f"uapi_{name}": partial(generation, name) for name in GENERATIONS}}
+globals().update(MODULES)

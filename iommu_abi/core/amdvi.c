@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * amdvi.c - AMD I/O Virtualization Technology.
+ *
+ * AMD IOMMU specification (48882), sections 2.2.2 (device table entry), 2.2.3 (host page
+ * tables, v1), 2.2.6 (guest page tables, v2, and the GCR3 table), 2.5 (events). The document
+ * itself was not at hand: bits and orders come through Linux, QEMU and VirtualBox. What they
+ * leave open is decided in docs/walk.md, section "AMD-Vi".
+ */
+#include "pt_walk.h"
+
+#define BIT(n) (1ull << (n))
+#define BITS(hi, lo) ((~0ull >> (63 - (hi))) & (~0ull << (lo)))
+#define ADDR BITS(51, 12)
+
+/* ---- registers ---- */
+
+enum { DEVTAB_BASE, CONTROL, EXT_FEATURES, EXT_FEATURES2 };
+
+#define CONTROL_IOMMU_EN BIT(0)
+#define CONTROL_GT_EN BIT(16)
+#define CONTROL_GD_UPDATE_DIS BIT(48)
+#define CONTROL_GA_UPDATE_DIS BIT(54)
+#define CONTROL_GCR3TRP_MODE BIT(58)
+
+#define EFR_NX_SUP BIT(3)
+#define EFR_GT_SUP BIT(4)
+#define EFR_HATS(e) ((unsigned int)((e) >> 10 & 3))
+#define EFR_GATS(e) ((unsigned int)((e) >> 12 & 3))
+#define EFR_GLX_SUP(e) ((unsigned int)((e) >> 14 & 3))
+#define EFR_PAS_MAX(e) ((unsigned int)((e) >> 32 & 31))
+#define EFR_GIO_SUP BIT(48)
+#define EFR2_GCR3TRP_MODE BIT(3)
+
+static const struct pt_reg regs[] = {
+	[DEVTAB_BASE] = { "DEVTAB_BASE", 0, true },
+	[CONTROL] = { "CONTROL", CONTROL_IOMMU_EN | CONTROL_GT_EN | CONTROL_GCR3TRP_MODE, false },
+	[EXT_FEATURES] = { "EXT_FEATURES",
+			   EFR_NX_SUP | EFR_GT_SUP | 2ull << 10 | 2ull << 14 | 19ull << 32 | EFR_GIO_SUP,
+			   false },
+	[EXT_FEATURES2] = { "EXT_FEATURES2", EFR2_GCR3TRP_MODE, false },
+	/* known, and without influence on a translation */
+	{ "CMDBUF_BASE", 0, false },
+	{ "EVTLOG_BASE", 0, false },
+	{ "STATUS", 0, false },
+	{ "EXCL_BASE", 0, false },
+	{ "EXCL_LIMIT", 0, false },
+	{ NULL, 0, false },
+};
+
+enum {
+	V1_RSVD = PT_MAX_REGS, /* [leaf][level] */
+	V2_RSVD = V1_RSVD + 2 * PT_MAX_LEVELS,
+};
+
+static int amdvi_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
+{
+	u64 *v1 = &u->state[V1_RSVD], *v2 = &u->state[V2_RSVD];
+	u64 nx = u->state[EXT_FEATURES] & EFR_NX_SUP ? 0 : BIT(63);
+
+	(void)err;
+	for (unsigned int level = 0; level < PT_MAX_LEVELS; level++) {
+		v1[level] = BITS(60, 52);
+		/* no leaf in the table of AMD's level 6; bit 0 is set in every entry used */
+		v1[PT_MAX_LEVELS + level] = BITS(58, 52) | (level == 5 ? BIT(0) : 0);
+		v2[level] = nx;
+		v2[PT_MAX_LEVELS + level] = nx | (level > 2 ? BIT(7) : level ? BITS(11 + 9 * level, 13) : 0);
+	}
+	return 0;
+}
+
+/* ---- paging entries ---- */
+
+enum { AD_A = 1, AD_D = 2 }; /* pt_stage.flags: flags that the hardware keeps */
+
+PT_INLINE struct pt_entry v1_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+{
+	unsigned int next = raw >> 9 & 7;
+	struct pt_entry e = {
+		.base = raw & ADDR,
+		.kind = next && next != 7 ? PT_TABLE : PT_LEAF,
+		.size_lg2 = 12 + 9 * level,
+		.next = next - 1,
+		.grant = raw >> 61 & (PT_R | PT_W),
+	};
+
+	(void)s;
+	if (!(raw & BIT(0))) {
+		e.kind = PT_EMPTY;
+	} else if (next == 7) {
+		/* the lowest clear bit of the address names the size: bit k, 2^(k+1) bytes */
+		e.size_lg2 = (unsigned int)__builtin_ctzll(~(raw >> 12) | BIT(40)) + 13;
+		if (e.size_lg2 <= 12 + 9 * level || e.size_lg2 >= 21 + 9 * level || e.size_lg2 > 52)
+			e.bad = IOMMU_ABI_RESERVED;
+	} else if (next > level && next) {
+		e.bad = IOMMU_ABI_RESERVED; /* not below this level, which AMD counts as level + 1 */
+	}
+	return e;
+}
+
+PT_INLINE u64 v1_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+{
+	return raw | (s->flags & AD_A ? BIT(5) : 0) |
+	       (s->flags & AD_D && leaf && access == PT_W ? BIT(6) : 0);
+}
+
+PT_INLINE struct pt_entry v2_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+{
+	(void)s;
+	return (struct pt_entry){
+		.base = raw & ADDR,
+		.kind = !(raw & BIT(0))          ? PT_EMPTY
+			: !level || raw & BIT(7) ? PT_LEAF
+						 : PT_TABLE,
+		.size_lg2 = 12 + 9 * level,
+		.grant = PT_R | (raw & PT_W) | (~raw >> 61 & PT_X) | (raw << 1 & PT_USER),
+	};
+}
+
+static const struct pt_format v1 = {
+	.granule_lg2 = 12,
+	.index_lg2 = 9,
+	.entry_lg2 = 3,
+	.skips = true,
+	.has_rsvd = true,
+	.decode = v1_decode,
+	.update = v1_update,
+};
+static const struct pt_format v2 = {
+	.granule_lg2 = 12,
+	.index_lg2 = 9,
+	.entry_lg2 = 3,
+	.has_rsvd = true,
+	.decode = v2_decode,
+	.update = v1_update, /* A and D lie in the same bits */
+};
+
+/* ---- events ---- */
+
+enum {
+	ILLEGAL_DEV_TABLE_ENTRY = 1,
+	IO_PAGE_FAULT,
+	DEV_TAB_HARDWARE_ERROR,
+	PAGE_TAB_HARDWARE_ERROR,
+	INVALID_DEVICE_REQUEST = 8,
+};
+
+enum {
+	FLAG_GN = 1,
+	FLAG_NX = 2,
+	FLAG_US = 4,
+	FLAG_PR = 16,
+	FLAG_RW = 32,
+	FLAG_PE = 64,
+	FLAG_RZ = 128,
+	FLAG_TR = 256
+};
+
+enum { SE = 1, SA = 2 }; /* pt_walk.flags: DTE bits that suppress events */
+
+static PT_COLD void fault_at(struct pt_walk *w, unsigned int reason, u32 native, const struct pt_place *at,
+			     const u64 *raw)
+{
+	pt_fault(w, reason, at, w->q->iova, raw, raw ? *raw : 0);
+	w->out->fault.native = native;
+}
+
+PT_INLINE enum pt_verdict refuse_at(struct pt_walk *w, unsigned int reason, u32 native,
+				    const struct pt_place *at, const u64 *raw)
+{
+	fault_at(w, reason, native, at, raw);
+	return PT_FAULT;
+}
+
+static u64 event_flags(const struct pt_walk *w)
+{
+	const struct iommu_abi_fault *f = &w->out->fault;
+	bool denied = f->reason == IOMMU_ABI_DENIED || f->reason == IOMMU_ABI_PRIVILEGE ||
+		      f->reason == IOMMU_ABI_UPDATE_DENIED;
+	bool absent = f->reason == IOMMU_ABI_NOT_PRESENT || f->reason == IOMMU_ABI_INPUT_RANGE ||
+		      f->reason == IOMMU_ABI_ABORTED;
+
+	return (f->stage == IOMMU_ABI_S1 || f->stage == IOMMU_ABI_PASID ? FLAG_GN : 0) |
+	       (f->reason == IOMMU_ABI_DENIED && w->q->access == PT_X ? FLAG_NX : 0) |
+	       (f->reason == IOMMU_ABI_PRIVILEGE ? FLAG_US : 0) | (absent ? 0 : FLAG_PR) |
+	       (w->q->access == PT_W ? FLAG_RW : 0) | (denied ? FLAG_PE : 0) |
+	       (f->reason == IOMMU_ABI_RESERVED ? FLAG_RZ : 0) |
+	       (w->q->at == IOMMU_ABI_TRANSLATION ? FLAG_TR : 0);
+}
+
+static void amdvi_native(struct pt_walk *w)
+{
+	struct iommu_abi_fault *f = &w->out->fault;
+
+	if (f->reason == IOMMU_ABI_INTERRUPT_RANGE)
+		return;
+	if (!f->native)
+		f->native = f->reason == IOMMU_ABI_UNREADABLE ? PAGE_TAB_HARDWARE_ERROR : IO_PAGE_FAULT;
+	if (f->native == IO_PAGE_FAULT)
+		f->detail = event_flags(w);
+	if (w->flags & SA || (w->flags & SE && f->native == IO_PAGE_FAULT))
+		f->recorded = 0;
+}
+
+/* ---- device table, GCR3 table ---- */
+
+static enum pt_verdict pass(struct pt_walk *w, unsigned int access)
+{
+	w->out->hpa = w->out->gpa = w->q->iova;
+	w->out->size_lg2 = 12;
+	w->out->access = (__u8)access;
+	return PT_DONE;
+}
+
+/* No PASID, IommuEn=1: writes are messages for interrupt remapping, nothing else may come here. */
+static enum pt_verdict interrupt_message(struct pt_walk *w)
+{
+	struct pt_place none = { .stage = IOMMU_ABI_DEVICE };
+
+	if (w->q->access == PT_W && w->q->at != IOMMU_ABI_TRANSLATION) {
+		w->out->target = IOMMU_ABI_INTERRUPT;
+		return pass(w, PT_W);
+	}
+	refuse_at(w, IOMMU_ABI_INTERRUPT_RANGE, 0, &none, NULL);
+	w->out->fault.recorded = 0;
+	return PT_FAULT;
+}
+
+static void host_stage(struct pt_walk *w, const u64 *dte, unsigned int mode)
+{
+	unsigned int had = dte[0] >> 7 & 3;
+
+	if (!mode) {
+		w->s2.top = PT_OFF;
+		return;
+	}
+	w->s2 = (struct pt_stage){
+		.root = dte[0] & ADDR,
+		.in_span = mode == 6 ? ~0ull : BIT(12 + 9 * mode) - 1,
+		.in_mask = ~0ull,
+		.rsvd = (const u64(*)[PT_MAX_LEVELS]) & w->unit->state[V1_RSVD],
+		.flags = (had & 1 ? AD_A : 0) | (had == 3 ? AD_D : 0),
+		.top = (u8)(mode - 1),
+		.grant = PT_ALL,
+		.rule = { PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(PT_R, 0) },
+	};
+}
+
+static void guest_stage(struct pt_walk *w, u64 root, bool five, bool low_half)
+{
+	u64 control = w->unit->state[CONTROL];
+	unsigned int bits = five ? 57 : 48;
+	bool nx = w->unit->state[EXT_FEATURES] & EFR_NX_SUP,
+	     user = ~w->q->flags & (IOMMU_ABI_PRIV | IOMMU_ABI_HAS_PASID);
+	bool upper = !low_half && w->q->iova >> 63;
+	u8 need = user ? PT_USER : 0;
+
+	w->s1 = (struct pt_stage){
+		.root = root & ADDR,
+		.in_first = upper ? ~0ull << (bits - 1) : 0,
+		.in_span = BIT(low_half ? bits : bits - 1) - 1,
+		.in_mask = BIT(bits) - 1,
+		.rsvd = (const u64(*)[PT_MAX_LEVELS])&w->unit->state[V2_RSVD],
+		.flags = (control & CONTROL_GA_UPDATE_DIS ? 0 : AD_A) | (control & CONTROL_GD_UPDATE_DIS ? 0 : AD_D),
+		.top = five ? 4 : 3, .grant = PT_ALL,
+		.rule = {
+			PT_NEED(need, 0), PT_NEED(need | PT_W, 0), PT_NEED(need | (nx ? PT_X : 0), 0),
+		},
+	};
+}
+
+/* GCR3 table: PASID -> root of the guest's tables. */
+static enum pt_verdict guest(struct pt_walk *w, const u64 *dte, const struct pt_place *dte_at, u32 pasid)
+{
+	const u64 *state = w->unit->state;
+	unsigned int glx = dte[0] >> 56 & 3, paging = dte[2] >> 54 & 3;
+	u64 table =
+		(dte[0] >> 58 & 7) << 12 | (dte[1] >> 16 & 0xffff) << 15 | (dte[1] >> 43 & 0x1fffff) << 31;
+	bool spa = !(state[CONTROL] & CONTROL_GCR3TRP_MODE);
+	struct pt_place at = { .stage = IOMMU_ABI_PASID };
+	u64 entry = 0;
+
+	if (!(state[CONTROL] & CONTROL_GT_EN) || glx == 3 || glx > EFR_GLX_SUP(state[EXT_FEATURES]) ||
+	    paging > 1 || (paging && !EFR_GATS(state[EXT_FEATURES])))
+		return refuse_at(w, IOMMU_ABI_INVALID, ILLEGAL_DEV_TABLE_ENTRY, dte_at, dte);
+	/* PASmax may be 31: a PASID of 32 bits would not take that shift */
+	if (pasid >> 9 * (glx + 1) || (u64)pasid >> (EFR_PAS_MAX(state[EXT_FEATURES]) + 1))
+		return refuse_at(w, IOMMU_ABI_PASID_RANGE, IO_PAGE_FAULT, dte_at, dte);
+	for (unsigned int level = glx + 1; level--;) {
+		u64 e = table + (pasid >> 9 * level & 511) * 8;
+
+		at.level = (u8)level;
+		at.gpa = at.hpa = e;
+		if (spa && level == glx ? !pt_read_hpa(w, at.stage, level, e, 1, &entry)
+					: !pt_read_gpa(w, &v1, &at, e, 1, &entry))
+			return PT_FAULT;
+		if (!(entry & BIT(0)))
+			return refuse_at(w, IOMMU_ABI_NOT_PRESENT, IO_PAGE_FAULT, &at, &entry);
+		if (entry & (BITS(11, 1) | BITS(63, 52)))
+			return refuse_at(w, IOMMU_ABI_RESERVED, IO_PAGE_FAULT, &at, &entry);
+		table = entry & ADDR;
+	}
+	guest_stage(w, table, paging, !pasid);
+	/* a fetch needs DTE.IR too */
+	if (state[EXT_FEATURES] & EFR_NX_SUP && w->report & PT_R)
+		w->report |= PT_X;
+	return PT_GO;
+}
+
+/* A valid DTE that translates: which stages, and may the request use them? */
+static enum pt_verdict stages(struct pt_walk *w, const u64 *dte, const struct pt_place *at)
+{
+	const u64 *state = w->unit->state;
+	unsigned int mode = dte[0] >> 9 & 7, hats = EFR_HATS(state[EXT_FEATURES]);
+	bool with_pasid = w->q->flags & IOMMU_ABI_HAS_PASID, gv = dte[0] & BIT(55);
+	unsigned int ir_iw = dte[0] >> 61 & (PT_R | PT_W);
+
+	if (!(ir_iw & (w->q->access == PT_W ? PT_W : PT_R)))
+		return refuse_at(w, IOMMU_ABI_DENIED, IO_PAGE_FAULT, at, dte);
+	if (mode == 7 || (mode && (hats == 3 || mode > hats + 4)))
+		return refuse_at(w, IOMMU_ABI_INVALID, IO_PAGE_FAULT, at, dte);
+	if (with_pasid && !gv)
+		return refuse_at(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, at, dte);
+	host_stage(w, dte, mode);
+	w->report = (u8)ir_iw;
+	w->s1.top = PT_OFF;
+	if (gv && (with_pasid || dte[0] & BIT(54)))
+		return guest(w, dte, at, with_pasid ? w->q->pasid : 0);
+	return mode ? PT_GO : pass(w, ir_iw);
+}
+
+static enum pt_verdict amdvi_resolve(struct pt_walk *w)
+{
+	const u64 *state = w->unit->state;
+	struct pt_place at = { .stage = IOMMU_ABI_DEVICE };
+	u64 dte[4], bytes = ((state[DEVTAB_BASE] & 0x1ff) + 1) << 12;
+
+	if (!(state[CONTROL] & CONTROL_IOMMU_EN))
+		return pass(w, PT_R | PT_W);
+	if (w->q->iova >> 20 == 0xfee && !(w->q->flags & IOMMU_ABI_HAS_PASID))
+		return interrupt_message(w);
+	if (w->q->rid * 32ull >= bytes)
+		return refuse_at(w, IOMMU_ABI_RID_RANGE, ILLEGAL_DEV_TABLE_ENTRY, &at, NULL);
+	at.gpa = at.hpa = (state[DEVTAB_BASE] & ADDR) + w->q->rid * 32ull;
+	if (!pt_read_hpa(w, IOMMU_ABI_DEVICE, 0, at.hpa, 4, dte)) {
+		w->out->fault.native = DEV_TAB_HARDWARE_ERROR;
+		return PT_FAULT;
+	}
+	if (!(dte[0] & BIT(0)))
+		return pass(w, PT_R | PT_W);
+	w->flags = (dte[1] & BIT(33) ? SE : 0) | (dte[1] & BIT(34) ? SA : 0);
+	if (dte[0] & (BITS(6, 2) | BIT(63)))
+		return refuse_at(w, IOMMU_ABI_RESERVED, ILLEGAL_DEV_TABLE_ENTRY, &at, dte);
+	if (!(dte[0] & BIT(1)))
+		return refuse_at(w, IOMMU_ABI_ABORTED, IO_PAGE_FAULT, &at, dte);
+	if (w->q->at != IOMMU_ABI_UNTRANSLATED && !(dte[1] & BIT(32)))
+		return refuse_at(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, &at, dte);
+	if (w->q->at == IOMMU_ABI_TRANSLATED)
+		return pass(w, PT_R | PT_W);
+	return stages(w, dte, &at);
+}
+
+static int amdvi_translate(struct pt_walk *w);
+
+const struct pt_vendor pt_vendor_amdvi = {
+	.name = "amdvi",
+	.rid_last = 0xffff,
+	.regs = regs,
+	.init = amdvi_init,
+	.resolve = amdvi_resolve,
+	.native = amdvi_native,
+	.translate = amdvi_translate,
+};
+
+PT_TRANSLATE(amdvi, v2, v1)

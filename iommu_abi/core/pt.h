@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pt.h - what a table format and a vendor say to the walk that all of them share.
+ *
+ * The interface document of core/: read it first. pt_walk.h holds the walk and knows no
+ * vendor; a vendor's file holds what is below and knows no walk. Public callers see
+ * iommu_abi/walk.h only, whose words are used here too: level 0 holds only leaves, "in"
+ * is a stage's input address, "out" its output, ranges are inclusive, _lg2 is a log2.
+ *
+ * To add a format: core/X.c with a struct pt_vendor at the bottom, a line in formats.h,
+ * schemas/X.py, drivers/X.py, tests/test_X.py.
+ *
+ * Where the oddities of the four vendors plug in
+ *
+ *	AMD level skip				pt_entry.next, pt_format.skips
+ *	AMD next-level 7, RISC-V NAPOT		pt_entry.size_lg2 above the level's own size
+ *	AMD DTE.IR/IW				pt_stage.grant
+ *	AMD level 6, x4 roots, concatenated	pt_stage.in_mask: the root's index is what is
+ *	  or short start tables			  left above the tables below it
+ *	Arm TTB0/TTB1, canonical halves		resolve() picks the half that serves the input
+ *	Arm TBI					pt_stage.in_mask
+ *	4K, 16K, 64K granules			a const pt_format each, from one decoder
+ *	Arm address size faults			pt_stage.out_last, pt_format.checks_out
+ *	RISC-V Sv32				pt_format.entry_lg2 = 2
+ *	U/S, SMEP, PAN, SUM, WXN, WPE, SLEE	pt_stage.rule[]: rights needed and forbidden
+ *	superpage support, alignment, HAW, XD	pt_stage.rsvd[][]: masks per kind and level
+ *	A/D, EA, HTTU, SADE, SLADE, HAD		pt_format.update(), pt_stage.ad
+ *	RISC-V checks after the rights		pt_entry.late
+ *	ECS, CD, GCR3, PDT tables in GPA	resolve() reads them by pt_read_gpa()
+ *	VT-d RID_PASID, Arm S1DSS, GIoV, DPE	resolve()
+ *	RISC-V MSI page tables			pt_vendor.intercept(), before the final stage 2
+ *	interrupt range of the output		pt_vendor.output(), after it
+ *	numeric codes, FPD, SE/SA, DTF		pt_vendor.native(), cold
+ */
+#ifndef IOMMU_ABI_PT_H
+#define IOMMU_ABI_PT_H
+
+#include "int.h"
+#include "iommu_abi/walk.h"
+
+#define PT_INLINE static inline __attribute__((always_inline))
+#define PT_COLD __attribute__((cold, noinline))
+
+enum {
+	PT_MAX_LEVELS = 6, /* AMD mode 6 */
+	PT_MAX_REGS = 24,
+	PT_OFF = 0xff, /* pt_stage.top of a stage that passes everything */
+};
+
+/* Rights of an entry, ANDed over the levels. R, W, X as in enum iommu_abi_access. */
+enum { PT_R = 1, PT_W = 2, PT_X = 4, PT_USER = 8, PT_PR = 16, PT_PW = 32, PT_PX = 64, PT_ALL = 127 };
+
+enum pt_kind { PT_EMPTY, PT_TABLE, PT_LEAF };
+
+/* One decoded entry: the walk never looks at raw bits. */
+struct pt_entry {
+	u64 base;              /* next table, or first byte of the leaf's output */
+	unsigned int kind;     /* enum pt_kind; PT_EMPTY is NOT_PRESENT */
+	unsigned int size_lg2; /* leaf: bytes mapped, may exceed the level's own size */
+	unsigned int next;     /* table: its level, below this one */
+	unsigned int grant;    /* PT_R.. that this entry allows */
+	unsigned int bad;      /* enum iommu_abi_reason to stop with at once, or 0 */
+	unsigned int late;     /* leaf: the same, but after the rights were judged */
+};
+
+/* An access is allowed if, of the rights in @look, exactly @need are granted. */
+struct pt_rule {
+	u8 look, need;
+};
+
+#define PT_NEED(need_, forbid_)                                        \
+	{                                                              \
+		.look = (u8)((need_) | (forbid_)), .need = (u8)(need_) \
+	}
+
+/* What the hardware does about flags that pt_format.update() would set. */
+enum pt_ad { PT_AD_SET, PT_AD_FAULT };
+
+/* One stage of one translation. Everything that varies per context is a number here, so
+ * that decode() is a pure function of (raw, level, stage). */
+struct pt_stage {
+	u64 root;
+	u64 in_first, in_span;            /* legal input: in_span bytes beyond in_first; else INPUT_RANGE */
+	u64 in_mask;                      /* bits of the input that are translated */
+	u64 out_last;                     /* with pt_format.checks_out */
+	const u64 (*rsvd)[PT_MAX_LEVELS]; /* [leaf][level]: bits that must be 0 */
+	u32 flags;                        /* the format's own */
+	u8 top;                           /* level of the root table, or PT_OFF */
+	u8 grant;                         /* rights before the first entry */
+	u8 ad;                            /* enum pt_ad */
+	struct pt_rule rule[3];           /* for read, write, execute */
+};
+
+/* A table format: constants, so that an inlined walk over a const one folds. */
+struct pt_format {
+	u8 granule_lg2;  /* bytes of the smallest page: 12, 14, 16 */
+	u8 index_lg2;    /* index bits of every table below the root */
+	u8 entry_lg2;    /* bytes of an entry: 3; Sv32 2 */
+	bool skips;      /* a table entry may name a level below the next one */
+	bool checks_out; /* tables and leaves beyond pt_stage.out_last are OUTPUT_RANGE */
+	bool has_rsvd;   /* pt_stage.rsvd is used */
+	bool ad_faults;  /* pt_stage.ad may be PT_AD_FAULT */
+
+	/* Meaning of one entry. Pure. Reserved bits are the walk's to test. */
+	struct pt_entry (*decode)(u64 raw, unsigned int level, const struct pt_stage *s);
+	/* @raw with the flags that this access sets in an entry it uses; NULL: none ever. */
+	u64 (*update)(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s);
+};
+
+/* A request on its way. resolve() fills the part below the line. */
+struct pt_walk {
+	struct {                  /* the region used last */
+		u64 first, words; /* words: offsets at which 8 bytes fit, 0 if there are none */
+		const unsigned char *data;
+	} near;
+	const struct iommu_abi_unit *unit;
+	const struct iommu_abi_mem *mem;
+	const struct iommu_abi_request *q;
+	struct iommu_abi_trace *trace; /* NULL: none */
+	struct iommu_abi_translation *out;
+	/* ---- */
+	struct pt_stage s1, s2;
+	u32 flags; /* the vendor's own: mode, FPD seen, ... */
+	u8 report; /* rights that an answer may show */
+};
+
+/* How resolve() ends: go on with the stages, answer now from *out, or a fault in *out. */
+enum pt_verdict { PT_GO, PT_DONE, PT_FAULT };
+
+/* A register that a unit is described by; in the order of the unit's state[]. */
+struct pt_reg {
+	const char *name;
+	u64 value; /* when it is not given */
+	bool required;
+};
+
+/* A vendor: registers and device and PASID tables in, two stages out. NULL: has none. */
+struct pt_vendor {
+	const char *name;
+	u32 rid_last;
+	const struct pt_reg *regs; /* ends with a NULL name; at most PT_MAX_REGS */
+	/* registers in u->state[] -> numbers behind them, from PT_MAX_REGS on */
+	int (*init)(struct iommu_abi_unit *u, struct iommu_abi_error *err);
+	/* request -> both stages */
+	enum pt_verdict (*resolve)(struct pt_walk *w);
+	/* looks at the GPA before the final stage 2 */
+	enum pt_verdict (*intercept)(struct pt_walk *w, u64 gpa);
+	/* looks at the final address */
+	enum pt_verdict (*output)(struct pt_walk *w);
+	/* fault.native, .detail and .recorded */
+	void (*native)(struct pt_walk *w);
+	/* the walk over this vendor's formats: PT_TRANSLATE() writes it */
+	int (*translate)(struct pt_walk *w);
+};
+
+#endif

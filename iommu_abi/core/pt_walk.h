@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pt_walk.h - the walk. Included by each vendor's file and instantiated there with const
+ * formats, so that the compiler folds geometry and decoding into it.
+ *
+ * One stage is a loop over levels that only ever goes down, so it ends after at most
+ * PT_MAX_LEVELS entries whatever they hold. A stage-1 entry lies at an address that
+ * stage 2 translates: pt_s1() reads each entry through pt_s2().
+ */
+#ifndef IOMMU_ABI_PT_WALK_H
+#define IOMMU_ABI_PT_WALK_H
+
+#include <string.h>
+
+#include "pt.h"
+
+#define PT_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* Where the walk is: for the trace and for faults. */
+struct pt_place {
+	u8 stage, level, purpose, for_level;
+	u64 gpa, hpa; /* of the entry */
+};
+
+/* The cold half of the walk, in walk.c. */
+const unsigned char *pt_bytes_far(struct pt_walk *w, u64 at, u64 len);
+/* Fill w->out->fault. Without @has_raw the entry could not be read, or there is none. */
+void pt_fault(struct pt_walk *w, unsigned int reason, const struct pt_place *at, u64 input, bool has_raw,
+	      u64 raw);
+/* Append an entry to the trace; change what hardware leaves in the one appended @back before. */
+void pt_note(struct pt_walk *w, const struct pt_place *at, u64 raw, unsigned int len);
+void pt_updated(struct pt_walk *w, unsigned int back, u64 updated);
+
+PT_INLINE int pt_stop(struct pt_walk *w, unsigned int reason, const struct pt_place *at, u64 input,
+		      bool has_raw, u64 raw)
+{
+	pt_fault(w, reason, at, input, has_raw, raw);
+	return 1;
+}
+
+/* ---- memory ---- */
+
+/* A load of any alignment that happens once, although others may write meanwhile. */
+struct pt_word64 {
+	u64 v;
+} __attribute__((packed, may_alias));
+struct pt_word32 {
+	u32 v;
+} __attribute__((packed, may_alias));
+
+PT_INLINE u64 pt_load64(const void *p)
+{
+	u64 v = ((const volatile struct pt_word64 *)p)->v;
+
+	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap64(v) : v;
+}
+
+PT_INLINE u64 pt_load32(const void *p)
+{
+	u32 v = ((const volatile struct pt_word32 *)p)->v;
+
+	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap32(v) : v;
+}
+
+PT_INLINE bool pt_read(struct pt_walk *w, const struct pt_format *f, u64 at, u64 *raw)
+{
+	const unsigned char *p;
+	u64 off = at - w->near.first;
+
+	if (PT_UNLIKELY(off >= w->near.words)) {
+		p = pt_bytes_far(w, at, 1u << f->entry_lg2);
+		if (!p)
+			return false;
+	} else {
+		p = w->near.data + off;
+	}
+	*raw = f->entry_lg2 == 2 ? pt_load32(p) : pt_load64(p);
+	return true;
+}
+
+/* ---- one stage ---- */
+
+struct pt_cursor {
+	u64 va; /* bits of the input that are translated */
+	u64 at; /* address of the entry that is next */
+	unsigned int level, grant;
+	unsigned int shift; /* of va, for the byte offset of an entry in a table of this level */
+};
+
+struct pt_result {
+	u64 out;
+	unsigned int size_lg2, grant;
+};
+
+PT_INLINE bool pt_allows(const struct pt_stage *s, unsigned int grant, unsigned int access)
+{
+	const struct pt_rule *r = &s->rule[access >> 1];
+
+	return (grant & r->look) == r->need;
+}
+
+PT_INLINE unsigned int pt_rights(const struct pt_stage *s, unsigned int grant)
+{
+	return (pt_allows(s, grant, PT_R) ? PT_R : 0) | (pt_allows(s, grant, PT_W) ? PT_W : 0) |
+	       (pt_allows(s, grant, PT_X) ? PT_X : 0);
+}
+
+PT_INLINE unsigned int pt_shift(const struct pt_format *f, unsigned int level)
+{
+	return f->granule_lg2 + f->index_lg2 * level - f->entry_lg2;
+}
+
+PT_INLINE void pt_start(const struct pt_format *f, const struct pt_stage *s, u64 in, struct pt_cursor *k)
+{
+	k->va = in & s->in_mask;
+	k->level = s->top;
+	k->shift = pt_shift(f, s->top);
+	k->grant = s->grant;
+	/* the root's index is whatever is left above the tables below it */
+	k->at = s->root + (k->va >> k->shift & ~0ull << f->entry_lg2);
+}
+
+/* What one entry means for the walk: go on below, the end, or a reason to stop. */
+enum { PT_BELOW = -1, PT_END = 0 };
+
+/* Down to the table at @base: of the next level, or of one that the entry names. */
+PT_INLINE int pt_descend(const struct pt_format *f, u64 base, unsigned int next, struct pt_cursor *k)
+{
+	const u64 index = (1ull << f->index_lg2) - 1;
+	unsigned int above = k->shift;
+
+	k->shift = f->skips ? pt_shift(f, next) : k->shift - f->index_lg2;
+	k->level = f->skips ? next : k->level - 1;
+	/* index bits of levels that are left out must be 0 */
+	if (f->skips && PT_UNLIKELY(above - k->shift > f->index_lg2) &&
+	    (k->va >> f->entry_lg2 & (~(~0ull << above))) >> k->shift >> f->index_lg2)
+		return IOMMU_ABI_INPUT_RANGE;
+	k->at = base + (k->va >> k->shift & index << f->entry_lg2);
+	return PT_BELOW;
+}
+
+PT_INLINE int pt_use(const struct pt_format *f, const struct pt_stage *s, u64 raw, unsigned int access,
+		     struct pt_cursor *k, struct pt_result *r)
+{
+	struct pt_entry e = f->decode(raw, k->level, s);
+
+	if (PT_UNLIKELY(e.kind == PT_EMPTY))
+		return IOMMU_ABI_NOT_PRESENT;
+	if (f->has_rsvd && PT_UNLIKELY(raw & s->rsvd[e.kind == PT_LEAF][k->level]))
+		return IOMMU_ABI_RESERVED;
+	if (PT_UNLIKELY(e.bad))
+		return (int)e.bad;
+	if (f->checks_out && PT_UNLIKELY(e.base > s->out_last))
+		return IOMMU_ABI_OUTPUT_RANGE;
+	k->grant &= e.grant;
+	if (e.kind == PT_TABLE)
+		return pt_descend(f, e.base, e.next, k);
+	if (PT_UNLIKELY(!pt_allows(s, k->grant, access)))
+		return s->rule[access >> 1].need & ~k->grant & PT_USER ? IOMMU_ABI_PRIVILEGE
+								       : IOMMU_ABI_DENIED;
+	if (PT_UNLIKELY(e.late))
+		return (int)e.late;
+	/* the page's address, and below its size the input's bits */
+	r->out = k->va ^ ((k->va ^ e.base) & ~0ull << e.size_lg2);
+	r->size_lg2 = e.size_lg2;
+	r->grant = k->grant;
+	return PT_END;
+}
+
+#define PT_PLACE(st, lv, pu, fl, g, h)                    \
+	(&(const struct pt_place){ .stage = (u8)(st),     \
+				   .level = (u8)(lv),     \
+				   .purpose = (u8)(pu),   \
+				   .for_level = (u8)(fl), \
+				   .gpa = (g),            \
+				   .hpa = (h) })
+
+/* @purpose, @for_level: what this stage is walked for. */
+PT_INLINE int pt_s2(struct pt_walk *w, const struct pt_format *f, bool tracing, unsigned int purpose,
+		    unsigned int for_level, u64 in, unsigned int access, struct pt_result *r)
+{
+	const struct pt_stage *s = &w->s2;
+	struct pt_cursor k;
+	u64 raw = 0;
+	int rc;
+
+	if (s->top == PT_OFF) {
+		*r = (struct pt_result){ .out = in, .size_lg2 = 63, .grant = PT_ALL };
+		return 0;
+	}
+	if (PT_UNLIKELY(in - s->in_first > s->in_span))
+		return pt_stop(w, IOMMU_ABI_INPUT_RANGE,
+			       PT_PLACE(IOMMU_ABI_S2, s->top, purpose, for_level, 0, 0), in, false, 0);
+	pt_start(f, s, in, &k);
+	do {
+		unsigned int level = k.level;
+		u64 at = k.at;
+
+		if (PT_UNLIKELY(!pt_read(w, f, at, &raw)))
+			return pt_stop(w, IOMMU_ABI_UNREADABLE,
+				       PT_PLACE(IOMMU_ABI_S2, level, purpose, for_level, at, at), in, false,
+				       0);
+		if (tracing)
+			pt_note(w, PT_PLACE(IOMMU_ABI_S2, level, purpose, for_level, at, at), raw,
+				1u << f->entry_lg2);
+		rc = pt_use(f, s, raw, access, &k, r);
+		if (f->update && (tracing || f->ad_faults) && rc <= 0) {
+			u64 updated = f->update(raw, rc == PT_END, access, s);
+
+			if (f->ad_faults && updated != raw && s->ad == PT_AD_FAULT)
+				rc = IOMMU_ABI_ACCESS_FLAG;
+			else if (tracing)
+				pt_updated(w, 0, updated);
+		}
+		if (PT_UNLIKELY(rc > 0))
+			return pt_stop(w, (unsigned int)rc,
+				       PT_PLACE(IOMMU_ABI_S2, level, purpose, for_level, at, at), in, true,
+				       raw);
+	} while (rc == PT_BELOW);
+	return 0;
+}
+
+/* Hardware sets flags in the stage-1 entry at @at: does stage 2 let that write through? */
+static PT_COLD int pt_dirty(struct pt_walk *w, const struct pt_format *f2, const struct pt_place *at,
+			    u64 updated)
+{
+	struct pt_result r;
+
+	if (pt_s2(w, f2, false, IOMMU_ABI_FOR_S1_UPDATE, at->level, at->gpa, PT_W, &r)) {
+		if (w->out->fault.reason == IOMMU_ABI_DENIED)
+			w->out->fault.reason = IOMMU_ABI_UPDATE_DENIED;
+		return 1;
+	}
+	if (w->trace) {
+		pt_updated(w, 0, updated);
+		if (f2->update && w->s2.top != PT_OFF) {
+			/* the write also dirties the stage-2 leaf, which was read just before */
+			u32 n = w->trace->n;
+			u64 leaf = n >= 2 && n <= IOMMU_ABI_MAX_REFS ? w->trace->refs[n - 2].updated : 0;
+
+			pt_updated(w, 1, f2->update(leaf, true, PT_W, &w->s2));
+		}
+	}
+	return 0;
+}
+
+PT_INLINE int pt_s1(struct pt_walk *w, const struct pt_format *f, const struct pt_format *f2, bool tracing,
+		    u64 in, unsigned int access, struct pt_result *r)
+{
+	const struct pt_stage *s = &w->s1;
+	struct pt_cursor k;
+	u64 raw = 0;
+	int rc;
+
+	if (s->top == PT_OFF) {
+		*r = (struct pt_result){ .out = in, .size_lg2 = 63, .grant = PT_ALL };
+		return 0;
+	}
+	if (PT_UNLIKELY(in - s->in_first > s->in_span))
+		return pt_stop(w, IOMMU_ABI_INPUT_RANGE, PT_PLACE(IOMMU_ABI_S1, s->top, 0, 0, 0, 0), in,
+			       false, 0);
+	pt_start(f, s, in, &k);
+	do {
+		unsigned int level = k.level;
+		u64 gpa = k.at, updated;
+		struct pt_result entry;
+
+		if (PT_UNLIKELY(pt_s2(w, f2, tracing, IOMMU_ABI_FOR_S1_ENTRY, level, gpa, PT_R, &entry)))
+			return 1;
+		if (PT_UNLIKELY(!pt_read(w, f, entry.out, &raw)))
+			return pt_stop(w, IOMMU_ABI_UNREADABLE,
+				       PT_PLACE(IOMMU_ABI_S1, level, 0, 0, gpa, entry.out), in, false, 0);
+		if (tracing)
+			pt_note(w, PT_PLACE(IOMMU_ABI_S1, level, 0, 0, gpa, entry.out), raw,
+				1u << f->entry_lg2);
+		rc = pt_use(f, s, raw, access, &k, r);
+		updated = rc > 0 ? raw : f->update(raw, rc == PT_END, access, s);
+		if (f->ad_faults && updated != raw && s->ad == PT_AD_FAULT)
+			rc = IOMMU_ABI_ACCESS_FLAG;
+		if (PT_UNLIKELY(rc > 0))
+			return pt_stop(w, (unsigned int)rc,
+				       PT_PLACE(IOMMU_ABI_S1, level, 0, 0, gpa, entry.out), in, true, raw);
+		if (PT_UNLIKELY(updated != raw) &&
+		    pt_dirty(w, f2, PT_PLACE(IOMMU_ABI_S1, level, 0, 0, gpa, entry.out), updated))
+			return 1;
+	} while (rc == PT_BELOW);
+	return 0;
+}
+
+/* ---- device and PASID tables ---- */
+
+/* @n words of an entry, of which @hpa and @gpa are the addresses; false: a fault is in w->out. */
+PT_INLINE bool pt_read_entry(struct pt_walk *w, unsigned int stage, unsigned int level, u64 gpa, u64 hpa,
+			     unsigned int n, u64 *q)
+{
+	u64 off = hpa - w->near.first;
+	const unsigned char *p;
+
+	if (PT_UNLIKELY(off >= w->near.words || (n > 1 && w->near.words - off <= 8 * (n - 1)))) {
+		p = pt_bytes_far(w, hpa, 8 * n);
+		if (!p)
+			return !pt_stop(w, IOMMU_ABI_UNREADABLE, PT_PLACE(stage, level, 0, 0, gpa, hpa),
+					w->q->iova, false, 0);
+	} else {
+		p = w->near.data + off;
+	}
+	for (unsigned int i = 0; i < n; i++)
+		q[i] = pt_load64(p + 8 * i);
+	if (PT_UNLIKELY(w->trace))
+		pt_note(w, PT_PLACE(stage, level, 0, 0, gpa, hpa), q[0], 8 * n);
+	return true;
+}
+
+PT_INLINE bool pt_read_hpa(struct pt_walk *w, unsigned int stage, unsigned int level, u64 hpa, unsigned int n,
+			   u64 *q)
+{
+	return pt_read_entry(w, stage, level, hpa, hpa, n, q);
+}
+
+/* The same for an entry of a PASID table in GPA, read through the stage 2 that w->s2 describes
+ * already. @at: stage and level given, the addresses are filled in for later faults. */
+PT_INLINE bool pt_read_gpa(struct pt_walk *w, const struct pt_format *f2, struct pt_place *at, u64 gpa,
+			   unsigned int n, u64 *q)
+{
+	struct pt_result r;
+
+	if (pt_s2(w, f2, w->trace, IOMMU_ABI_FOR_PASID_ENTRY, at->level, gpa, PT_R, &r))
+		return false;
+	at->gpa = gpa;
+	at->hpa = r.out;
+	return pt_read_entry(w, at->stage, at->level, gpa, r.out, n, q);
+}
+
+/* ---- the whole job ---- */
+
+PT_INLINE int pt_translate(const struct pt_vendor *v, const struct pt_format *f1, const struct pt_format *f2,
+			   struct pt_walk *w, bool tracing)
+{
+	struct iommu_abi_translation *out = w->out;
+	unsigned int access = w->q->access;
+	struct pt_result r1, r2;
+	enum pt_verdict verdict;
+	unsigned int size;
+
+	verdict = v->resolve(w);
+	if (PT_UNLIKELY(verdict != PT_GO))
+		return verdict == PT_FAULT;
+	if (PT_UNLIKELY(pt_s1(w, f1, f2, tracing, w->q->iova, access, &r1)))
+		return 1;
+	if (v->intercept) {
+		verdict = v->intercept(w, r1.out);
+		if (verdict != PT_GO)
+			return verdict == PT_FAULT;
+	}
+	if (PT_UNLIKELY(pt_s2(w, f2, tracing, IOMMU_ABI_FOR_DATA, 0, r1.out, access, &r2)))
+		return 1;
+	size = r1.size_lg2 < r2.size_lg2 ? r1.size_lg2 : r2.size_lg2;
+	out->hpa = r2.out;
+	out->gpa = r1.out;
+	out->size_lg2 = size == 63 ? 12 : (__u8)size;
+	out->access = w->report;
+	if (w->s1.top != PT_OFF)
+		out->access &= pt_rights(&w->s1, r1.grant);
+	if (w->s2.top != PT_OFF)
+		out->access &= pt_rights(&w->s2, r2.grant);
+	return v->output && v->output(w) == PT_FAULT;
+}
+
+#define PT_TRANSLATE(vendor, f1, f2)                                                     \
+	static int vendor##_translate(struct pt_walk *w)                                 \
+	{                                                                                \
+		return w->trace ? pt_translate(&pt_vendor_##vendor, &f1, &f2, w, true)   \
+				: pt_translate(&pt_vendor_##vendor, &f1, &f2, w, false); \
+	}
+
+#endif
