@@ -1,0 +1,104 @@
+"""The Linux IOMMU user API and the tables behind it, byte for byte.
+
+>>> import iommu_abi
+>>> info = iommu_abi.uapi.v1_2017.pasid_table_info(ptr=0x20000, size=4096, model=0)
+>>> memory = iommu_abi.Memory.open("vmcore.elf.xz")
+>>> unit = iommu_abi.Unit("vtd", {"RTADDR": 0x4eae400, "CAP": ..., "ECAP": ...})
+>>> unit.translate(memory, iommu_abi.Request(rid=0x18, pasid=5, iova=0x1000))
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+try:
+    from iommu_abi import _core
+except ImportError as error:  # a checkout that was not built
+    raise ImportError(
+        f"iommu_abi's compiled core is missing ({error}); in a checkout run: make demo, or pip install -e ."
+    ) from None
+
+if TYPE_CHECKING:
+    from iommu_abi import uapi
+    from iommu_abi.errors import (
+        AbiError,
+        Error,
+        ImageError,
+        Rule,
+        TranslationFault,
+        UsageError,
+        errno_name,
+    )
+    from iommu_abi.iommu import Device, Domain, IommuOps
+    from iommu_abi.memory import Memory
+    from iommu_abi.terms import (
+        Access,
+        At,
+        Fault,
+        Purpose,
+        Reason,
+        Ref,
+        Request,
+        Stage,
+        Target,
+        Translation,
+    )
+    from iommu_abi.walk import Unit
+
+__version__: str = _core.ffi.string(_core.lib.iommu_abi_version()).decode()
+
+# imported when first used: a program that only packs blobs need not load what reads ELF files
+_HOMES = {
+    "errors": "AbiError Error ImageError Rule TranslationFault UsageError errno_name",
+    "iommu": "Device Domain IommuOps",
+    "memory": "Memory",
+    "terms": "Access At Fault Purpose Reason Ref Request Stage Target Translation",
+    "walk": "Unit",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "uapi":
+        return import_module("iommu_abi.uapi")
+    if name not in _HOME:
+        raise AttributeError(f"module 'iommu_abi' has no attribute {name!r}")
+    value = getattr(import_module(f"iommu_abi.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def get_include() -> str:
+    """Directory of the public C headers: compile with ``-I`` and ``-DCONFIG_IOMMU_API``."""
+    installed = Path(__file__).resolve().parent / "include"
+    return str(installed if installed.is_dir() else installed.parent.parent / "cdefs")
+
+
+__all__ = [
+    "AbiError",
+    "Access",
+    "At",
+    "Device",
+    "Domain",
+    "Error",
+    "Fault",
+    "ImageError",
+    "IommuOps",
+    "Memory",
+    "Purpose",
+    "Reason",
+    "Ref",
+    "Request",
+    "Rule",
+    "Stage",
+    "Target",
+    "Translation",
+    "TranslationFault",
+    "Unit",
+    "UsageError",
+    "errno_name",
+    "get_include",
+    "uapi",
+]

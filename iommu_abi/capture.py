@@ -1,0 +1,171 @@
+"""Captures: the tables of a live guest, its IOMMU's registers, and what its DMA reached.
+
+A capture is a directory with ``meta.json`` (kind, registers, RAM), an ELF image of the pages, and
+``oracle.jsonl``: one translation a line, as it was seen. What a line means is in
+:mod:`iommu_abi.replay`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iommu_abi.errors import AbiError, UsageError
+from iommu_abi.inputs import InputError, Record, parse_json, read_text, to_number
+from iommu_abi.terms import Access, Request
+from iommu_abi.walk import Unit, kinds, registers
+
+#: Kinds that captures name differently.
+KINDS = {"amd": "amdvi"}
+
+#: Entries of ``registers`` that are no registers: where the IOMMU's MMIO lies.
+NOT_REGISTERS = ("base",)
+
+ACCESS = {"read": Access.READ, "write": Access.WRITE, "exec": Access.EXEC}
+
+IMAGES = ("sparse.elf.xz", "sparse.elf.gz", "sparse.elf")
+
+Fault = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What ``meta.json`` says. ``ram`` is a list of (first, size); ``ignored`` register names are unknown."""
+
+    kind: str
+    registers: Mapping[str, int]
+    ram: tuple[tuple[int, int], ...]
+    ignored: tuple[str, ...]
+
+    def in_ram(self, address: int) -> bool:
+        """Is there memory in the guest at this address? True if the capture does not say."""
+        return not self.ram or any(first <= address < first + size for first, size in self.ram)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the oracle.
+
+    ``pa`` is None if nothing landed and nothing was read; ``fault`` is then the record that was
+    logged, None if nothing was. ``how`` are the ways in which the line was established.
+    """
+
+    number: int
+    request: Request
+    bdf: str
+    pa: int | None
+    fault: Fault | None
+    how: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A capture whose image has not been opened yet; ``where`` is the file with its registers."""
+
+    name: str
+    where: str
+    meta: Meta
+    image: Path
+    lines: tuple[Line, ...]
+
+
+def unknown_register(kind: str, names: list[str]) -> UsageError:
+    """The refusal of registers that a kind does not have, with those that it has."""
+    known = " ".join(registers(kind))
+    plural = "s" if len(names) > 1 else ""
+    return UsageError(f"unknown register{plural} {' '.join(names)} of {kind}, expected some of: {known}")
+
+
+def make_unit(kind: str, given: Mapping[str, int], where: str) -> Unit:
+    """The IOMMU with these registers; UsageError, begun by ``where``, if there can be none."""
+    missing = [name for name, default in registers(kind).items() if default is None and name not in given]
+    if missing:
+        raise UsageError(f"{where}: {kind} needs {' '.join(missing)}")
+    try:
+        return Unit(kind, given)
+    except AbiError as error:
+        raise UsageError(f"{where}: {error}") from None
+
+
+def read_meta(text: str, where: str) -> Meta:
+    """The parts of a ``meta.json`` that a translation needs."""
+    meta = Record(parse_json(text, where), where)
+    word = meta.text("kind")
+    kind = KINDS.get(word, word)
+    if kind not in kinds():
+        raise UsageError(f"{where}: kind {word!r} is not known, expected one of: {' '.join(_kind_words())}")
+    given = meta.record("registers")
+    known = registers(kind)
+    return Meta(
+        kind,
+        {
+            name: given.number(name)
+            for name, value in given.data.items()
+            if name in known and value is not None
+        },
+        tuple(_ram(meta)) if "ram" in meta else (),
+        tuple(name for name in given.data if name not in known and name not in NOT_REGISTERS),
+    )
+
+
+def _kind_words() -> list[str]:
+    """Known kinds as captures name them."""
+    theirs = {ours: word for word, ours in KINDS.items()}
+    return [theirs.get(kind, kind) for kind in kinds()]
+
+
+def _ram(meta: Record) -> list[tuple[int, int]]:
+    found = []
+    for row in meta.items("ram"):
+        if not isinstance(row, list) or len(row) != 2:
+            raise InputError(f"{meta.where}: ram: got {row!r}, expected [first, size]")
+        first, size = (to_number(value, f"{meta.where}: ram") for value in row)
+        found.append((first, size))
+    return found
+
+
+def _image(directory: Path) -> Path:
+    for name in IMAGES:
+        if (directory / name).is_file():
+            return directory / name
+    others = sorted(directory.glob("*.elf*"))
+    if len(others) == 1:
+        return others[0]
+    found = f"found {' '.join(p.name for p in others)}" if others else "there is no *.elf*"
+    raise InputError(f"{directory}: no {IMAGES[0]}, and {found}: say which with --image")
+
+
+def _line(text: str, number: int, where: str) -> Line:
+    record = Record(parse_json(text, where), where)
+    rid = record.number("sid", last=(1 << 32) - 1)
+    request = Request(
+        rid=rid,
+        iova=record.number("iova"),
+        pasid=record.number_or_none("pasid", last=(1 << 20) - 1),
+        access=record.choice("access", ACCESS),
+    )
+    pa, fault, how = record.number_or_none("pa"), record.data.get("fault"), record.data.get("how", [])
+    how = [how] if isinstance(how, str) else how
+    if not isinstance(how, list) or not all(isinstance(each, str) for each in how):
+        raise InputError(f"{where}: how: got {how!r}, expected a list of words")
+    logged = fault if pa is None and isinstance(fault, dict) else None
+    return Line(number, request, record.text("bdf", f"{rid:#x}"), pa, logged, tuple(how))
+
+
+def _lines(path: Path) -> tuple[Line, ...]:
+    numbered = enumerate(read_text(path).split("\n"), 1)
+    found = tuple(_line(text, n, f"{path}: line {n}") for n, text in numbered if text.strip())
+    if not found:
+        raise InputError(f"{path}: empty, expected a translation on each line")
+    return found
+
+
+def load(directory: Path, image: Path | None = None) -> Capture:
+    """Read a capture; ``image`` is used instead of its own, with its registers and oracle."""
+    where = directory / "meta.json"
+    meta = read_meta(read_text(where), str(where))
+    lines = _lines(directory / "oracle.jsonl")
+    name = directory.name or str(directory.resolve().name)
+    return Capture(name, str(where), meta, image or _image(directory), lines)

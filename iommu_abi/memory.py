@@ -1,0 +1,168 @@
+"""Physical memory images: what the walk reads.
+
+:class:`Memory` is a table of regions over buffers that stay where they are: bytes, bytearray,
+mmap, numpy arrays. C reads it without copying. The table is replaced as a whole when a region is
+added, so that a walk in another thread goes on with the one it started with; the *contents* may
+change at any time. A mapped buffer cannot be resized or closed until it is unmapped and every
+walk that may use it has ended.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import threading
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iommu_abi._core import ffi, lib
+from iommu_abi.errors import ImageError, UsageError
+from iommu_abi.images import Piece, open_image
+
+Buffer = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """``size`` bytes of memory from physical address ``first`` on."""
+
+    first: int
+    size: int
+    writable: bool
+    source: str
+    address: int  # of the first byte, in this process
+    buffer: Any  # cffi's hold on the exporting object
+
+    @property
+    def last(self) -> int:
+        """Address of the last byte."""
+        return self.first + self.size - 1
+
+
+class Table:
+    """An immutable C table of regions, with the buffers it borrows. Alive while a reader holds it."""
+
+    __slots__ = ("_buffers", "_rows", "c")
+
+    def __init__(self, regions: list[Region]) -> None:
+        """Cost: linear in the number of regions."""
+        self._buffers = [r.buffer for r in regions]
+        rows = array("Q", itertools.chain.from_iterable((r.first, r.size, r.address) for r in regions))
+        if ffi.sizeof("void *") == 8:
+            self._rows = ffi.from_buffer("struct iommu_abi_region[]", rows) if regions else ffi.NULL
+        else:
+            self._rows = ffi.new("struct iommu_abi_region[]", max(1, len(regions)))
+            for row, r in zip(self._rows, regions):
+                row.first, row.size, row.data = r.first, r.size, ffi.cast("void *", r.address)
+        self.c = ffi.new("struct iommu_abi_mem *", {"regions": self._rows, "n": len(regions)})
+
+
+class Memory:
+    """Physical memory as a set of regions; addresses in no region do not exist.
+
+    Threads: any method may be called from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._regions: list[Region] = []
+        self.table = Table([])
+
+    @classmethod
+    def open(
+        cls,
+        *paths: str | Path,
+        format: str = "auto",
+        base: int = 0,
+        copy: bool = False,
+        max_size: int = 1 << 40,
+    ) -> Memory:
+        """Memory from image files, as one address space.
+
+        ``format``: "auto", "elf" (core file: one region per PT_LOAD at its p_paddr) or "raw" (one
+        region at ``base``). ``.xz`` and ``.gz`` are unpacked, to at most ``max_size`` bytes.
+        Other files are mapped, not read: a file that shrinks meanwhile kills the process;
+        ``copy=True`` reads it instead. ImageError says what is wrong with a file.
+        """
+        memory = cls()
+        for path in paths:
+            memory._map_pieces(open_image(Path(path), format=format, base=base, copy=copy, max_size=max_size))
+        return memory
+
+    def map(self, first: int, buffer: Buffer, *, writable: bool = False, source: str = "buffer") -> None:
+        """Make a buffer appear at physical address ``first``. UsageError if it overlaps a region."""
+        self._map_pieces([Piece(first, buffer, 0, memoryview(buffer).nbytes, source)], writable=writable)
+
+    def map_many(self, pieces: Iterable[tuple[int, Buffer]], *, writable: bool = False) -> None:
+        """map() for many buffers at the cost of one."""
+        self._map_pieces(
+            (Piece(first, b, 0, memoryview(b).nbytes, "buffer") for first, b in pieces), writable
+        )
+
+    def _map_pieces(self, pieces: Iterable[Piece], writable: bool = False) -> None:
+        exports: dict[int, tuple[Any, int]] = {}
+        new = []
+        for p in pieces:
+            if id(p.buffer) not in exports:
+                hold = ffi.from_buffer("unsigned char[]", p.buffer, require_writable=writable)
+                exports[id(p.buffer)] = hold, int(ffi.cast("uintptr_t", hold))
+            hold, address = exports[id(p.buffer)]
+            if p.size <= 0 or p.first < 0 or p.first + p.size > 1 << 64:
+                raise UsageError(f"{p.source}: {p.size} bytes at {p.first:#x} do not fit in 64 bits")
+            new.append(Region(p.first, p.size, writable, p.source, address + p.offset, hold))
+        with self._lock:
+            regions = sorted([*self._regions, *new], key=lambda r: r.first)
+            for a, b in itertools.pairwise(regions):
+                if a.last >= b.first:
+                    raise ImageError(
+                        f"{b.source}: {b.first:#x}..{b.last:#x} overlaps"
+                        f" {a.first:#x}..{a.last:#x} of {a.source}"
+                    )
+            self._regions, self.table = regions, Table(regions)
+
+    def unmap(self, first: int) -> None:
+        """Take away the region that starts at ``first``."""
+        with self._lock:
+            regions = [r for r in self._regions if r.first != first]
+            if len(regions) == len(self._regions):
+                raise UsageError(f"no region starts at {first:#x}")
+            self._regions, self.table = regions, Table(regions)
+
+    def __iter__(self) -> Iterator[Region]:
+        return iter(self._regions)
+
+    def __len__(self) -> int:
+        return len(self._regions)
+
+    def find(self, addr: int, length: int) -> Region | None:
+        """The region that holds all of ``length`` bytes at ``addr``."""
+        regions = self._regions
+        i = bisect.bisect_right(regions, addr, key=lambda r: r.first) - 1
+        if i < 0 or addr + length > regions[i].first + regions[i].size:
+            return None
+        return regions[i]
+
+    def read(self, addr: int, length: int) -> bytes | None:
+        """``length`` bytes at ``addr``; None unless one region holds them all."""
+        table = self.table  # one load: keeps the buffers alive
+        at = lib.iommu_abi_mem_find(table.c, addr, length) if length > 0 and 0 <= addr < 1 << 64 else ffi.NULL
+        return bytes(ffi.buffer(at, length)) if at else None
+
+    def write(self, addr: int, data: bytes) -> None:
+        """Store bytes in a writable region; UsageError if there is none at ``addr``."""
+        region = self.find(addr, len(data))
+        if region is None or not region.writable:
+            raise UsageError(f"{addr:#x}: no writable region holds {len(data)} bytes there")
+        ffi.memmove(ffi.cast("void *", region.address + addr - region.first), data, len(data))
+
+    def read64(self, addr: int) -> int | None:
+        """A little-endian 64-bit word, as hardware tables hold them; None if it does not exist."""
+        data = self.read(addr, 8)
+        return None if data is None else int.from_bytes(data, "little")
+
+    def write64(self, addr: int, value: int) -> None:
+        """Store a little-endian 64-bit word."""
+        self.write(addr, value.to_bytes(8, "little"))

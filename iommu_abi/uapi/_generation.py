@@ -1,0 +1,78 @@
+"""Fills a generation's module with the types that its header declares."""
+
+from __future__ import annotations
+
+import enum
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from iommu_abi import _core_errors as core_errors
+from iommu_abi._core import ffi, lib
+from iommu_abi.errors import AbiError, Error
+from iommu_abi.uapi import layout as _layout
+from iommu_abi.uapi.types import Buffer, make_struct
+
+#: enum iommu_abi_generation; generations without a pasid_table_info have no number in C
+C_GENERATIONS = {"rfc2017": lib.IOMMU_ABI_RFC2017, "v1_2017": lib.IOMMU_ABI_V1_2017}
+_A_MODEL_OF_BOTH = 1
+
+
+def declarations(name: str) -> _layout.Declarations:
+    """What the generation's header declares, as the compiler read it."""
+    module = import_module(f"iommu_abi.uapi._{name}")
+    return _layout.parse(module.ffi.string(module.lib.iommu_abi_declarations()).decode())
+
+
+def _validate(gen: int, data: Buffer) -> None:
+    view = ffi.from_buffer(data)
+    if lib.iommu_abi_pasid_table_info_validate(gen, view, len(view), ffi.NULL):
+        err = ffi.new("struct iommu_abi_error *")
+        lib.iommu_abi_pasid_table_info_validate(gen, view, len(view), err)
+        raise core_errors.abi_error(err, "pasid_table_info")
+
+
+def _check_pasid_table_info(gen: int, data: Buffer, strict: bool) -> None:
+    if strict:
+        _validate(gen, data)
+        return
+    known = bytearray(data)
+    if len(known) >= 24:
+        known[16:20] = _A_MODEL_OF_BOTH.to_bytes(4, "little" if _layout.host().order == "<" else "big")
+    try:
+        _validate(gen, known)
+    except AbiError as error:
+        if error.rule.name != "pasid_table_info.trailing":
+            raise
+
+
+def _compare(name: str, made: _layout.Layout) -> None:
+    """The computed layout against the compiler's."""
+    module_ffi = import_module(f"iommu_abi.uapi._{name}").ffi
+    tag = f"{made.record.kind} {made.record.tag}"
+    compiled = module_ffi.typeof(tag)
+    theirs = (module_ffi.sizeof(compiled), module_ffi.alignof(compiled))
+    if theirs != (made.size, made.align):
+        raise Error(
+            f"{tag} of {name}: computed size and alignment {made.size, made.align}, compiled {theirs}"
+        )
+    for f in made.fields:
+        offset = module_ffi.offsetof(tag, *f.name.split("."))
+        if offset != f.offset:
+            raise Error(f"{tag}.{f.name} of {name}: computed offset {f.offset}, compiled {offset}")
+
+
+def load(name: str) -> dict[str, Any]:
+    """The names of a generation's module: structs, enums, constants of unnamed enums."""
+    declared = declarations(name)
+    found: dict[str, Any] = {"__structs__": tuple(declared.records)}
+    for tag, record in declared.records.items():
+        made = _layout.layout(record, _layout.host())
+        _compare(name, made)
+        check = partial(_check_pasid_table_info, C_GENERATIONS[name])
+        found[tag] = make_struct(name, made, check, count="length")
+    for enum_name, e in declared.enums.items():
+        if enum_name and not enum_name.isdigit():
+            found[enum_name] = enum.IntEnum(enum_name, list(e.constants), module=f"iommu_abi.uapi.{name}")
+        found.update(e.constants)
+    return found

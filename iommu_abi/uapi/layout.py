@@ -1,0 +1,355 @@
+"""Declarations and their layouts: what sizeof, alignof and offsetof are on 22 ABIs.
+
+The declarations are read with pycparser from the flattened text that the C compiler read
+(``_build.py``). Layouts are computed by the rules of the System V ABIs and their few
+exceptions, and are held against compilers by the tests; on the running machine also at load.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+
+from pycparser import c_ast, c_parser
+
+from iommu_abi.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Abi:
+    """A machine's rules: byte order ("little", "big"), bytes of a pointer, alignments in bytes."""
+
+    name: str
+    byteorder: str
+    pointer: int
+    u64_align: int = 8
+    max_align: int = 8
+    short_enums: bool = False
+
+    @property
+    def order(self) -> str:
+        """Byte order as struct and construct write it."""
+        return "<" if self.byteorder == "little" else ">"
+
+
+# i386 aligns 8-byte integers to 4, m68k everything to 2 at most, hexagon has one-byte enums.
+ABIS = {
+    abi.name: abi
+    for abi in (
+        Abi("x86_64", "little", 8),
+        Abi("x32", "little", 4),
+        Abi("i386", "little", 4, u64_align=4),
+        Abi("aarch64", "little", 8),
+        Abi("aarch64_be", "big", 8),
+        Abi("arm", "little", 4),
+        Abi("armeb", "big", 4),
+        Abi("riscv64", "little", 8),
+        Abi("riscv32", "little", 4),
+        Abi("powerpc64", "big", 8),
+        Abi("powerpc64le", "little", 8),
+        Abi("powerpc", "big", 4),
+        Abi("s390x", "big", 8),
+        Abi("mips", "big", 4),
+        Abi("mipsel", "little", 4),
+        Abi("mips64", "big", 8),
+        Abi("mips64n32", "big", 4),
+        Abi("sparc64", "big", 8),
+        Abi("sparc", "big", 4),
+        Abi("loongarch64", "little", 8),
+        Abi("hexagon", "little", 4, short_enums=True),
+        Abi("m68k", "big", 4, u64_align=2, max_align=2),
+    )
+}
+
+
+def abi(name: str) -> Abi:
+    """An ABI by name; UsageError names the known ones."""
+    try:
+        return ABIS[name]
+    except KeyError:
+        raise UsageError(f"unknown ABI {name!r}, expected one of: {' '.join(ABIS)}") from None
+
+
+@cache
+def host() -> Abi:
+    """The ABI of this process, by its properties; another machine's name may fit as well."""
+    import ctypes
+
+    class Probe(ctypes.Structure):
+        _fields_ = [("a", ctypes.c_uint8), ("b", ctypes.c_uint64)]
+
+    pointer = ctypes.sizeof(ctypes.c_void_p)
+    align = Probe.b.offset
+    for candidate in ABIS.values():
+        if (candidate.byteorder, candidate.pointer, candidate.u64_align) == (sys.byteorder, pointer, align):
+            return candidate
+    raise UsageError("this machine's ABI is none of those known")
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """An integer type by the name it has in the header."""
+
+    name: str
+    size: int
+    signed: bool = False
+    byteorder: str | None = None  # None: the machine's
+    aligned: int = 0  # __aligned_u64: on every ABI
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A pointer to anything."""
+
+    name: str = "pointer"
+
+
+@dataclass(frozen=True, slots=True)
+class Enum:
+    """An enumeration; its constants are ints on every ABI with this header's values."""
+
+    name: str
+    constants: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """``count`` is None for a flexible array."""
+
+    item: Type
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """``name`` is None for an anonymous struct or union."""
+
+    name: str | None
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A struct or union; ``tag`` is None where the header gives none."""
+
+    kind: str
+    tag: str | None
+    members: tuple[Member, ...] = field(repr=False)
+
+    @property
+    def flexible(self) -> Member | None:
+        """The flexible array at the end, if there is one."""
+        last = self.members[-1] if self.members else None
+        if last and isinstance(last.type, Array) and last.type.count is None:
+            return last
+        return None
+
+
+Type = Scalar | Pointer | Enum | Array | Record
+
+SCALARS = {
+    scalar.name: scalar
+    for scalar in (
+        Scalar("__u8", 1),
+        Scalar("__u16", 2),
+        Scalar("__u32", 4),
+        Scalar("__u64", 8),
+        Scalar("__s8", 1, signed=True),
+        Scalar("__s16", 2, signed=True),
+        Scalar("__s32", 4, signed=True),
+        Scalar("__s64", 8, signed=True),
+        Scalar("__aligned_u64", 8, aligned=8),
+        Scalar("__le16", 2, byteorder="little"),
+        Scalar("__le32", 4, byteorder="little"),
+        Scalar("__le64", 8, byteorder="little"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Declarations:
+    """What one header declares, in its order."""
+
+    records: dict[str, Record]
+    enums: dict[str, Enum]  # unnamed ones under "", "2", "3", ...
+
+    def constants(self) -> dict[str, int]:
+        """Every enumerator of the header."""
+        return {name: value for enum in self.enums.values() for name, value in enum.constants}
+
+
+class _Reader:
+    """pycparser's tree -> Declarations."""
+
+    def __init__(self) -> None:
+        self.out = Declarations({}, {})
+        self.values: dict[str, int] = {}
+
+    def read(self, text: str) -> Declarations:
+        for node in c_parser.CParser().parse(text).ext:
+            if isinstance(node, c_ast.Decl):
+                self.type_of(node.type)
+        return self.out
+
+    def type_of(self, node: c_ast.Node) -> Type:
+        if isinstance(node, c_ast.TypeDecl):
+            return self.type_of(node.type)
+        if isinstance(node, c_ast.PtrDecl):
+            return Pointer()
+        if isinstance(node, c_ast.ArrayDecl):
+            count = None if node.dim is None else self.value(node.dim)
+            return Array(self.type_of(node.type), count)
+        if isinstance(node, c_ast.IdentifierType):
+            return SCALARS[node.names[0]]
+        if isinstance(node, c_ast.Enum):
+            return self.enum(node)
+        if isinstance(node, (c_ast.Struct, c_ast.Union)):
+            return self.record(node)
+        raise UsageError(f"cannot read a {type(node).__name__} at {node.coord}")
+
+    def record(self, node: c_ast.Struct | c_ast.Union) -> Record:
+        if node.decls is None:
+            return self.out.records.get(node.name) or Record("struct", node.name, ())
+        kind = "struct" if isinstance(node, c_ast.Struct) else "union"
+        members = tuple(Member(d.name, self.type_of(d.type)) for d in node.decls)
+        record = Record(kind, node.name, members)
+        if node.name:
+            self.out.records[node.name] = record
+        return record
+
+    def enum(self, node: c_ast.Enum) -> Enum:
+        if node.values is None:
+            return self.out.enums[node.name]
+        constants, following = [], 0
+        for item in node.values.enumerators:
+            following = self.value(item.value) if item.value else following
+            constants.append((item.name, following))
+            self.values[item.name] = following
+            following += 1
+        name = node.name or ("" if "" not in self.out.enums else str(len(self.out.enums)))
+        self.out.enums[name] = enum = Enum(name, tuple(constants))
+        return enum
+
+    def value(self, node: c_ast.Node) -> int:
+        """A constant expression of the kinds that the headers use."""
+        if isinstance(node, c_ast.Constant):
+            return int(node.value.rstrip("uUlL"), 0)
+        if isinstance(node, c_ast.ID):
+            return self.values[node.name]
+        if isinstance(node, c_ast.UnaryOp) and node.op == "-":
+            return -self.value(node.expr)
+        if isinstance(node, c_ast.BinaryOp):
+            left, right = self.value(node.left), self.value(node.right)
+            operations = {"<<": left << right, "|": left | right, "+": left + right, "-": left - right}
+            return operations[node.op]
+        raise UsageError(f"cannot evaluate {type(node).__name__} at {node.coord}")
+
+
+def parse(text: str) -> Declarations:
+    """Read the flattened text of a header."""
+    return _Reader().read(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A member in its place: offset and size in bytes from the start of the outermost struct.
+
+    ``name`` is a dotted path, without the unions that have no name. ``size`` of a flexible
+    array is 0.
+    """
+
+    name: str
+    offset: int
+    size: int
+    type: Type
+    in_union: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A struct on one ABI. ``fields`` are the leaves; ``holes`` are (offset, bytes) that no field covers."""
+
+    abi: Abi
+    record: Record
+    size: int
+    align: int
+    fields: tuple[Field, ...]
+
+    @property
+    def holes(self) -> tuple[tuple[int, int], ...]:
+        """Bytes that belong to no field, tail padding included."""
+        covered = bytearray(self.size)
+        for f in self.fields:
+            covered[f.offset : f.offset + f.size] = b"\1" * f.size
+        found, at = [], covered.find(0)
+        while at >= 0:
+            end = covered.find(1, at)
+            end = len(covered) if end < 0 else end
+            found.append((at, end - at))
+            at = covered.find(0, end)
+        return tuple(found)
+
+
+def _round_up(n: int, align: int) -> int:
+    return -(-n // align) * align
+
+
+def _enum_size(enum: Enum, abi: Abi) -> int:
+    if not abi.short_enums:
+        return 4
+    low, high = min(v for _, v in enum.constants), max(v for _, v in enum.constants)
+    for size in (1, 2):
+        if (-(1 << (8 * size - 1)) <= low and high < 1 << (8 * size - 1)) or (
+            low >= 0 and high < 1 << 8 * size
+        ):
+            return size
+    return 4
+
+
+def size_align(t: Type, abi: Abi) -> tuple[int, int]:
+    """Sizeof and alignof of a type, bytes; a flexible array has size 0."""
+    if isinstance(t, Scalar):
+        natural = abi.u64_align if t.size == 8 else t.size
+        return t.size, t.aligned or min(natural, abi.max_align)
+    if isinstance(t, Pointer):
+        return abi.pointer, min(abi.pointer, abi.max_align)
+    if isinstance(t, Enum):
+        size = _enum_size(t, abi)
+        return size, min(size, abi.max_align)
+    if isinstance(t, Array):
+        size, align = size_align(t.item, abi)
+        return size * (t.count or 0), align
+    made = layout(t, abi)
+    return made.size, made.align
+
+
+def _place(record: Record, abi: Abi) -> Iterator[tuple[Member, int]]:
+    end = 0
+    for member in record.members:
+        size, align = size_align(member.type, abi)
+        offset = 0 if record.kind == "union" else _round_up(end, align)
+        end = offset + size
+        yield member, offset
+
+
+def _leaves(record: Record, abi: Abi, base: int, prefix: str, in_union: bool) -> Iterator[Field]:
+    for member, offset in _place(record, abi):
+        name = prefix + (member.name or "")
+        shared = in_union or record.kind == "union"
+        if isinstance(member.type, Record):
+            inner = f"{name}." if member.name else prefix
+            yield from _leaves(member.type, abi, base + offset, inner, shared)
+        else:
+            yield Field(name, base + offset, size_align(member.type, abi)[0], member.type, shared)
+
+
+@cache
+def layout(record: Record, abi: Abi) -> Layout:
+    """Where every field of a struct or union lies on an ABI."""
+    placed = list(_place(record, abi))
+    align = max((size_align(m.type, abi)[1] for m, _ in placed), default=1)
+    end = max((offset + size_align(m.type, abi)[0] for m, offset in placed), default=0)
+    fields = tuple(_leaves(record, abi, 0, "", False))
+    return Layout(abi, record, _round_up(end, align), align, fields)

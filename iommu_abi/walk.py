@@ -1,0 +1,146 @@
+"""The fast ledger: the C walk as Python calls it.
+
+A :class:`Unit` is one IOMMU, described by its registers; :meth:`Unit.translate` says where a DMA
+goes. Any thread may use a unit; the GIL is not held during a walk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from iommu_abi._core import ffi, lib
+from iommu_abi._core_errors import abi_error
+from iommu_abi.errors import AbiError, UsageError
+from iommu_abi.memory import Memory
+from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Request, Stage, Target, Translation
+
+_ACCESS = tuple(Access(i) for i in range(8))
+_STAGE, _REASON, _PURPOSE, _TARGET = tuple(Stage), tuple(Reason), tuple(Purpose), tuple(Target)
+
+
+@cache
+def kinds() -> tuple[str, ...]:
+    """The kinds of IOMMU that the core knows."""
+    found: list[str] = []
+    while name := lib.iommu_abi_kind(len(found)):
+        found.append(ffi.string(name).decode())
+    return tuple(found)
+
+
+@cache
+def registers(kind: str) -> dict[str, int | None]:
+    """Registers of a kind with their defaults; None where one must be given."""
+    value, required = ffi.new("unsigned long long *"), ffi.new("int *")
+    found: dict[str, int | None] = {}
+    while name := lib.iommu_abi_kind_register(kind.encode(), len(found), value, required):
+        found[ffi.string(name).decode()] = None if required[0] else value[0]
+    return found
+
+
+class Unit:
+    """One IOMMU: its kind, and its registers by the names of the vendor's manual."""
+
+    def __init__(self, kind: str, registers: Mapping[str, int]) -> None:
+        """AbiError for a register that is unknown, missing or impossible."""
+        self.kind = kind
+        self.registers = dict(registers)
+        if kind not in kinds():
+            raise UsageError(f"unknown kind of IOMMU {kind!r}, expected one of: {' '.join(kinds())}")
+        names = [ffi.new("char[]", name.encode()) for name in registers]
+        rows = ffi.new("struct iommu_abi_reg[]", max(1, len(names)))
+        for row, name, (register, value) in zip(rows, names, registers.items()):
+            if not 0 <= value < 1 << 64:
+                raise UsageError(f"register {register}: got {value}, expected 64 bits")
+            row.name, row.value = name, value
+        err = ffi.new("struct iommu_abi_error *")
+        self._c = ffi.new("struct iommu_abi_unit *")
+        if lib.iommu_abi_unit_init(kind.encode(), rows, len(names), err, self._c):
+            raise _register_error(err, kind)
+
+    def __repr__(self) -> str:
+        return f"Unit({self.kind!r}, {{{', '.join(f'{k!r}: {v:#x}' for k, v in self.registers.items())}}})"
+
+    def translate(self, memory: Memory, request: Request, *, trace: bool = False) -> Translation:
+        """Where does this request go? With ``trace``, the answer lists every entry that was read.
+
+        UsageError for a request that makes no sense; what the tables do to it is a fault in the
+        answer, never an exception.
+        """
+        pasid = request.pasid
+        try:
+            q = ffi.new(
+                "struct iommu_abi_request *",
+                (
+                    request.iova,
+                    request.rid,
+                    pasid or 0,
+                    int(request.access),
+                    int(request.at),
+                    (0 if pasid is None else lib.IOMMU_ABI_HAS_PASID)
+                    | (lib.IOMMU_ABI_PRIV if request.priv else 0),
+                ),
+            )
+        except OverflowError:
+            raise UsageError(f"request out of range: {request}") from None
+        out = ffi.new("struct iommu_abi_translation *")
+        refs = ffi.new("struct iommu_abi_trace *") if trace else ffi.NULL
+        table = memory.table  # one load: keeps the buffers alive
+        rc = lib.iommu_abi_translate(self._c, table.c, q, refs, out)
+        if rc < 0:
+            raise UsageError(f"a request that makes no sense to {self.kind}: {request}")
+        return _translation(out, rc, _refs(refs) if trace else ())
+
+
+def _register_error(err: Any, kind: str) -> AbiError:
+    """About a register, which has no offset; a missing one has no value either."""
+    error = abi_error(err, kind)
+    got = None if error.rule.name == "unit.missing" else error.got
+    return AbiError(error.rule, "", None, got, error.want, f"{kind}.{error.field}")
+
+
+def _refs(trace: Any) -> tuple[Ref, ...]:
+    found = []
+    for i in range(min(trace.n, lib.IOMMU_ABI_MAX_REFS)):
+        r = trace.refs[i]
+        found.append(
+            Ref(
+                _STAGE[r.stage],
+                r.level,
+                r.gpa,
+                r.hpa,
+                r.raw,
+                r.updated,
+                r.len,
+                _PURPOSE[r.purpose],
+                r.for_level,
+            )
+        )
+    return tuple(found)
+
+
+def _fault(f: Any) -> Fault:
+    entry = bool(f.has_entry)
+    return Fault(
+        reason=_REASON[f.reason],
+        stage=_STAGE[f.stage],
+        level=f.level,
+        native=f.native,
+        input=f.input,
+        entry_gpa=f.entry_gpa if entry else None,
+        entry_hpa=f.entry_hpa if entry else None,
+        raw=f.raw if f.has_raw else None,
+        purpose=_PURPOSE[f.purpose],
+        for_level=f.for_level,
+        recorded=bool(f.recorded),
+        detail=f.detail,
+    )
+
+
+def _translation(out: Any, rc: int, refs: tuple[Ref, ...]) -> Translation:
+    if rc:
+        return Translation(fault=_fault(out.fault), refs=refs)
+    return Translation(
+        out.hpa, out.gpa, out.size_lg2, _ACCESS[out.access], _TARGET[out.target], out.detail, None, refs
+    )
