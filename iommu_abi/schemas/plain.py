@@ -1,0 +1,482 @@
+"""The plain walk: what all formats share. Slow, readable, and in the order of docs/walk.md.
+
+A format brings a :class:`Translator`, which reads device and PASID tables and chooses the
+stages, and a :class:`Paging` for each kind of stage, which says what the bits of an entry
+mean. The walk itself, nesting, A/D flags and the making of faults are here, once.
+
+Adding a format: write ``schemas/X.py`` with a module-level ``FORMAT``, and add its kind to
+``_MODULES`` below.
+
+Nothing in a memory image can make this raise: what is wrong with tables is a
+:class:`iommu_abi.terms.Fault`. Only a request or a register that makes no sense is a
+ValueError.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from iommu_abi.schemas.entries import Fields, Layout
+from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Request, Stage, Translation
+
+#: Kind of IOMMU -> the module of this package that has its ``FORMAT``.
+_MODULES = {"vtd": "vtd", "amdvi": "amdvi", "smmuv3": "smmuv3", "riscv": "riscv"}
+
+#: Reads bytes of host-physical memory: all ``length`` of them, or None.
+Read = Callable[[int, int], "bytes | None"]
+
+PAGE_LG2 = 12
+ADDRESS_MASK = (1 << 64) - 1
+ALL_ACCESS = Access.READ | Access.WRITE | Access.EXEC
+
+#: Where writes are interrupts on x86: 0xFEE0_0000 to 0xFEEF_FFFF.
+X86_INTERRUPTS = range(0xFEE0_0000, 0xFEF0_0000)
+
+
+# ---------------------------------------------------------------- what a walk is made of
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a stage is walked for: an access, and what it serves (see terms.Purpose)."""
+
+    access: Access
+    purpose: Purpose = Purpose.DATA
+    for_level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The table at which a walk is: all of a fault but the reason and the entry.
+
+    ``input`` is the address that this stage translates.
+    """
+
+    stage: Stage
+    level: int
+    input: int
+    purpose: Purpose = Purpose.DATA
+    for_level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An entry where it lies. ``data`` is None if there is no memory.
+
+    ``page`` is what stage 2 said about the page that holds the entry, None where stage 2
+    does not cover it; ``ref`` is the index of the reference.
+    """
+
+    place: Place
+    gpa: int
+    hpa: int
+    data: bytes | None
+    page: Found | None = None
+    ref: int = -1
+
+    @property
+    def contents(self) -> bytes:
+        """The entry's bytes; only for one that could be read."""
+        assert self.data is not None
+        return self.data
+
+    @property
+    def raw(self) -> int | None:
+        """The first eight bytes as a number."""
+        return None if self.data is None else int.from_bytes(self.data[:8], "little")
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """An entry that points to a table at ``table``, of level ``level``."""
+
+    table: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An entry that maps the input to ``output``; the page has 2^size_lg2 bytes."""
+
+    output: int
+    size_lg2: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a stage answers: output, size, what the requester may do, and the leaf itself."""
+
+    output: int
+    size_lg2: int
+    grants: Access
+    entry: Fetched
+    fields: Fields
+
+
+class Stop(Exception):
+    """The walk ends here; never leaves :func:`translate`."""
+
+    def __init__(
+        self, reason: Reason, native: int, place: Place, entry: Fetched | None = None, recorded: bool = True
+    ) -> None:
+        super().__init__(reason)
+        self.fault = Fault(
+            reason=reason,
+            stage=place.stage,
+            level=place.level,
+            native=native,
+            input=place.input,
+            entry_gpa=entry.gpa if entry else None,
+            entry_hpa=entry.hpa if entry else None,
+            raw=entry.raw if entry else None,
+            purpose=place.purpose,
+            for_level=place.for_level,
+            recorded=recorded,
+        )
+
+
+# ---------------------------------------------------------------- what a format says
+
+
+class Paging(ABC):
+    """The tables of one stage, as one request sees them.
+
+    Made for each request, so that whatever varies per context, requester or privilege is a
+    plain attribute. ``Rights`` are an integer of the format's own making, of which the walk
+    knows only that they are ANDed over the levels.
+    """
+
+    stage: Stage
+    #: Bytes of an entry.
+    entry_len = 8
+    #: Rights before the first entry is read.
+    all_rights: int
+    #: Stage 2, if these tables lie in GPA.
+    through: Paging | None = None
+
+    @abstractmethod
+    def start(self, address: int) -> tuple[int, int]:
+        """Address and level of the table in which the walk for ``address`` begins."""
+
+    @abstractmethod
+    def takes(self, address: int) -> bool:
+        """Whether ``address`` is inside the input range."""
+
+    @abstractmethod
+    def entry_address(self, table: int, level: int, address: int) -> int:
+        """Where the entry for ``address`` lies in a table."""
+
+    @abstractmethod
+    def decode(self, data: bytes, level: int) -> Fields:
+        """Return the fields of an entry."""
+
+    @abstractmethod
+    def problem(self, fields: Fields, level: int, address: int) -> Reason | None:
+        """Not present, then reserved bits and encodings, then the range of the output."""
+
+    @abstractmethod
+    def step(self, fields: Fields, level: int, address: int) -> Next | Page:
+        """Where an entry without a problem leads."""
+
+    @abstractmethod
+    def rights(self, fields: Fields, leaf: bool) -> int:
+        """Return the rights that an entry leaves."""
+
+    @abstractmethod
+    def refuses(self, fields: Fields, level: int, rights: int, use: Use) -> Reason | None:
+        """Why a leaf does not allow a use with the rights of all levels; None if it does."""
+
+    @abstractmethod
+    def grants(self, rights: int) -> Access:
+        """Every access that the rights of all levels cover."""
+
+    @abstractmethod
+    def flags(self, fields: Fields, access: Access, leaf: bool) -> int:
+        """Return the A/D bits that hardware wants to find set in an entry that it has used."""
+
+    def clears(self, fields: Fields, access: Access, leaf: bool) -> int:
+        """Return the bits that it wants to find clear; most formats have none."""
+        return 0
+
+    def lets_update(self, page: Found) -> bool:
+        """Whether this stage lets hardware set flags in an entry of stage 1 that lies in ``page``."""
+        return Access.WRITE in page.grants
+
+    @abstractmethod
+    def native(self, reason: Reason, level: int, use: Use) -> int:
+        """Return the vendor's code for a fault at an entry of ``level``."""
+
+
+class Translator(ABC):
+    """One request at one IOMMU: the vendor's part of a walk."""
+
+    rid_last = 0xFFFF  # widest requester ID
+
+    def __init__(self, registers: Mapping[str, int], walk: Walk) -> None:
+        self.walk = walk
+        self.request = walk.request
+        self.registers = registers
+
+    @abstractmethod
+    def translate(self) -> Translation:
+        """Answer without references; raise Stop for a fault."""
+
+    @abstractmethod
+    def finish(self, fault: Fault) -> Fault:
+        """Fill in what depends on the whole request: ``recorded`` and ``detail``."""
+
+    def register(self, name: str, default: int | None = None) -> int:
+        """Return the value of a register; raise ValueError if it is needed and was not given."""
+        value = self.registers.get(name, default)
+        if value is None:
+            raise ValueError(f"register {name} is needed")
+        if not 0 <= value <= ADDRESS_MASK:
+            raise ValueError(f"register {name}: {value:#x} has more than 64 bits")
+        return value
+
+    def place(self, stage: Stage, level: int = 0) -> Place:
+        """Name a device or PASID table; these are looked up for the IOVA."""
+        return Place(stage, level, self.request.iova)
+
+    def untranslated(self, access: Access = Access.READ | Access.WRITE) -> Translation:
+        """Answer that output is input."""
+        iova = self.request.iova
+        return Translation(hpa=iova, gpa=iova, size_lg2=PAGE_LG2, access=access)
+
+
+# ---------------------------------------------------------------- the walk
+
+
+class Walk:
+    """One translation under way: memory, the request, and the references made so far."""
+
+    def __init__(self, read: Read, request: Request) -> None:
+        self.read = read
+        self.request = request
+        self.refs: list[Ref] = []
+        #: Width of physical addresses; beyond it there is no memory.
+        self.address_lg2 = 64
+
+    def fetch(
+        self, place: Place, address: int, length: int, native: int, through: Paging | None = None
+    ) -> Fetched:
+        """Read an entry of ``length`` bytes, through stage 2 if ``address`` is a GPA.
+
+        ``native`` is the code for an entry that no memory holds.
+        """
+        page = None
+        hpa = address = address & ADDRESS_MASK
+        if through is not None:
+            page = self.stage(through, address, self._use_for_entry(place))
+            hpa = page.output
+        data = None if hpa >> self.address_lg2 else self.read(hpa, length)
+        entry = Fetched(place, address, hpa, data, page, len(self.refs))
+        if data is None:
+            raise Stop(Reason.UNREADABLE, native, place, entry)
+        raw = int.from_bytes(data[:8], "little")
+        self.refs.append(
+            Ref(place.stage, place.level, address, hpa, raw, raw, length, place.purpose, place.for_level)
+        )
+        return entry
+
+    @staticmethod
+    def _use_for_entry(place: Place) -> Use:
+        purpose = Purpose.PASID_ENTRY if place.stage is Stage.PASID else Purpose.S1_ENTRY
+        return Use(Access.READ, purpose, place.level)
+
+    def stage(self, paging: Paging, address: int, use: Use) -> Found:
+        """Translate ``address`` by one stage."""
+        table, level = paging.start(address)
+        place = Place(paging.stage, level, address, use.purpose, use.for_level)
+        if not paging.takes(address):
+            raise Stop(Reason.INPUT_RANGE, paging.native(Reason.INPUT_RANGE, level, use), place)
+        rights = paging.all_rights
+        while True:
+            where = paging.entry_address(table, level, address)
+            unreadable = paging.native(Reason.UNREADABLE, level, use)
+            entry = self.fetch(place, where, paging.entry_len, unreadable, paging.through)
+            fields = paging.decode(entry.contents, level)
+            self._stop_if(paging.problem(fields, level, address), paging, entry, use)
+            step = paging.step(fields, level, address)
+            rights &= paging.rights(fields, leaf=isinstance(step, Page))
+            if isinstance(step, Page):
+                break
+            self._update(paging, entry, fields, use.access, leaf=False)
+            table, level = step.table, step.level
+            place = replace(place, level=level)
+        self._stop_if(paging.refuses(fields, level, rights, use), paging, entry, use)
+        self._update(paging, entry, fields, use.access, leaf=True)
+        return Found(step.output, step.size_lg2, paging.grants(rights), entry, fields)
+
+    @staticmethod
+    def _stop_if(reason: Reason | None, paging: Paging, entry: Fetched, use: Use) -> None:
+        if reason is not None:
+            raise Stop(reason, paging.native(reason, entry.place.level, use), entry.place, entry)
+
+    def _update(self, paging: Paging, entry: Fetched, fields: Fields, access: Access, leaf: bool) -> None:
+        """Note what hardware changes in an entry that it has used; stage 2 must let it write there."""
+        ref = self.refs[entry.ref]
+        sets, clears = paging.flags(fields, access, leaf), paging.clears(fields, access, leaf)
+        if not sets & ~ref.raw and not clears & ref.raw:
+            return
+        if entry.page is not None and paging.through is not None:
+            self._write_through(paging.through, entry.page, entry)
+        self.refs[entry.ref] = replace(ref, updated=(ref.updated | sets) & ~clears)
+
+    def _write_through(self, second: Paging, page: Found, entry: Fetched) -> None:
+        """Let stage 2 judge the update of a stage-1 entry: a write to the page that holds it."""
+        level = page.entry.place.level
+        use = Use(Access.WRITE, Purpose.S1_UPDATE, entry.place.level)
+        if not second.lets_update(page):
+            place = Place(second.stage, level, entry.gpa, use.purpose, use.for_level)
+            code = second.native(Reason.UPDATE_DENIED, level, use)
+            raise Stop(Reason.UPDATE_DENIED, code, place, page.entry)
+        self._update(second, page.entry, page.fields, Access.WRITE, leaf=True)
+
+    def stages(self, first: Paging | None, second: Paging | None, access: Access) -> Translation:
+        """Take the request's address through one stage or both; the rights of both are needed."""
+        iova = self.request.iova
+        answer = Translation(hpa=iova, gpa=iova, size_lg2=63, access=ALL_ACCESS)
+        if first is not None:
+            found = self.stage(first, iova, Use(access))
+            answer = combine(replace(answer, gpa=found.output), found)
+        if second is not None:
+            found = self.stage(second, answer.gpa, Use(access))
+            answer = combine(answer, found)
+        return answer
+
+
+def combine(answer: Translation, found: Found) -> Translation:
+    """Take an answer through one more stage: its output, the smaller page, the rights of both."""
+    return replace(
+        answer,
+        hpa=found.output,
+        size_lg2=min(answer.size_lg2, found.size_lg2),
+        access=answer.access & found.grants,
+    )
+
+
+# ---------------------------------------------------------------- entries in words
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a decoded entry. Bits count from the start of the entry, inclusive."""
+
+    name: str
+    value: int
+    remark: str
+    high: int
+    low: int
+
+    def __str__(self) -> str:
+        number = f"{self.value:#x}" if self.value > 9 else str(self.value)
+        return f"{self.name}={number}" + (f" ({self.remark})" if self.remark else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A decoded entry: its type in the vendor's words, and its fields from bit 0 up."""
+
+    name: str
+    fields: tuple[Field, ...]
+
+    def __getitem__(self, name: str) -> Field:
+        return next(each for each in self.fields if each.name == name)
+
+
+#: A reference and all bytes of its entry.
+Step = tuple[Ref, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a vendor's module offers.
+
+    ``describe(registers, before, ref, data)`` names the type of an entry and its layout;
+    ``before`` are the references that came earlier, whose contents may decide it.
+    """
+
+    translator: Callable[[Mapping[str, int], Walk], Translator]
+    describe: Callable[[Mapping[str, int], Sequence[Step], Ref, bytes], tuple[str, Layout]]
+
+
+def _format(kind: str) -> Format:
+    if kind not in _MODULES:
+        raise ValueError(f"unknown kind of IOMMU {kind!r}")
+    found: Format = importlib.import_module(f"{__package__}.{_MODULES[kind]}").FORMAT
+    return found
+
+
+def decode_entry(
+    kind: str, registers: Mapping[str, int], before: Sequence[Step], ref: Ref, data: bytes
+) -> Entry:
+    """One entry of a trace in words.
+
+    ``data`` are the ``ref.len`` bytes of the entry; ``before`` are the references before it
+    with their bytes, which may come from either ledger.
+    """
+    name, layout = _format(kind).describe(registers, before, ref, data)
+    parsed = layout.parse(data)
+    return Entry(name, tuple(_explained(each.name, layout, parsed) for each in layout.fields))
+
+
+def _explained(name: str, layout: Layout, parsed: Fields) -> Field:
+    each = next(one for one in layout.fields if one.name == name)
+    value = parsed[name]
+    if each.values:
+        remark = each.values.get(value, "reserved")
+    else:
+        remark = each.doc if value else ""
+    return Field(name, value, remark, each.high, each.low)
+
+
+def explain(
+    kind: str, registers: Mapping[str, int], refs: Sequence[Ref], read: Read
+) -> tuple[tuple[Ref, Entry], ...]:
+    """Put a whole trace into words: each reference with its entry, in order.
+
+    The entries are read again; one that is gone by now is shown by its first eight bytes.
+    """
+    steps: list[Step] = []
+    explained = []
+    for ref in refs:
+        data = read(ref.hpa, ref.len) or ref.raw.to_bytes(8, "little").ljust(ref.len, b"\0")[: ref.len]
+        explained.append((ref, decode_entry(kind, registers, steps, ref, data)))
+        steps.append((ref, data))
+    return tuple(explained)
+
+
+# ---------------------------------------------------------------- one request
+
+
+def _check(request: Request) -> None:
+    if request.access not in (Access.READ, Access.WRITE, Access.EXEC):
+        raise ValueError("a request is one of read, write and exec")
+    if request.pasid is not None and not 0 <= request.pasid < 1 << 20:
+        raise ValueError(f"PASID {request.pasid:#x} has more than 20 bits")
+    if not 0 <= request.iova <= ADDRESS_MASK:
+        raise ValueError("iova has more than 64 bits")
+    if not 0 <= request.rid < 1 << 32:
+        raise ValueError("rid has more than 32 bits")
+
+
+def translate(kind: str, registers: Mapping[str, int], read: Read, request: Request) -> Translation:
+    """Where does this request go? ``refs`` of the answer are always filled.
+
+    ``registers`` are looked up by the vendor's names; those that the walk does not need are
+    ignored.
+    """
+    _check(request)
+    walk = Walk(read, request)
+    translator = _format(kind).translator(registers, walk)
+    if request.rid > translator.rid_last:
+        raise ValueError(f"rid: {request.rid:#x} is wider than the requester IDs of {kind}")
+    try:
+        answer = translator.translate()
+    except Stop as stop:
+        answer = Translation(fault=translator.finish(stop.fault))
+    return replace(answer, refs=tuple(walk.refs))
