@@ -1,0 +1,219 @@
+"""Printing: text, colours, JSON, errors, files. Colours and progress only where a person looks."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from iommu_abi.errors import AbiError, Error, errno_name
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+T = TypeVar("T")
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
+
+
+class Finding(Error):
+    """A blob that breaks a rule: an answer, with exit status 1. ``note`` is added to the sentence."""
+
+    def __init__(self, error: AbiError, note: str = "") -> None:
+        self.error = error
+        super().__init__(f"{error} ({note})" if note else str(error))
+
+
+def prepare() -> None:
+    """A stream that the caller has closed becomes one that swallows everything."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+
+
+def abandon_stdout() -> None:
+    """Nobody reads any more: what is still buffered must not raise again when Python ends."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+# ---------------------------------------------------------------- text
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console: escapes on terminals only, none at all with NO_COLOR."""
+    from rich.console import Console
+
+    class Quiet(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # main() knows what to do; rich would end the program with status 1
+
+    return Quiet(
+        stderr=stderr,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def line(text: object, style: str | None = None) -> None:
+    """One line, which a terminal may wrap and nobody else does."""
+    console().print(text, style=style, soft_wrap=True)
+
+
+def table(title: str | None, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table; long cells are folded, never cut."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for heading in headings:
+        made.add_column(heading, overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    console().print(made)
+
+
+def track(items: Iterable[T], total: int, text: str, *, quiet: bool) -> Iterator[T]:
+    """The items, with a progress bar on stderr if that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.progress import Progress
+
+    with Progress(console=console(stderr=True), transient=True) as progress:
+        task = progress.add_task(text, total=total)
+        for item in items:
+            yield item
+            progress.advance(task)
+
+
+@contextlib.contextmanager
+def busy(text: str, *, quiet: bool) -> Iterator[None]:
+    """A sign on stderr, if that is a terminal, that something takes its time."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    with console(stderr=True).status(text):
+        yield
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def emit_json(value: object) -> None:
+    """A JSON value on standard output."""
+    json.dump(value, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def hex_or_none(number: int | None) -> str | None:
+    """An address as JSON has it."""
+    return None if number is None else f"{number:#x}"
+
+
+# ---------------------------------------------------------------- errors
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and not isinstance(error, Error):
+        # what we write is named, but for what we print to
+        where = "standard output" if error.errno in NO_ROOM else None
+        where = where if error.filename is None else error.filename
+        return f"{where}: {error.strerror or error}" if where else str(error.strerror or error)
+    if isinstance(error, MemoryError):
+        return "not enough memory for this input"
+    return str(error)
+
+
+def _facts(error: BaseException) -> dict[str, Any]:
+    """What an error says beside its sentence."""
+    from iommu_abi.ledgers import Disagreement
+
+    inner = error.error if isinstance(error, Finding) else error
+    if isinstance(inner, AbiError):
+        return {
+            "rule": inner.rule.name,
+            "field": inner.field,
+            "offset": inner.offset,
+            "got": inner.got,
+            "expected": inner.expected,
+            "errno": errno_name(inner.rule.errno),
+        }
+    if isinstance(inner, Disagreement):
+        return {"subject": inner.subject, "disagreement": [difference_json(d) for d in inner.differences]}
+    if isinstance(inner, OSError) and inner.errno:
+        return {"errno": errno_name(inner.errno)}
+    return {}
+
+
+def difference_json(difference: Any) -> dict[str, str]:
+    """A difference of the ledgers as JSON has it."""
+    return {"what": difference.what, "fast": shown(difference.fast), "plain": shown(difference.plain)}
+
+
+def shown(value: object) -> str:
+    """A value of an answer: numbers in hex, enumerations by name."""
+    return f"{value:#x}" if type(value) is int else str(getattr(value, "name", value))
+
+
+def report(error: BaseException, *, as_json: bool = False, bug: bool = False) -> None:
+    """One sentence on stderr; with --json also an object on standard output."""
+    sentence = _sentence(error)
+    if bug:
+        sentence = f"a bug of iommu-abi: {type(error).__name__}: {sentence} (IOMMU_ABI_DEBUG=1 shows where)"
+    with contextlib.suppress(OSError):
+        print(f"iommu-abi: {sentence}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # it may be what the error is about
+        if as_json:
+            emit_json({"error": sentence, **_facts(error)})
+
+
+# ---------------------------------------------------------------- files
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Write a file at once or not at all; "-" is standard output. OSError names the file."""
+    if path == "-":
+        sys.stdout.buffer.write(data)
+        return
+    try:
+        _write(os.path.realpath(path) + ("/" if path.endswith("/") else ""), data)
+    except OSError as error:
+        raise OSError(error.errno or errno.EIO, error.strerror or str(error), path) from None
+
+
+def _write(target: str, data: bytes) -> None:
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        mode = None
+    if target.endswith("/") or (mode is not None and not stat.S_ISREG(mode)):
+        with open(target, "wb") as device:  # a pipe, a terminal, /dev/null: nothing to replace
+            device.write(data)
+        return
+    handle, temporary = tempfile.mkstemp(prefix=".iommu-abi-", dir=os.path.dirname(target))
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, stat.S_IMODE(mode) if mode is not None else 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

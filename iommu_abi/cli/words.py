@@ -1,0 +1,86 @@
+"""Words of the command line -> values."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iommu_abi.errors import UsageError
+from iommu_abi.inputs import InputError, to_number
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import TypeAlias
+
+    Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+#: No blob, and no JSON that these commands read, is larger.
+MOST_BYTES = 1 << 28
+
+_BDF = re.compile(r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{1,2}):([0-9a-fA-F]{1,2})\.([0-7])")
+
+
+def number(text: str, what: str, last: int = (1 << 64) - 1) -> int:
+    """0x.. or decimal, up to ``last``; ``what`` begins the error."""
+    return to_number(text, what, last)
+
+
+def requester(text: str) -> int:
+    """``[SSSS:]BB:DD.F`` or a number. The segment says which IOMMU is meant, and is not part of it."""
+    if ":" not in text:
+        return number(text, "--rid", (1 << 32) - 1)
+    found = _BDF.fullmatch(text)
+    if not found or int(found[3], 16) > 31:
+        raise UsageError(f"--rid: got {text!r}, expected [SSSS:]BB:DD.F with DD up to 1f, or a number")
+    return int(found[2], 16) << 8 | int(found[3], 16) << 3 | int(found[4])
+
+
+def name_of_requester(rid: int) -> str:
+    """``BB:DD.F``, or a number where it is wider than that."""
+    return f"{rid >> 8:02x}:{rid >> 3 & 31:02x}.{rid & 7}" if rid < 1 << 16 else f"{rid:#x}"
+
+
+def assignments(words: list[str], what: str) -> dict[str, str]:
+    """``NAME=VALUE`` words; each name once."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name or not value:
+            raise UsageError(f"{what}: got {word!r}, expected NAME=VALUE")
+        if name in found:
+            raise UsageError(f"{what}: {name} is given twice")
+        found[name] = value
+    return found
+
+
+def input_name(path: str) -> str:
+    """A file as errors name it."""
+    return "standard input" if path == "-" else path
+
+
+def read_bytes(path: str) -> bytes:
+    """A file, or standard input for "-"."""
+    if path == "-":
+        if sys.stdin is None:
+            raise InputError("standard input is closed")
+        data = sys.stdin.buffer.read(MOST_BYTES + 1)
+    else:
+        try:
+            with Path(path).open("rb") as file:
+                data = file.read(MOST_BYTES + 1)
+        except OSError as error:  # one of read() does not say which file
+            raise OSError(error.errno, error.strerror, path) from None
+    if len(data) > MOST_BYTES:
+        raise InputError(f"{input_name(path)}: more than {MOST_BYTES} bytes, which is no blob and no text")
+    return data
+
+
+def read_text(path: str) -> str:
+    """A text file, or standard input for "-"."""
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise InputError(f"{input_name(path)}: not text: byte {error.start} is {byte:#04x}") from None
