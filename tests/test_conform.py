@@ -1,0 +1,418 @@
+"""Conformance cases: the cases, and that a wrong expectation is noticed.
+
+Facts: the cases of ``conformance_cases.json``, and the meaning of their keys: register bits, values
+assumed when a key is absent, which keys must match.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+
+import pytest
+from cli_support import CASES, run, sentence
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iommu_abi import conform
+from iommu_abi.errors import Error
+from iommu_abi.schemas import plain
+from iommu_abi.terms import Access, At, Translation
+
+EVERY = json.loads(CASES.read_text())["cases"]
+OURS = {
+    "vtd_legacy": 26, "vtd_ecs": 11, "vtd_scalable": 32, "amd_v1": 23, "amd_v2": 7,
+    "bind_pasid_table_2017": 3,
+}  # fmt: skip
+
+
+def case(case_id):
+    return copy.deepcopy(next(each for each in EVERY if each["id"] == case_id))
+
+
+def verdict(data):
+    return conform.run(conform.read_cases(json.dumps([data]), "test")[0])
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes cases to a file."""
+
+    def write(*cases):
+        path = tmp_path / "cases.json"
+        path.write_text(json.dumps({"meta": {}, "cases": cases}))
+        return path
+
+    return write
+
+
+# ---------------------------------------------------------------- the cases
+
+
+def test_every_case_of_our_formats_passes_and_the_others_are_unsupported(capsys):
+    done = run(capsys, "conform", CASES, "--json")
+
+    found = done.json
+    assert done.status == 0
+    assert (found["failed"], found["notes"], found["disagreement"]) == ([], [], [])
+    assert found["passed"] >= sum(OURS.values())
+    assert found["total"] == len(EVERY)
+    assert {each["format"] for each in found["unsupported"]} == {
+        c["format"] for c in EVERY
+    } - conform.FORMATS.keys()
+    assert len(found["unsupported"]) == found["total"] - found["passed"]
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_formats_can_be_chosen(capsys, name):
+    found = run(capsys, "conform", CASES, "--format", name, "--json").json
+
+    assert (found["total"], found["passed"], found["unsupported"]) == (OURS[name], OURS[name], [])
+
+
+def test_text_has_a_row_per_format(capsys):
+    done = run(capsys, "conform", CASES, "--format", "vtd_ecs", "--format", "virtio_iommu")
+
+    assert done.status == 0
+    assert "16 cases: 11 passed, 0 failed, 5 unsupported" in done.out
+    assert "unsupported" in done.out
+
+
+def test_cases_may_come_from_standard_input_and_as_a_list(capsys, monkeypatch):
+    text = json.dumps([case("amd-v0"), case("smmu-bind")]).encode()
+
+    done = run(capsys, "conform", "-", "--json", stdin=text, monkeypatch=monkeypatch)
+
+    assert (done.status, done.json["passed"]) == (0, 2)
+
+
+def test_ids_and_titles_do_not_matter(capsys, file):
+    ours = [copy.deepcopy(each) for each in EVERY if each["format"] in OURS]
+    for i, each in enumerate(ours):
+        each.update(id=f"x{i % 3}", title="", source="", confidence="", checked_by="")
+        each.pop("title")
+
+    found = run(capsys, "conform", file(*ours), "--json").json
+
+    assert found["passed"] == len(ours)
+
+
+# ---------------------------------------------------------------- a wrong expectation fails
+
+
+@pytest.mark.parametrize("data", [each for each in EVERY if each["format"] in OURS], ids=lambda c: c["id"])
+def test_every_key_that_must_match_is_compared(data):
+    for key, right in data["expect"].items():
+        if key not in conform.MUST or right is None:
+            continue
+        wrong = copy.deepcopy(data)
+        if key == "result":
+            wrong["expect"][key] = "ok" if right != "ok" else "fault"
+        elif isinstance(right, bool):
+            wrong["expect"][key] = not right
+        else:
+            wrong["expect"][key] = hex(int(str(right), 0) + 1)
+            for other in conform.ALTERNATIVES.values():
+                wrong["expect"].pop(other, None)
+        assert not verdict(wrong).passed, (key, wrong["expect"])
+
+
+def test_a_failure_is_listed_with_what_was_expected_and_got(capsys, file):
+    good, bad = case("vtd-sm-fs"), case("vtd-legacy-root-np")
+    bad["expect"]["code"] = "0x2"
+
+    done = run(capsys, "conform", file(good, bad), "--json")
+    text = run(capsys, "conform", file(good, bad))
+
+    assert (done.status, text.status) == (1, 1)
+    assert done.json["passed"] == 1
+    assert done.json["failed"] == [
+        {
+            "id": "vtd-legacy-root-np",
+            "expected": {"result": "fault", "code": "0x2"},
+            "got": {"result": "fault", "code": "0x1", "recorded": True},
+        }
+    ]
+    assert "failed: vtd-legacy-root-np" in text.out
+
+
+def test_either_code_will_do_and_null_is_any_code():
+    data = case("vtd-sm-nest-fltbl-limit")
+    first, second = data["expect"]["code"], data["expect"]["code_alt"]
+
+    for code, alternative in ((first, second), (second, first)):
+        data["expect"].update(code=code, code_alt=alternative)
+        assert verdict(data).passed
+    data["expect"].update(code="0x1", code_alt="0x2")
+    assert not verdict(data).passed
+    data["expect"].update(code=None)
+    assert verdict(data).passed
+    allowed = case("vtd-ecs-nest")
+    allowed["expect"] = {"result": "ok", "code": None}
+    assert not verdict(allowed).passed
+
+
+def test_what_should_match_is_noted_and_fails_nothing(capsys, file):
+    data = next(copy.deepcopy(each) for each in EVERY if "r" in each["expect"])
+    data["expect"]["w"] = 1 - data["expect"]["w"]
+
+    done = run(capsys, "conform", file(data), "--json")
+
+    assert (done.status, done.json["passed"]) == (0, 1)
+    assert [note["key"] for note in done.json["notes"]] == ["w"]
+    assert f"note: {data['id']}: w should be" in run(capsys, "conform", file(data)).out
+
+
+def test_a_fault_that_is_not_recorded_is_told_from_one_that_is():
+    data = case("vtd-legacy-root-np")
+    data["memory"][0]["qword"] = "0x2001"  # the root entry is present
+    context = next(word for word in data["memory"] if word["hpa"] == "0x2100")
+    context["qword"] = "0x10003"  # FPD
+    data["memory"] = [word for word in data["memory"] if word["hpa"] != "0x10008"]  # PML4E[1]
+    data["expect"] = {"result": "fault", "code": "0x6", "recorded": False}
+
+    assert verdict(data).passed
+    context["qword"] = "0x10001"
+    assert not verdict(data).passed
+    data["expect"]["recorded"] = True
+    assert verdict(data).passed
+
+
+def test_an_interrupt_is_no_result_of_a_case():
+    data = case("vtd-sm-fs")
+    data["input"].update(iova="0xfee00000", access="write")
+    data["input"].pop("pasid")
+    data["expect"] = {"result": "ok", "hpa": "0xfee00000"}
+
+    found = verdict(data)
+
+    assert not found.passed
+    assert found.got == {"result": "interrupt"}
+
+
+# ---------------------------------------------------------------- memory
+
+
+@pytest.mark.parametrize("root", ["0x11000", "0x7ffffffff000", "0xffffffffff000"])
+def test_memory_that_is_not_listed_reads_as_zeros_wherever_it_is(root):
+    data = case("vtd-sm-fs")
+    data["config"]["haw"] = 52
+    entry = next(word for word in data["memory"] if word["hpa"] == "0x21150")
+    entry["qword"] = root  # FLPTPTR
+    data["expect"] = {"result": "fault", "code": "0x71"}
+
+    assert verdict(data).passed
+
+
+def test_sparse_memory_is_the_same_for_both_ledgers():
+    sparse = conform.SparseMemory.of(((0xFFC, 0x1122334455667788), (0x5000, 1)))
+
+    assert sparse.read(0xFFC, 8) == sparse.memory.read(0xFFC, 4) + sparse.memory.read(0x1000, 4)
+    assert sparse.read(0x7FFE, 4) == bytes(4)
+    assert sparse.memory.read(0x7000, 8) is None
+    assert sparse.add_zeros(0x7008)
+    assert not sparse.add_zeros(0x7010)
+    assert sparse.memory.read(0x7000, 8) == bytes(8)
+
+
+# ---------------------------------------------------------------- configuration
+
+
+def config(**changes):
+    base = {"root": "0x1000", "haw": 46, "mgaw": 48, "ttm": 0}
+    return conform.Record({k: v for k, v in (base | changes).items() if v is not None}, "config")
+
+
+@pytest.mark.parametrize(
+    ("changes", "register", "mask", "value"),
+    [
+        ({}, "RTADDR", ~0, 0x1000),
+        ({"ttm": 1}, "RTADDR", ~0, 0x1400),
+        ({"ttm": "ECS (RTT=1)"}, "RTADDR", ~0, 0x1800),
+        ({"haw": None}, "HAW", ~0, 52),
+        ({}, "CAP", 0x3F << 16, 47 << 16),
+        ({"mgaw": 39}, "CAP", 0x1F << 8, 2 << 8),
+        ({"mgaw": 48}, "CAP", 0x1F << 8, 6 << 8),
+        ({"mgaw": 57}, "CAP", 0x1F << 8, 14 << 8),
+        ({"sagaw": "0x4"}, "CAP", 0x1F << 8, 4 << 8),
+        ({}, "CAP", 0xF << 34, 3 << 34),
+        ({"sllps": 1}, "CAP", 0xF << 34, 1 << 34),
+        ({}, "CAP", 1 << 56 | 1 << 60, 1 << 56),
+        ({"FL1GP": 0, "FL5LP": 1}, "CAP", 1 << 56 | 1 << 60, 1 << 60),
+        ({}, "ECAP", 1 << 2 | 1 << 6 | 1 << 7, 1 << 2 | 1 << 6 | 1 << 7),
+        ({"SC": 0, "DT": 0, "PT": 0}, "ECAP", 1 << 2 | 1 << 6 | 1 << 7, 0),
+        ({}, "ECAP", 1 << 24 | 1 << 49, 0),
+        ({"ecs": 1, "RPS": 1}, "ECAP", 1 << 24 | 1 << 49, 1 << 24 | 1 << 49),
+        ({}, "ECAP", 1 << 26 | 1 << 30 | 1 << 31, 1 << 26 | 1 << 30 | 1 << 31),
+        ({"NEST": 0, "ERS": 0, "SRS": 0}, "ECAP", 1 << 26 | 1 << 30 | 1 << 31, 0),
+        ({}, "ECAP", 0x1F << 35 | 1 << 40, 19 << 35 | 1 << 40),
+        ({}, "GSTS", ~0, 1 << 31),
+    ],
+)
+def test_vtd_configuration_becomes_registers(changes, register, mask, value):
+    assert conform._vtd_registers(config(**changes))[register] & mask == value
+
+
+@pytest.mark.parametrize(("hats", "field"), [(4, 0), (5, 1), (6, 2)])
+def test_amd_levels_become_hats(hats, field):
+    registers = conform._amd_registers(conform.Record({"devtab": "0x1000", "hats": hats}, "config"))
+
+    assert registers["EXT_FEATURES"] >> 10 & 3 == field
+    assert registers["DEVTAB_BASE"] == 0x11FF
+    assert registers["CONTROL"] & 1
+
+
+def test_input_becomes_a_request():
+    asked = {"bus": 1, "devfn": "0x90", "iova": "0x1000", "access": "exec", "pasid": 0, "priv": 1,
+             "at": "translation_request"}  # fmt: skip
+
+    request = conform._vtd_request(conform.Record(asked, "input"))
+
+    assert (request.rid, request.iova, request.pasid) == (0x190, 0x1000, 0)
+    assert (request.access, request.priv, request.at) == (Access.EXEC, True, At.TRANSLATION)
+    plain_one = conform._amd_request(conform.Record({"devid": "0x10", "iova": 5, "access": "read"}, "input"))
+    assert (plain_one.rid, plain_one.pasid, plain_one.at) == (0x10, None, At.UNTRANSLATED)
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "says"),
+    [
+        ("config", {"mgaw": 0}, "mgaw: does not fit CAP 21:16"),
+        ("config", {"mgaw": 99}, "mgaw: does not fit"),
+        ("config", {"haw": 200}, "haw: does not fit HAW"),
+        ("config", {"ttm": "HYPER"}, "ttm: got 'HYPER'"),
+        ("config", {"ttm": 4}, "ttm: got 4"),
+        ("config", {"root": "zz"}, "root: got 'zz'"),
+        ("input", {"access": "peek"}, "access: got 'peek', expected one of: read write exec"),
+        ("input", {"at": "teleport"}, "at: got 'teleport'"),
+        ("input", {"pasid": 1 << 20}, "pasid: got 1048576"),
+        ("input", {"devfn": 256}, "devfn: got 256"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_fails_its_case_alone(capsys, file, part, changes, says):
+    bad = case("vtd-sm-fs")
+    bad[part].update(changes)
+
+    done = run(capsys, "conform", file(bad, case("amd-v0")), "--json")
+
+    assert done.status == 1
+    assert done.json["passed"] == 1
+    assert says in done.json["failed"][0]["got"]["error"]
+
+
+# ---------------------------------------------------------------- bind
+
+
+def bind(model=0, host=8 << 20, size=4096, ptr="0x20000", **expect):
+    return {
+        "id": "b", "format": "bind_pasid_table_2017", "config": {"model": model, "host_table_bytes": host},
+        "memory": [], "input": {"ptr": ptr, "size": size}, "expect": expect,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("size", "pts"), [(256, 0), (4096, 4), (8192, 5), (8 << 20, 15)])
+def test_vtd_binds_2_to_the_pts_plus_5_entries(size, pts):
+    """PTS holds log2 of the entries, less 5 (VT-d 2.x, 9.4)."""
+    assert verdict(bind(size=size, result="ok", PTS=pts, entries=size // 8)).passed
+    assert not verdict(bind(size=size, result="ok", PTS=pts + 1)).passed
+    assert not verdict(bind(size=size, result="ok", entries=size // 64)).passed
+
+
+@pytest.mark.parametrize(("size", "cdmax"), [(64, 0), (4096, 6), (1 << 20, 14)])
+def test_smmuv3_binds_2_to_the_s1cdmax_entries(size, cdmax):
+    """Context descriptors have 64 bytes (Arm IHI 0070, 5.4)."""
+    ptr = hex(size) if size > 0x20000 else "0x20000"
+    assert verdict(bind(1, 1 << 20, size, ptr, result="ok", S1CDMax=cdmax, entries=size // 64)).passed
+    assert not verdict(bind(1, 1 << 20, size, ptr, result="ok", S1CDMax=cdmax + 1)).passed
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"size": 8192, "host": 4096},
+        {"size": 128},
+        {"size": 768},
+        {"ptr": "0x0"},
+        {"ptr": "0x20010"},
+        {"model": 2},
+        {"model": 1, "host": 4096, "size": 8192},
+    ],
+)
+def test_what_bind_refuses(refused):
+    assert verdict(bind(**refused, result="reject")).passed
+    assert not verdict(bind(**refused, result="ok")).passed
+
+
+def test_a_host_table_of_no_size_fails_its_case():
+    assert "host_table_bytes: got 100" in verdict(bind(host=100, result="ok")).got["error"]
+
+
+# ---------------------------------------------------------------- ledgers and files
+
+
+def test_ledgers_that_disagree_are_status_3(capsys, file, monkeypatch):
+    monkeypatch.setattr(plain, "translate", lambda *_: Translation(hpa=1))
+
+    done = run(capsys, "conform", file(case("vtd-sm-fs"), case("smmu-bind")), "--json")
+
+    assert done.status == 3
+    assert [each["id"] for each in done.json["disagreement"]] == ["vtd-sm-fs"]
+    assert "DISAGREEMENT" in run(capsys, "conform", file(case("vtd-sm-fs"))).out
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "empty, expected JSON"),
+        ("nonsense", "not JSON: Expecting value at line 1, column 1"),
+        ("3", "got 3, expected an object"),
+        ("{}", "no 'cases'"),
+        ('{"cases": {}}', "cases: got an object, expected a list"),
+        ("[]", "no cases"),
+        ("[3]", "case 1: got 3, expected an object"),
+        ('[{"id": "a"}]', "case 1: no 'format'"),
+        ('[{"id": "a", "format": "f", "config": {}, "input": {}}]', "case 1: no 'expect'"),
+        ('[{"id": "a", "format": "f", "config": {}, "input": {}, "expect": {}, "memory": [1]}]',
+         "case 1: memory: got 1"),
+        ('[{"id": "a", "format": "amd_v1", "config": {}, "input": {}, "expect": {}}]', "no 'result'"),
+    ],
+)  # fmt: skip
+def test_case_files_that_are_no_case_files(capsys, tmp_path, text, says):
+    path = tmp_path / "cases.json"
+    path.write_text(text)
+
+    done = run(capsys, "conform", path, "--json")
+
+    assert done.status == 2
+    assert says in sentence(done)
+
+
+def test_cases_of_which_none_can_be_run_are_no_success(capsys):
+    done = run(capsys, "conform", CASES, "--format", "virtio_iommu", "--json")
+
+    assert done.status == 2
+    assert "no case of a format that is known" in sentence(done)
+    assert len(done.json["unsupported"]) == done.json["total"]
+
+
+def test_a_format_that_no_case_has(capsys):
+    done = run(capsys, "conform", CASES, "--format", "vtd")
+
+    assert done.status == 2
+    assert "no case of format vtd, there are: amd_iommufd" in sentence(done)
+
+
+JUNK = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.text(max_size=4), st.just([]), st.just({}), st.floats()
+)
+
+
+@given(st.sampled_from([each for each in EVERY if each["format"] in OURS]), st.data())
+def test_damaged_cases_pass_fail_or_are_refused(data, draw):
+    damaged = copy.deepcopy(data)
+    part = damaged[draw.draw(st.sampled_from(["config", "input", "expect"]))]
+    part[draw.draw(st.sampled_from(sorted(part)))] = draw.draw(JUNK)
+
+    with contextlib.suppress(Error):
+        assert verdict(damaged).supported
