@@ -242,7 +242,7 @@ static void host_stage(struct pt_walk *w, const u64 *dte, unsigned int mode)
 		.flags = (had & 1 ? AD_A : 0) | (had == 3 ? AD_D : 0),
 		.top = (u8)(mode - 1),
 		.grant = PT_ALL,
-		.rule = { PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(PT_R, 0) },
+		.rule = { PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(PT_R, 0), PT_NEED(PT_R, 0) },
 	};
 }
 
@@ -370,6 +370,8 @@ const struct pt_vendor pt_vendor_amdvi = {
 	.resolve = amdvi_resolve,
 	.native = amdvi_native,
 	.translate = amdvi_translate,
+	.f1 = &v2,
+	.f2 = &v1,
 };
 
 PT_TRANSLATE(amdvi, v2, v1)

@@ -7,8 +7,7 @@
  * iommu_abi/walk.h only, whose words are used here too: level 0 holds only leaves, "in"
  * is a stage's input address, "out" its output, ranges are inclusive, _lg2 is a log2.
  *
- * To add a format: core/X.c with a struct pt_vendor at the bottom, a line in formats.h,
- * schemas/X.py, drivers/X.py, tests/test_X.py.
+ * To add a format: core/X.c with a struct pt_vendor at the bottom, and what CONTRIBUTING.md lists.
  *
  * Where the oddities of the four vendors plug in
  *
@@ -23,12 +22,14 @@
  *	Arm address size faults			pt_stage.out_last, pt_format.checks_out
  *	RISC-V Sv32				pt_format.entry_lg2 = 2
  *	U/S, SMEP, PAN, SUM, WXN, WPE, SLEE	pt_stage.rule[]: rights needed and forbidden
+ *	S2PTW, RISC-V ATS requests		pt_stage.rule[PT_JUDGE_TABLE], [PT_JUDGE_NONE]
  *	superpage support, alignment, HAW, XD	pt_stage.rsvd[][]: masks per kind and level
  *	A/D, EA, HTTU, SADE, SLADE, HAD		pt_format.update(), pt_stage.ad
  *	RISC-V checks after the rights		pt_entry.late
  *	ECS, CD, GCR3, PDT tables in GPA	resolve() reads them by pt_read_gpa()
  *	VT-d RID_PASID, Arm S1DSS, GIoV, DPE	resolve()
- *	RISC-V MSI page tables			pt_vendor.intercept(), before the final stage 2
+ *	RISC-V MSI page tables			pt_vendor.intercept(), instead of the final stage 2
+ *	RISC-V physical address size		pt_format.checks_pas
  *	interrupt range of the output		pt_vendor.output(), after it
  *	numeric codes, FPD, SE/SA, DTF		pt_vendor.native(), cold
  */
@@ -63,15 +64,13 @@ struct pt_entry {
 	unsigned int late;     /* leaf: the same, but after the rights were judged */
 };
 
-/* An access is allowed if, of the rights in @look, exactly @need are granted. */
+/* Allowed: of the rights in @look exactly @need are granted; with has_never, not all of @never. */
 struct pt_rule {
-	u8 look, need;
+	u8 look, need, never;
 };
 
-#define PT_NEED(need_, forbid_)                                        \
-	{                                                              \
-		.look = (u8)((need_) | (forbid_)), .need = (u8)(need_) \
-	}
+/* What is judged: an access, the walk's own read of a stage-1 or PASID entry, or no access at all. */
+enum pt_judge { PT_JUDGE_R, PT_JUDGE_W, PT_JUDGE_X, PT_JUDGE_TABLE, PT_JUDGE_NONE, PT_JUDGES };
 
 /* What the hardware does about flags that pt_format.update() would set. */
 enum pt_ad { PT_AD_SET, PT_AD_FAULT };
@@ -88,7 +87,7 @@ struct pt_stage {
 	u8 top;                           /* level of the root table, or PT_OFF */
 	u8 grant;                         /* rights before the first entry */
 	u8 ad;                            /* enum pt_ad */
-	struct pt_rule rule[3];           /* for read, write, execute */
+	struct pt_rule rule[PT_JUDGES];
 };
 
 /* A table format: constants, so that an inlined walk over a const one folds. */
@@ -100,6 +99,8 @@ struct pt_format {
 	bool checks_out; /* tables and leaves beyond pt_stage.out_last are OUTPUT_RANGE */
 	bool has_rsvd;   /* pt_stage.rsvd is used */
 	bool ad_faults;  /* pt_stage.ad may be PT_AD_FAULT */
+	bool checks_pas; /* entries beyond pt_walk.pas_last are unreadable */
+	bool has_never;  /* pt_rule.never is used */
 
 	/* Meaning of one entry. Pure. Reserved bits are the walk's to test. */
 	struct pt_entry (*decode)(u64 raw, unsigned int level, const struct pt_stage *s);
@@ -120,8 +121,12 @@ struct pt_walk {
 	struct iommu_abi_translation *out;
 	/* ---- */
 	struct pt_stage s1, s2;
-	u32 flags; /* the vendor's own: mode, FPD seen, ... */
-	u8 report; /* rights that an answer may show */
+	const struct pt_format *f1, *f2; /* begin as the vendor's */
+	u64 pas_last;                    /* last physical address, of all that there are */
+	u64 own[3];                      /* the vendor's: what native() will want to know */
+	u32 flags;                       /* the vendor's: mode, FPD seen, ... */
+	u8 access, judge;                /* how the request counts; begin as it says */
+	u8 report;                       /* rights that an answer may show */
 };
 
 /* How resolve() ends: go on with the stages, answer now from *out, or a fault in *out. */
@@ -141,16 +146,13 @@ struct pt_vendor {
 	const struct pt_reg *regs; /* ends with a NULL name; at most PT_MAX_REGS */
 	/* registers in u->state[] -> numbers behind them, from PT_MAX_REGS on */
 	int (*init)(struct iommu_abi_unit *u, struct iommu_abi_error *err);
-	/* request -> both stages */
-	enum pt_verdict (*resolve)(struct pt_walk *w);
-	/* looks at the GPA before the final stage 2 */
+	enum pt_verdict (*resolve)(struct pt_walk *w); /* request -> both stages */
+	/* takes the GPA before the final stage 2; PT_DONE: has narrowed *out as that would */
 	enum pt_verdict (*intercept)(struct pt_walk *w, u64 gpa);
-	/* looks at the final address */
-	enum pt_verdict (*output)(struct pt_walk *w);
-	/* fault.native, .detail and .recorded */
-	void (*native)(struct pt_walk *w);
-	/* the walk over this vendor's formats: PT_TRANSLATE() writes it */
-	int (*translate)(struct pt_walk *w);
+	enum pt_verdict (*output)(struct pt_walk *w); /* looks at the final address */
+	void (*native)(struct pt_walk *w);            /* fault.native, .detail and .recorded */
+	int (*translate)(struct pt_walk *w);          /* the walk over these: PT_TRANSLATE() writes it */
+	const struct pt_format *f1, *f2;
 };
 
 #endif

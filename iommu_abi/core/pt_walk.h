@@ -16,6 +16,12 @@
 
 #define PT_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* A pt_rule: rights that must be granted, and rights that must not. */
+#define PT_NEED(need_, forbid_)                           \
+	{                                                 \
+		(u8)((need_) | (forbid_)), (u8)(need_), 0 \
+	}
+
 /* Where the walk is: for the trace and for faults. */
 struct pt_place {
 	u8 stage, level, purpose, for_level;
@@ -67,6 +73,8 @@ PT_INLINE bool pt_read(struct pt_walk *w, const struct pt_format *f, u64 at, u64
 	const unsigned char *p;
 	u64 off = at - w->near.first;
 
+	if (f->checks_pas && PT_UNLIKELY(at > w->pas_last))
+		return false;
 	if (PT_UNLIKELY(off >= w->near.words)) {
 		p = pt_bytes_far(w, at, 1u << f->entry_lg2);
 		if (!p)
@@ -92,17 +100,23 @@ struct pt_result {
 	unsigned int size_lg2, grant;
 };
 
-PT_INLINE bool pt_allows(const struct pt_stage *s, unsigned int grant, unsigned int access)
-{
-	const struct pt_rule *r = &s->rule[access >> 1];
+enum { PT_NO_SIZE = 63 }; /* of a stage that is off */
 
+PT_INLINE bool pt_allows(const struct pt_format *f, const struct pt_stage *s, unsigned int grant,
+			 unsigned int judge)
+{
+	const struct pt_rule *r = &s->rule[judge];
+
+	if (f->has_never && r->never && (grant & r->never) == r->never)
+		return false;
 	return (grant & r->look) == r->need;
 }
 
-PT_INLINE unsigned int pt_rights(const struct pt_stage *s, unsigned int grant)
+PT_INLINE unsigned int pt_rights(const struct pt_format *f, const struct pt_stage *s, unsigned int grant)
 {
-	return (pt_allows(s, grant, PT_R) ? PT_R : 0) | (pt_allows(s, grant, PT_W) ? PT_W : 0) |
-	       (pt_allows(s, grant, PT_X) ? PT_X : 0);
+	return (pt_allows(f, s, grant, PT_JUDGE_R) ? PT_R : 0) |
+	       (pt_allows(f, s, grant, PT_JUDGE_W) ? PT_W : 0) |
+	       (pt_allows(f, s, grant, PT_JUDGE_X) ? PT_X : 0);
 }
 
 PT_INLINE unsigned int pt_shift(const struct pt_format *f, unsigned int level)
@@ -139,7 +153,7 @@ PT_INLINE int pt_descend(const struct pt_format *f, u64 base, unsigned int next,
 	return PT_BELOW;
 }
 
-PT_INLINE int pt_use(const struct pt_format *f, const struct pt_stage *s, u64 raw, unsigned int access,
+PT_INLINE int pt_use(const struct pt_format *f, const struct pt_stage *s, u64 raw, unsigned int judge,
 		     struct pt_cursor *k, struct pt_result *r)
 {
 	struct pt_entry e = f->decode(raw, k->level, s);
@@ -148,16 +162,15 @@ PT_INLINE int pt_use(const struct pt_format *f, const struct pt_stage *s, u64 ra
 		return IOMMU_ABI_NOT_PRESENT;
 	if (f->has_rsvd && PT_UNLIKELY(raw & s->rsvd[e.kind == PT_LEAF][k->level]))
 		return IOMMU_ABI_RESERVED;
-	if (PT_UNLIKELY(e.bad))
-		return (int)e.bad;
 	if (f->checks_out && PT_UNLIKELY(e.base > s->out_last))
 		return IOMMU_ABI_OUTPUT_RANGE;
+	if (PT_UNLIKELY(e.bad))
+		return (int)e.bad;
 	k->grant &= e.grant;
 	if (e.kind == PT_TABLE)
 		return pt_descend(f, e.base, e.next, k);
-	if (PT_UNLIKELY(!pt_allows(s, k->grant, access)))
-		return s->rule[access >> 1].need & ~k->grant & PT_USER ? IOMMU_ABI_PRIVILEGE
-								       : IOMMU_ABI_DENIED;
+	if (PT_UNLIKELY(!pt_allows(f, s, k->grant, judge)))
+		return s->rule[judge].need & ~k->grant & PT_USER ? IOMMU_ABI_PRIVILEGE : IOMMU_ABI_DENIED;
 	if (PT_UNLIKELY(e.late))
 		return (int)e.late;
 	/* the page's address, and below its size the input's bits */
@@ -175,9 +188,10 @@ PT_INLINE int pt_use(const struct pt_format *f, const struct pt_stage *s, u64 ra
 				   .gpa = (g),            \
 				   .hpa = (h) })
 
-/* @purpose, @for_level: what this stage is walked for. */
+/* @purpose, @for_level: what this stage is walked for. @judge: by which rule; @access: the flags to set. */
 PT_INLINE int pt_s2(struct pt_walk *w, const struct pt_format *f, bool tracing, unsigned int purpose,
-		    unsigned int for_level, u64 in, unsigned int access, struct pt_result *r)
+		    unsigned int for_level, u64 in, unsigned int judge, unsigned int access,
+		    struct pt_result *r)
 {
 	const struct pt_stage *s = &w->s2;
 	struct pt_cursor k;
@@ -185,7 +199,7 @@ PT_INLINE int pt_s2(struct pt_walk *w, const struct pt_format *f, bool tracing, 
 	int rc;
 
 	if (s->top == PT_OFF) {
-		*r = (struct pt_result){ .out = in, .size_lg2 = 63, .grant = PT_ALL };
+		*r = (struct pt_result){ .out = in, .size_lg2 = PT_NO_SIZE, .grant = PT_ALL };
 		return 0;
 	}
 	if (PT_UNLIKELY(in - s->in_first > s->in_span))
@@ -203,7 +217,7 @@ PT_INLINE int pt_s2(struct pt_walk *w, const struct pt_format *f, bool tracing, 
 		if (tracing)
 			pt_note(w, PT_PLACE(IOMMU_ABI_S2, level, purpose, for_level, at, at), raw,
 				1u << f->entry_lg2);
-		rc = pt_use(f, s, raw, access, &k, r);
+		rc = pt_use(f, s, raw, judge, &k, r);
 		if (f->update && (tracing || f->ad_faults) && rc <= 0) {
 			u64 updated = f->update(raw, rc == PT_END, access, s);
 
@@ -226,7 +240,7 @@ static PT_COLD int pt_dirty(struct pt_walk *w, const struct pt_format *f2, const
 {
 	struct pt_result r;
 
-	if (pt_s2(w, f2, false, IOMMU_ABI_FOR_S1_UPDATE, at->level, at->gpa, PT_W, &r)) {
+	if (pt_s2(w, f2, false, IOMMU_ABI_FOR_S1_UPDATE, at->level, at->gpa, PT_JUDGE_W, PT_W, &r)) {
 		if (w->out->fault.reason == IOMMU_ABI_DENIED)
 			w->out->fault.reason = IOMMU_ABI_UPDATE_DENIED;
 		return 1;
@@ -245,15 +259,16 @@ static PT_COLD int pt_dirty(struct pt_walk *w, const struct pt_format *f2, const
 }
 
 PT_INLINE int pt_s1(struct pt_walk *w, const struct pt_format *f, const struct pt_format *f2, bool tracing,
-		    u64 in, unsigned int access, struct pt_result *r)
+		    struct pt_result *r)
 {
 	const struct pt_stage *s = &w->s1;
+	u64 in = w->q->iova;
 	struct pt_cursor k;
 	u64 raw = 0;
 	int rc;
 
 	if (s->top == PT_OFF) {
-		*r = (struct pt_result){ .out = in, .size_lg2 = 63, .grant = PT_ALL };
+		*r = (struct pt_result){ .out = in, .size_lg2 = PT_NO_SIZE, .grant = PT_ALL };
 		return 0;
 	}
 	if (PT_UNLIKELY(in - s->in_first > s->in_span))
@@ -265,7 +280,8 @@ PT_INLINE int pt_s1(struct pt_walk *w, const struct pt_format *f, const struct p
 		u64 gpa = k.at, updated;
 		struct pt_result entry;
 
-		if (PT_UNLIKELY(pt_s2(w, f2, tracing, IOMMU_ABI_FOR_S1_ENTRY, level, gpa, PT_R, &entry)))
+		if (PT_UNLIKELY(pt_s2(w, f2, tracing, IOMMU_ABI_FOR_S1_ENTRY, level, gpa, PT_JUDGE_TABLE,
+				      PT_R, &entry)))
 			return 1;
 		if (PT_UNLIKELY(!pt_read(w, f, entry.out, &raw)))
 			return pt_stop(w, IOMMU_ABI_UNREADABLE,
@@ -273,8 +289,8 @@ PT_INLINE int pt_s1(struct pt_walk *w, const struct pt_format *f, const struct p
 		if (tracing)
 			pt_note(w, PT_PLACE(IOMMU_ABI_S1, level, 0, 0, gpa, entry.out), raw,
 				1u << f->entry_lg2);
-		rc = pt_use(f, s, raw, access, &k, r);
-		updated = rc > 0 ? raw : f->update(raw, rc == PT_END, access, s);
+		rc = pt_use(f, s, raw, w->judge, &k, r);
+		updated = rc > 0 ? raw : f->update(raw, rc == PT_END, w->access, s);
 		if (f->ad_faults && updated != raw && s->ad == PT_AD_FAULT)
 			rc = IOMMU_ABI_ACCESS_FLAG;
 		if (PT_UNLIKELY(rc > 0))
@@ -296,6 +312,9 @@ PT_INLINE bool pt_read_entry(struct pt_walk *w, unsigned int stage, unsigned int
 	u64 off = hpa - w->near.first;
 	const unsigned char *p;
 
+	if (PT_UNLIKELY(hpa > w->pas_last))
+		return !pt_stop(w, IOMMU_ABI_UNREADABLE, PT_PLACE(stage, level, 0, 0, gpa, hpa), w->q->iova,
+				false, 0);
 	if (PT_UNLIKELY(off >= w->near.words || (n > 1 && w->near.words - off <= 8 * (n - 1)))) {
 		p = pt_bytes_far(w, hpa, 8 * n);
 		if (!p)
@@ -324,7 +343,7 @@ PT_INLINE bool pt_read_gpa(struct pt_walk *w, const struct pt_format *f2, struct
 {
 	struct pt_result r;
 
-	if (pt_s2(w, f2, w->trace, IOMMU_ABI_FOR_PASID_ENTRY, at->level, gpa, PT_R, &r))
+	if (pt_s2(w, f2, w->trace, IOMMU_ABI_FOR_PASID_ENTRY, at->level, gpa, PT_JUDGE_TABLE, PT_R, &r))
 		return false;
 	at->gpa = gpa;
 	at->hpa = r.out;
@@ -333,37 +352,48 @@ PT_INLINE bool pt_read_gpa(struct pt_walk *w, const struct pt_format *f2, struct
 
 /* ---- the whole job ---- */
 
+/* What lies behind resolve(). */
+PT_INLINE int pt_stages(const struct pt_vendor *v, const struct pt_format *f1, const struct pt_format *f2,
+			struct pt_walk *w, bool tracing)
+{
+	struct iommu_abi_translation *out = w->out;
+	enum pt_verdict verdict = PT_GO;
+	struct pt_result r1, r2;
+
+	if (PT_UNLIKELY(pt_s1(w, f1, f2, tracing, &r1)))
+		return 1;
+	out->gpa = r1.out;
+	out->access = w->report;
+	if (w->s1.top != PT_OFF)
+		out->access &= pt_rights(f1, &w->s1, r1.grant);
+	out->size_lg2 = (u8)r1.size_lg2;
+	if (v->intercept)
+		verdict = v->intercept(w, r1.out);
+	if (verdict == PT_FAULT)
+		return 1;
+	if (verdict == PT_GO) {
+		if (PT_UNLIKELY(
+			    pt_s2(w, f2, tracing, IOMMU_ABI_FOR_DATA, 0, r1.out, w->judge, w->access, &r2)))
+			return 1;
+		out->hpa = r2.out;
+		if (w->s2.top != PT_OFF)
+			out->access &= pt_rights(f2, &w->s2, r2.grant);
+		if (r2.size_lg2 < out->size_lg2)
+			out->size_lg2 = (u8)r2.size_lg2;
+	}
+	if (out->size_lg2 == PT_NO_SIZE)
+		out->size_lg2 = 12;
+	return v->output && v->output(w) == PT_FAULT;
+}
+
 PT_INLINE int pt_translate(const struct pt_vendor *v, const struct pt_format *f1, const struct pt_format *f2,
 			   struct pt_walk *w, bool tracing)
 {
-	struct iommu_abi_translation *out = w->out;
-	unsigned int access = w->q->access;
-	struct pt_result r1, r2;
-	enum pt_verdict verdict;
-	unsigned int size;
+	enum pt_verdict verdict = v->resolve(w);
 
-	verdict = v->resolve(w);
 	if (PT_UNLIKELY(verdict != PT_GO))
 		return verdict == PT_FAULT;
-	if (PT_UNLIKELY(pt_s1(w, f1, f2, tracing, w->q->iova, access, &r1)))
-		return 1;
-	if (v->intercept) {
-		verdict = v->intercept(w, r1.out);
-		if (verdict != PT_GO)
-			return verdict == PT_FAULT;
-	}
-	if (PT_UNLIKELY(pt_s2(w, f2, tracing, IOMMU_ABI_FOR_DATA, 0, r1.out, access, &r2)))
-		return 1;
-	size = r1.size_lg2 < r2.size_lg2 ? r1.size_lg2 : r2.size_lg2;
-	out->hpa = r2.out;
-	out->gpa = r1.out;
-	out->size_lg2 = size == 63 ? 12 : (__u8)size;
-	out->access = w->report;
-	if (w->s1.top != PT_OFF)
-		out->access &= pt_rights(&w->s1, r1.grant);
-	if (w->s2.top != PT_OFF)
-		out->access &= pt_rights(&w->s2, r2.grant);
-	return v->output && v->output(w) == PT_FAULT;
+	return pt_stages(v, f1, f2, w, tracing);
 }
 
 #define PT_TRANSLATE(vendor, f1, f2)                                                     \

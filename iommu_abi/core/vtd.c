@@ -248,10 +248,10 @@ static enum pt_verdict pass_checked(struct pt_walk *w, unsigned int access)
 	return pass(w, access);
 }
 
-static const struct pt_rule ss_rules[2][3] = {
+static const struct pt_rule ss_rules[2][PT_JUDGES] = {
 	/* [SLEE] */
-	{ PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(PT_R, 0) },
-	{ PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(PT_R | PT_X, 0) },
+	{ PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(PT_R, 0), PT_NEED(PT_R, 0) },
+	{ PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(PT_R | PT_X, 0), PT_NEED(PT_R, 0) },
 };
 
 PT_INLINE void ss_stage(struct pt_walk *w, u64 root, unsigned int aw, bool slee, bool slade)
@@ -283,7 +283,7 @@ enum { FS_PRIV = 1, FS_WPE = 2, FS_SMEP = 4, FS_NXE = 8, FS_EAF = 16 };
 		PT_NEED(0, 0), PT_NEED(write, 0), PT_NEED(PT_X, no_execute) \
 	}
 
-static const struct pt_rule fs_rules[8][3] = {
+static const struct pt_rule fs_rules[8][PT_JUDGES] = {
 	[0] = USER,
 	[FS_WPE] = USER,
 	[FS_SMEP] = USER,
@@ -788,6 +788,8 @@ const struct pt_vendor pt_vendor_vtd = {
 	.output = vtd_output,
 	.native = vtd_native,
 	.translate = vtd_translate,
+	.f1 = &fs,
+	.f2 = &ss,
 };
 
 PT_TRANSLATE(vtd, fs, ss)

@@ -213,7 +213,12 @@ int iommu_abi_translate(const struct iommu_abi_unit *unit, const struct iommu_ab
 	w.q = request;
 	w.trace = trace;
 	w.out = out;
+	w.f1 = v->f1;
+	w.f2 = v->f2;
+	w.pas_last = ~0ull;
 	w.flags = 0;
+	w.access = request->access;
+	w.judge = (u8)(request->access >> 1);
 	if (mem->n)
 		keep_near(&w, &mem->regions[0]);
 	else
