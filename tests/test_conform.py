@@ -16,7 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iommu_abi import conform
+from iommu_abi.conform import amdvi, vtd
+from iommu_abi.conform.sparse import SparseMemory
+from iommu_abi.conform.verdict import ALTERNATIVES, MUST
 from iommu_abi.errors import Error
+from iommu_abi.inputs import Record
 from iommu_abi.schemas import plain
 from iommu_abi.terms import Access, At, Translation
 
@@ -104,7 +108,7 @@ def test_ids_and_titles_do_not_matter(capsys, file):
 @pytest.mark.parametrize("data", [each for each in EVERY if each["format"] in OURS], ids=lambda c: c["id"])
 def test_every_key_that_must_match_is_compared(data):
     for key, right in data["expect"].items():
-        if key not in conform.MUST or right is None:
+        if key not in MUST or right is None:
             continue
         wrong = copy.deepcopy(data)
         if key == "result":
@@ -113,7 +117,7 @@ def test_every_key_that_must_match_is_compared(data):
             wrong["expect"][key] = not right
         else:
             wrong["expect"][key] = hex(int(str(right), 0) + 1)
-            for other in conform.ALTERNATIVES.values():
+            for other in ALTERNATIVES.values():
                 wrong["expect"].pop(other, None)
         assert not verdict(wrong).passed, (key, wrong["expect"])
 
@@ -206,7 +210,7 @@ def test_memory_that_is_not_listed_reads_as_zeros_wherever_it_is(root):
 
 
 def test_sparse_memory_is_the_same_for_both_ledgers():
-    sparse = conform.SparseMemory.of(((0xFFC, 0x1122334455667788), (0x5000, 1)))
+    sparse = SparseMemory.of(((0xFFC, 0x1122334455667788), (0x5000, 1)))
 
     assert sparse.read(0xFFC, 8) == sparse.memory.read(0xFFC, 4) + sparse.memory.read(0x1000, 4)
     assert sparse.read(0x7FFE, 4) == bytes(4)
@@ -221,7 +225,7 @@ def test_sparse_memory_is_the_same_for_both_ledgers():
 
 def config(**changes):
     base = {"root": "0x1000", "haw": 46, "mgaw": 48, "ttm": 0}
-    return conform.Record({k: v for k, v in (base | changes).items() if v is not None}, "config")
+    return Record({k: v for k, v in (base | changes).items() if v is not None}, "config")
 
 
 @pytest.mark.parametrize(
@@ -251,12 +255,12 @@ def config(**changes):
     ],
 )
 def test_vtd_configuration_becomes_registers(changes, register, mask, value):
-    assert conform._vtd_registers(config(**changes))[register] & mask == value
+    assert vtd.registers(config(**changes))[register] & mask == value
 
 
 @pytest.mark.parametrize(("hats", "field"), [(4, 0), (5, 1), (6, 2)])
 def test_amd_levels_become_hats(hats, field):
-    registers = conform._amd_registers(conform.Record({"devtab": "0x1000", "hats": hats}, "config"))
+    registers = amdvi.registers(Record({"devtab": "0x1000", "hats": hats}, "config"))
 
     assert registers["EXT_FEATURES"] >> 10 & 3 == field
     assert registers["DEVTAB_BASE"] == 0x11FF
@@ -267,11 +271,11 @@ def test_input_becomes_a_request():
     asked = {"bus": 1, "devfn": "0x90", "iova": "0x1000", "access": "exec", "pasid": 0, "priv": 1,
              "at": "translation_request"}  # fmt: skip
 
-    request = conform._vtd_request(conform.Record(asked, "input"))
+    request = vtd.request(Record(asked, "input"))
 
     assert (request.rid, request.iova, request.pasid) == (0x190, 0x1000, 0)
     assert (request.access, request.priv, request.at) == (Access.EXEC, True, At.TRANSLATION)
-    plain_one = conform._amd_request(conform.Record({"devid": "0x10", "iova": 5, "access": "read"}, "input"))
+    plain_one = amdvi.request(Record({"devid": "0x10", "iova": 5, "access": "read"}, "input"))
     assert (plain_one.rid, plain_one.pasid, plain_one.at) == (0x10, None, At.UNTRANSLATED)
 
 
