@@ -404,7 +404,7 @@ def read(kind_: Kind, data: bytes, form: str) -> tuple[bytes, str]:
         return parse_hex(data.decode("ascii", "replace")), "hex text"
     raw_valid = bool(data) and broken_rule(kind_, data) is None
     try:
-        found = parse_hex(data.decode("ascii"))
+        found = parse_hex(data.decode("ascii", "replace"))
     except HexError as error:
         if raw_valid:
             return data, "raw bytes, for it is not valid as hex text"

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from cli_support import CAPTURES, CASES, process, run, sentence
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import iommu_abi
@@ -479,6 +479,7 @@ def test_hex_text_gives_the_bytes_that_it_was_made_of(data, separator, group):
     st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.sampled_from([0, 1]), st.binary(max_size=40),
     st.sampled_from(sorted(ABIS)),
 )  # fmt: skip
+@example(ord("#"), 0, 0, b"\x80", "x86_64")  # may be a comment, and is no ASCII
 def test_a_valid_blob_is_read_the_same_raw_and_from_its_dump(ptr, size, model, opaque, name):
     kind = blob.kind("pasid_table_info", abi(name))
     data = blob.pack(kind, {"ptr": ptr, "size": size, "model": model}, opaque)
