@@ -13,14 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from iommu_abi.conform import amdvi, bind, vtd
+from iommu_abi.conform import amdvi, bind, riscv, smmuv3, vtd
 from iommu_abi.conform.cases import Case, Outcome, read_cases
 from iommu_abi.conform.verdict import Verdict, judge
+from iommu_abi.conform.walks import WalkFormat
 from iommu_abi.errors import Error
+from iommu_abi.walk import kinds
 
 __all__ = ["FORMATS", "Case", "Outcome", "Verdict", "read_cases", "run", "run_all"]
 
-FORMATS: Mapping[str, Callable[[Case], Outcome]] = {**vtd.FORMATS, **amdvi.FORMATS, **bind.FORMATS}
+FORMATS: Mapping[str, Callable[[Case], Outcome]] = {
+    name: form
+    for module in (vtd, amdvi, smmuv3, riscv, bind)
+    for name, form in module.FORMATS.items()
+    if not isinstance(form, WalkFormat) or form.kind in kinds()
+}
 
 
 def run(case: Case) -> Verdict:

@@ -10,7 +10,7 @@ from iommu_abi.conform.cases import Case, Outcome
 from iommu_abi.conform.sparse import SparseMemory
 from iommu_abi.inputs import InputError, Record
 from iommu_abi.ledgers import ask
-from iommu_abi.terms import Access, Reason, Request, Target, Translation
+from iommu_abi.terms import Access, Fault, Reason, Request, Target, Translation
 from iommu_abi.walk import Unit
 
 ACCESS = {"read": Access.READ, "write": Access.WRITE, "exec": Access.EXEC}
@@ -55,6 +55,8 @@ class WalkFormat:
     kind: str
     registers: Callable[[Record], Mapping[str, int]]
     request: Callable[[Record], Request]
+    #: Keys of ``expect`` that only this format has, from a fault.
+    fault_words: Callable[[Fault], Mapping[str, Any]] = lambda _: {}
 
     def __call__(self, case: Case) -> Outcome:
         """Translate with both ledgers."""
@@ -64,7 +66,18 @@ class WalkFormat:
         while _asks_for_zeros(unit.translate(sparse.memory, request), sparse):
             pass  # ends: each time a page is added, and a walk reads a bounded number of entries
         answers = ask(unit, sparse.memory, request, read=sparse.read)
-        return Outcome(_walk_words(answers.fast), answers.differences)
+        return Outcome(self.words(answers.fast), answers.differences)
+
+    def words(self, answer: Translation) -> dict[str, Any]:
+        """An answer by the keys of ``expect``."""
+        if answer.fault is not None:
+            fault = answer.fault
+            words = {"result": "fault", "code": fault.native, "recorded": fault.recorded}
+            return {**words, **self.fault_words(fault)}
+        if answer.target is Target.INTERRUPT:
+            return {"result": "interrupt"}
+        rights = {key: int(bit in answer.access) for key, bit in (("r", Access.READ), ("w", Access.WRITE))}
+        return {"result": "ok", "hpa": answer.hpa, **rights}
 
 
 def _asks_for_zeros(answer: Translation, sparse: SparseMemory) -> bool:
@@ -72,13 +85,3 @@ def _asks_for_zeros(answer: Translation, sparse: SparseMemory) -> bool:
     if fault is None or fault.reason is not Reason.UNREADABLE or fault.entry_hpa is None:
         return False
     return sparse.add_zeros(fault.entry_hpa)
-
-
-def _walk_words(answer: Translation) -> dict[str, Any]:
-    """An answer by the keys of ``expect``."""
-    if answer.fault is not None:
-        return {"result": "fault", "code": answer.fault.native, "recorded": answer.fault.recorded}
-    if answer.target is Target.INTERRUPT:
-        return {"result": "interrupt"}
-    rights = {key: int(bit in answer.access) for key, bit in (("r", Access.READ), ("w", Access.WRITE))}
-    return {"result": "ok", "hpa": answer.hpa, **rights}
