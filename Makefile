@@ -59,7 +59,8 @@ fuzz-smoke: build/asan/ready build/fuzz/unpack build/fuzz/walk ## valid inputs, 
 	$(FUZZ_ENV) build/fuzz/walk -n 400000
 	@if [ -n "$(LIBFUZZER)" ]; then $(MAKE) -s --no-print-directory fuzz-lib; \
 	else echo "fuzz-smoke: no clang with libFuzzer here, left out"; fi
-	$(RUN_ASAN) env -u PYTHONMALLOC $(FUZZ_ENV:env=) $(BIN)/python -m iommu_abi.fuzz.smoke --json build/fuzz/smoke.json
+	cd build/asan && $(RUN_ASAN) env -u PYTHONMALLOC $(FUZZ_ENV:env=) $(CURDIR)/$(BIN)/python \
+	  -m iommu_abi.fuzz.smoke --json ../fuzz/smoke.json --keep ../fuzz
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/check_fuzz_smoke.py
 
 bench: $(VENV)/ready build/bench/walk ## instructions of a nested walk, counted by callgrind
@@ -103,9 +104,10 @@ build/bench/walk: tests/c/bench_walk.c $(SRC) $(HDR)
 	@mkdir -p $(@D)
 	gcc $(FLAGS) -O2 tests/c/bench_walk.c $(SRC) -o $@
 
-# A copy of the package whose core is built with sanitizers; pytest finds it before the tree.
+# A copy of the package whose core is built with sanitizers; pytest finds it before the tree, `python -m`
+# only when it runs there.
 ASAN_LIBS := $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
-RUN_ASAN  = env PYTHONPATH=build/asan LD_PRELOAD="$(ASAN_LIBS)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc
+RUN_ASAN  = env PYTHONPATH="$(CURDIR)/build/asan" LD_PRELOAD="$(ASAN_LIBS)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc
 
 build/asan/ready: $(VENV)/ready $(wildcard iommu_abi/*.py iommu_abi/*/*.py)
 	rm -rf build/asan
@@ -122,8 +124,10 @@ LIBFUZZER = $(shell echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { re
 .PHONY: fuzz-lib
 fuzz-lib: build/fuzz/lib-unpack build/fuzz/lib-walk
 	@for f in unpack walk; do mkdir -p build/fuzz/corpus-$$f; echo "libFuzzer: $$f, 10 s"; \
-	  $(FUZZ_ENV) build/fuzz/lib-$$f -seed=1 -max_total_time=10 -max_len=256 -verbosity=0 \
-	    -print_final_stats=1 -artifact_prefix=build/fuzz/ build/fuzz/corpus-$$f || exit 1; done
+	  $(FUZZ_ENV) build/fuzz/lib-$$f -seed=1 -max_total_time=10 -max_len=256 -print_final_stats=1 \
+	    -artifact_prefix=build/fuzz/ build/fuzz/corpus-$$f >build/fuzz/lib-$$f.log 2>&1 || \
+	    { cat build/fuzz/lib-$$f.log; exit 1; }; \
+	  grep -E 'executed_units|new_units' build/fuzz/lib-$$f.log; done
 
 build/fuzz/lib-%: tests/c/fuzz_%.c tests/c/fuzz.h $(SRC) $(HDR)
 	@mkdir -p $(@D)

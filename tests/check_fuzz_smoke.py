@@ -30,6 +30,10 @@ def test_the_ledgers_never_disagree_and_nothing_crashes(run):
     assert run["good"]
 
 
+def test_the_core_that_ran_was_built_with_both_sanitizers(run):
+    assert run["sanitizers"] == ["address", "undefined"]
+
+
 def test_at_least_30_percent_of_blobs_are_accepted(run):
     numbers = run["numbers"]
 

@@ -18,9 +18,10 @@ import pytest
 from rich.console import Console
 
 from iommu_abi.fuzz import blobs, cases, coverage, keep, pool, smoke
-from iommu_abi.fuzz.formats import FORMATS
+from iommu_abi.fuzz.formats import FORMATS, KINDS
 from iommu_abi.fuzz.pool import Chunk, Tally, run_chunk
 from iommu_abi.fuzz.report import Goals, shortfalls
+from iommu_abi.fuzz.ways import EVERYWHERE, Use
 from iommu_abi.fuzz.worlds import Dice
 from iommu_abi.schemas import plain
 from iommu_abi.terms import Purpose, Reason, Stage
@@ -53,22 +54,24 @@ def test_every_combination_is_named_by_a_text_or_has_one_cause():
 
 
 def test_every_format_has_rows_a_builder_and_free_cases():
-    assert set(FORMATS) == set(coverage.LEVELS) == {row.format for row in coverage.ROWS}
-    assert {
-        plan.format for plan in cases.PLANS if str(plan).endswith("free") and hasattr(plan, "format")
-    } == set(FORMATS)
+    assert set(FORMATS) == {row.format for row in coverage.ROWS}
+    assert all(set(kind.worlds) == set(kind.ways.levels) == set(kind.ways.codes) for kind in KINDS)
+    assert {plan.format for plan in cases.PLANS if str(plan).endswith(" free")} == {*FORMATS, "blob"}
 
 
 def test_every_cause_is_of_use():
-    first = {id(next(each for each in coverage.CAUSES if each.fits(row))) for row, _ in coverage.unreached()}
+    used = {(row.format.split("-")[0], cause) for row, cause in coverage.unreached()}
 
-    assert [each.text for each in coverage.CAUSES if id(each) not in first] == []
+    for kind in KINDS:
+        name = next(iter(kind.ways.levels)).split("-")[0]
+        assert [each.text for each in kind.ways.causes if (name, each.text) not in used] == []
+    assert {each.text for each in EVERYWHERE} <= {cause for _, cause in used}
 
 
 def test_no_code_is_both_reported_and_out_of_reach():
-    for name, text in coverage.CODES.items():
-        silent = " ".join(coverage.NO_CODES[name.split("-")[0]]).split()
-        assert set(text.split()).isdisjoint(silent)
+    for kind in KINDS:
+        for text in kind.ways.codes.values():
+            assert set(text.split()).isdisjoint(" ".join(kind.ways.silent).split())
 
 
 # ---------------------------------------------------------------- worlds
@@ -103,7 +106,8 @@ def test_worlds_have_every_number_of_levels_and_every_size_of_page():
                 levels.setdefault(plan.format, set()).update((ref.stage, ref.level) for ref in answer.refs)
                 sizes.setdefault(plan.format, set()).add(answer.size_lg2)
 
-    for name, stages in coverage.LEVELS.items():
+    for name, kind in FORMATS.items():
+        stages = kind.ways.levels[name]
         assert {(stage, level) for stage, each in stages.items() for level in each} <= levels[name]
     assert {12, 21, 30} <= sizes["vtd-legacy"] & sizes["vtd-ecs"] & sizes["vtd-scalable"] & sizes["amdvi-v2"]
     assert {12, 13, 21, 22, 30, 39, 48} <= sizes["amdvi-v1"]
@@ -320,7 +324,7 @@ def test_uses_of_stage_2_are_aimed_at():
     number = number_of("amdvi-nested S2 for S1_ENTRY RESERVED")
     tally = run_chunk(4, Chunk(number, 0, 8 * cases.BLOCK))
 
-    assert tally.uses[coverage.Use("amdvi-nested", Purpose.S1_ENTRY, Reason.RESERVED)] > 20
+    assert tally.uses[Use("amdvi-nested", Purpose.S1_ENTRY, Reason.RESERVED)] > 20
 
 
 # ---------------------------------------------------------------- the C targets

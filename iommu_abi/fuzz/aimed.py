@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from iommu_abi.fuzz.coverage import Row
 from iommu_abi.fuzz.free import free
 from iommu_abi.fuzz.mutate import Aim, Case, Miss, fresh, nowhere, site, take_away
-from iommu_abi.fuzz.worlds import PAGE
+from iommu_abi.fuzz.ways import Row
 from iommu_abi.terms import Access, Purpose, Reason, Ref, Stage
 
 READ, WRITE = Access.READ, Access.WRITE
 S1, S2 = Stage.S1, Stage.S2
+#: Bytes; an entry lies no further behind the pointer that leads to it.
+LARGEST_TABLE = 1 << 16
 
 
 def absent(case: Case, row: Row) -> None:
@@ -50,8 +51,9 @@ def astray(case: Case, row: Row) -> None:
     for parent in reversed(before):
         if parent.stage in (Stage.DEVICE, Stage.PASID) or parent in walk:
             for bits in case.layout(parent).fields:
-                if bits.unit_lg2 == 12 and case.get(parent, bits) << 12 == ref.gpa & -PAGE:
-                    case.put(parent, bits.high, bits.low, nowhere(case) >> 12)
+                inside = ref.gpa - (case.get(parent, bits) << bits.unit_lg2)
+                if bits.unit_lg2 and 0 <= inside < LARGEST_TABLE:
+                    case.put(parent, bits.high, bits.low, nowhere(case) >> bits.unit_lg2)
                     return
     raise Miss
 
@@ -114,10 +116,13 @@ def lead(case: Case, walk: list[Ref], address: int) -> None:
         return
     wanted = case.vendor.guest_pointers
     fields = [bits for bits in case.layout(pointers[-1]).fields if bits.name in wanted]
-    if not fields or not address >> wanted[fields[-1].name]:
+    if not fields:
         raise Miss
-    bits = fields[-1]
-    value = case.get(pointers[-1], bits) ^ address >> wanted[bits.name]
+    bits = case.dice.pick(fields)
+    shift = bits.unit_lg2 or wanted[bits.name]
+    if not address >> shift:
+        raise Miss
+    value = case.get(pointers[-1], bits) ^ address >> shift
     case.put(pointers[-1], bits.high, bits.low, value)
 
 

@@ -21,6 +21,8 @@ from iommu_abi.fuzz.worlds import (
     World,
     direct,
     interrupts,
+    low_address,
+    one_of,
     place,
     through,
 )
@@ -218,12 +220,6 @@ def guest_address(dice: Dice, levels: int, size_lg2: int, signed: bool) -> int:
     return address if dice.chance(0.5) else address | (1 << 64) - (1 << bits - 1)
 
 
-def one_of(dice: Dice, access: Access, ir_iw: Access) -> Access:
-    """An access that the tables and the DTE allow; a fetch needs IR."""
-    allowed = access & (ir_iw | (EXEC if READ in ir_iw else Access.NONE))
-    return dice.pick([each for each in (READ, WRITE, EXEC) if each in allowed])
-
-
 def device_fields(dice: Dice) -> dict[str, int]:
     """Fields of a DTE beside the tables."""
     fields = {"HAD": dice.pick((0, 0, 1, 2, 3)), "DomainID": dice.getrandbits(16), "I": dice.getrandbits(1)}
@@ -242,7 +238,8 @@ def host_only(dice: Dice, wish: Wish) -> World:
         at = dice.pick((At.UNTRANSLATED, At.TRANSLATION)) if fields["I"] else At.UNTRANSLATED
         if not wish.stage(S2) and dice.chance(0.15):
             b.unit.device(each, None, None, **fields)
-            b.requests.append(Request(each, low_address(dice), access=dice.pick((READ, WRITE, EXEC)), at=at))
+            access = dice.pick((READ, WRITE, EXEC))
+            b.requests.append(Request(each, low_address(dice, 64), access=access, at=at))
             continue
         tables = b.tables()
         b.unit.device(each, tables, None, **fields)
@@ -250,16 +247,8 @@ def host_only(dice: Dice, wish: Wish) -> World:
             iova, access = b.map_host(tables)
             if READ in access:
                 access |= EXEC
-            b.requests.append(Request(each, iova, access=one_of(dice, access, RW), at=at))
+            b.requests.append(Request(each, iova, access=one_of(dice, access), at=at))
     return World("amdvi-v1", "amdvi", b.registers(), b.host, b.requests)
-
-
-def low_address(dice: Dice) -> int:
-    """An address that is no interrupt address."""
-    while True:
-        address = dice.address(64, 12) | dice.getrandbits(12)
-        if not interrupts(address):
-            return address
 
 
 # ---------------------------------------------------------------- v2, alone or behind v1
@@ -326,7 +315,7 @@ def use_guest(b: Builder, guest: build.AmdV2, host: Tables | None, rid: int, pas
         iova, access = b.map_guest(guest, host, pasid, user)
         if without and interrupts(iova):
             continue
-        access = one_of(dice, access, RW)
+        access = one_of(dice, access)
         priv = privileged or (without and dice.chance(0.5))
         b.requests.append(Request(rid, iova, None if without else pasid, access, priv))
 
@@ -339,3 +328,6 @@ def guest_only(dice: Dice, wish: Wish) -> World:
 def nested(dice: Dice, wish: Wish) -> World:
     """v2 behind v1."""
     return guests(dice, wish, nested=True)
+
+
+WORLDS = {"amdvi-v1": host_only, "amdvi-v2": guest_only, "amdvi-nested": nested}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from iommu_abi.fuzz.aimed import reserved, update_denied
-from iommu_abi.fuzz.coverage import Row
 from iommu_abi.fuzz.mutate import (
     Aim,
     Case,
@@ -18,6 +17,7 @@ from iommu_abi.fuzz.mutate import (
     site,
     with_pasid,
 )
+from iommu_abi.fuzz.ways import Row
 from iommu_abi.fuzz.worlds import INTERRUPTS
 from iommu_abi.schemas import amdvi
 from iommu_abi.schemas.amdvi import CONTROL, DEVICE_TABLE_ENTRY, DEVTAB_BASE, EXT_FEATURES
@@ -187,8 +187,12 @@ def format_of(case: Case) -> str:
 
 
 VENDOR = Vendor(
+    rid_lg2=16,
     describe=amdvi.FORMAT.describe,
     registers={"DEVTAB_BASE": DEVTAB_BASE, "CONTROL": CONTROL, "EXT_FEATURES": EXT_FEATURES},
+    required=("DEVTAB_BASE",),
+    numbers={},
+    idle=("PAT", "G"),
     present={DEVICE: ("V",), PASID: ("V",), S1: ("P",), S2: ("PR",)},
     rights={
         DEVICE: {READ: ("IR", 0), WRITE: ("IW", 0), EXEC: ("IR", 0)},
@@ -197,6 +201,7 @@ VENDOR = Vendor(
     },
     supervisor={"US": 0},
     stale={"A": 0},
+    flags=("A", "D"),
     guest_pointers={"GCR3TRP_51_31": 31, "ADDR": 12},
     pointer_lg2=lambda case: 52,
     limit_lg2=lambda case, stage, level: 12 + 9 * (level + 1),

@@ -17,11 +17,11 @@ from iommu_abi import ledgers
 from iommu_abi.errors import UsageError
 from iommu_abi.fuzz import blobs, coverage
 from iommu_abi.fuzz.aimed import aim
-from iommu_abi.fuzz.coverage import Row, Use
 from iommu_abi.fuzz.formats import FORMATS
 from iommu_abi.fuzz.free import free
 from iommu_abi.fuzz.image import Image
 from iommu_abi.fuzz.mutate import Case, serves
+from iommu_abi.fuzz.ways import Row, Use
 from iommu_abi.fuzz.worlds import Dice, Unlucky, Wish, World
 from iommu_abi.schemas import plain
 from iommu_abi.schemas.plain import Step
@@ -49,6 +49,11 @@ class BlobPlan:
 
     generation: str
     rule: str | None = None
+
+    @property
+    def format(self) -> str:
+        """The name under which a run can ask for blobs alone."""
+        return "blob"
 
     def __str__(self) -> str:
         return f"blob {self.generation} {self.rule or 'free'}"
@@ -137,10 +142,10 @@ def _site(seed: int, number: int, block: int) -> Site:
     assert isinstance(plan, WalkPlan)
     for luck in range(100):
         dice = Dice(seed, plan, block, luck)
-        row = dice.pick(plan.use.rows()) if plan.use else plan.row
+        row = dice.pick(coverage.rows_of_use(plan.use)) if plan.use else plan.row
         purpose = plan.use.purpose if plan.use else None
         try:
-            world = FORMATS[plan.format].build(dice, Wish(dice, row, purpose))
+            world = FORMATS[plan.format].worlds[plan.format](dice, Wish(dice, row, purpose))
         except Unlucky:
             continue
         if world.requests:

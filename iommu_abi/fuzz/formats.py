@@ -1,35 +1,50 @@
-"""The formats that are fuzzed: one row each.
+"""The kinds of IOMMU that are fuzzed, and their formats. Start here to add one.
 
-To add one: a module that builds its worlds and one with its aims, its rows in ``coverage.py``,
-and a row here.
+A kind has a row in :data:`KINDS`, made of three modules. With ``vtd_*`` as the example, it provides
+
+- ``X.py``, ``WORLDS``: for each of its formats a function that builds a valid :class:`World` from
+  dice. What it builds leans to what a :class:`Wish` says: if the wish is about stage 2, level 3,
+  there is a stage 2 with a level 3. Tables come from ``schemas.build`` (the plain ledger's), placed
+  at random by ``worlds.Host`` and, behind a stage 2, ``worlds.Guest``; ``worlds.through`` finds a
+  page for a nested mapping. Every request of a world succeeds.
+- ``X_aims.py``, ``VENDOR``: a :class:`mutate.Vendor`, from which the generic mutations know the
+  fields they need (what makes an entry present, which field gives a right, ...), and the aims that
+  only this kind has: (format, stage, reason) -> changes that may lead there. Generic aims
+  (``aimed.GENERIC``) know NOT_PRESENT, RESERVED, UNREADABLE, DENIED, PRIVILEGE, INPUT_RANGE and
+  UPDATE_DENIED already.
+- ``X_ways.py``, ``WAYS``: a :class:`ways.Ways`, which says what has to be reached, with the text
+  that names it, and for everything else the cause why it cannot be reached.
+
+Nothing else names a format. ``python -m iommu_abi.fuzz.smoke --only X`` runs the plans of one
+kind; a row that stays below its goal is listed at the end, a valid request that fails is a finding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from iommu_abi.fuzz import amdvi, amdvi_aims, vtd, vtd_aims
-from iommu_abi.fuzz.coverage import FORMATS as NAMES
+from iommu_abi.fuzz import amdvi, amdvi_aims, amdvi_ways, vtd, vtd_aims, vtd_ways
 from iommu_abi.fuzz.mutate import Vendor
+from iommu_abi.fuzz.ways import Ways
 from iommu_abi.fuzz.worlds import Dice, Wish, World
+
+Build = Callable[[Dice, Wish], World]
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """How worlds of a format are built, and how they are broken."""
+class Kind:
+    """How worlds of a kind of IOMMU are built, how they are broken, and how its requests can fail."""
 
-    build: Callable[[Dice, Wish], World]
+    worlds: Mapping[str, Build]
     vendor: Vendor
+    ways: Ways
 
 
-FORMATS: dict[str, Format] = {
-    "vtd-legacy": Format(vtd.legacy, vtd_aims.VENDOR),
-    "vtd-ecs": Format(vtd.extended, vtd_aims.VENDOR),
-    "vtd-scalable": Format(vtd.scalable, vtd_aims.VENDOR),
-    "amdvi-v1": Format(amdvi.host_only, amdvi_aims.VENDOR),
-    "amdvi-v2": Format(amdvi.guest_only, amdvi_aims.VENDOR),
-    "amdvi-nested": Format(amdvi.nested, amdvi_aims.VENDOR),
-}
+KINDS = (
+    Kind(vtd.WORLDS, vtd_aims.VENDOR, vtd_ways.WAYS),
+    Kind(amdvi.WORLDS, amdvi_aims.VENDOR, amdvi_ways.WAYS),
+)
 
-assert tuple(FORMATS) == NAMES
+#: Format -> its kind, in the order in which they are reported.
+FORMATS: dict[str, Kind] = {name: kind for kind in KINDS for name in kind.ways.levels}

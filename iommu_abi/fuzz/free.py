@@ -69,7 +69,7 @@ def fewer_rights(case: Case) -> None:
     needed = rights.get(case.request.access)
     spare = [each for each in rights.values() if each != needed]
     name, value = case.dice.pick(spare if spare and case.dice.chance(0.5) else list(rights.values()))
-    case.set(ref, **{case.dice.pick((name, name, "US")): value})
+    case.set(ref, **{case.dice.pick((name, name, *case.vendor.supervisor)): value})
 
 
 def copied(case: Case) -> None:
@@ -82,7 +82,7 @@ def copied(case: Case) -> None:
 def any_register(case: Case) -> None:
     """A field of a register, or a register that is not given."""
     name = case.dice.pick(sorted(case.vendor.registers.keys() & case.registers.keys()))
-    if case.dice.chance(0.1) and name not in ("RTADDR", "DEVTAB_BASE"):
+    if case.dice.chance(0.1) and name not in case.vendor.required:
         del case.registers[name]
         case.notes.append(f"{name} is not given")
         return
@@ -92,12 +92,13 @@ def any_register(case: Case) -> None:
     case.register(name, case.vendor.registers[name], **{bits.name: value << bits.unit_lg2})
 
 
-def width(case: Case) -> None:
-    """Another host address width, where there is one."""
-    if "HAW" not in case.registers:
+def number(case: Case) -> None:
+    """Another number in a register that is one."""
+    if not case.vendor.numbers:
         raise Miss
-    case.registers["HAW"] = case.dice.randrange(12, 53)
-    case.notes.append(f"HAW={case.registers['HAW']}")
+    name = case.dice.pick(sorted(case.vendor.numbers))
+    case.registers[name] = case.dice.pick(case.vendor.numbers[name])
+    case.notes.append(f"{name}={case.registers[name]}")
 
 
 def other_iova(case: Case) -> None:
@@ -117,7 +118,8 @@ def other_request(case: Case) -> None:
     others = case.world.requests
     kind = dice.randrange(5)
     if kind == 0:
-        rids = (request.rid ^ 1 << dice.randrange(16), dice.pick(others).rid, dice.getrandbits(16))
+        bits = case.vendor.rid_lg2
+        rids = (request.rid ^ 1 << dice.randrange(bits), dice.pick(others).rid, dice.getrandbits(bits))
         request = replace(request, rid=dice.pick(rids))
     elif kind == 1:
         pasid = dice.pick((None, dice.pick(others).pasid, dice.number(20), (request.pasid or 0) ^ 1))
@@ -134,8 +136,8 @@ def other_request(case: Case) -> None:
 def senseless(case: Case) -> None:
     """A request that both ledgers have to refuse as an error."""
     dice, request = case.dice, case.request
-    if dice.chance(0.5):
-        case.ask(replace(request, rid=dice.randrange(1 << 16, 1 << 32)))
+    if case.vendor.rid_lg2 < 32 and dice.chance(0.5):
+        case.ask(replace(request, rid=dice.randrange(1 << case.vendor.rid_lg2, 1 << 32)))
     else:
         case.ask(replace(request, pasid=dice.randrange(1 << 20, 1 << 32)))
 
@@ -143,9 +145,7 @@ def senseless(case: Case) -> None:
 def harmless(case: Case) -> None:
     """Bits at which no walk looks, in several entries, and another byte of the same page."""
     for ref in case.path:
-        fields = [
-            bits for bits in case.layout(ref).fields if bits.ignored or bits.name in ("DID", "PAT", "G")
-        ]
+        fields = [bits for bits in case.layout(ref).fields if bits.ignored or bits.name in case.vendor.idle]
         if fields and case.dice.chance(0.7):
             bits = case.dice.pick(fields)
             case.put(ref, bits.high, bits.low, case.dice.getrandbits(bits.width))
@@ -156,7 +156,7 @@ def flags(case: Case) -> None:
     """A/D flags as they may be found."""
     for ref in case.path:
         if ref.stage in (S1, S2):
-            case.set(ref, A=case.dice.getrandbits(1), D=case.dice.getrandbits(1))
+            case.set(ref, **{name: case.dice.getrandbits(1) for name in case.vendor.flags})
 
 
 def gone(case: Case) -> None:
@@ -173,7 +173,7 @@ FREE: tuple[tuple[int, Free], ...] = (
     (4, fewer_rights),
     (2, copied),
     (5, any_register),
-    (1, width),
+    (1, number),
     (5, other_iova),
     (5, other_request),
     (1, senseless),

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from iommu_abi.fuzz.coverage import Row
 from iommu_abi.fuzz.image import Image
-from iommu_abi.fuzz.worlds import INTERRUPTS, LEAF_REASONS, PAGE, Dice, World
+from iommu_abi.fuzz.ways import Row
+from iommu_abi.fuzz.worlds import LEAF_REASONS, PAGE, Dice, World
 from iommu_abi.schemas.entries import Bits, Layout
 from iommu_abi.schemas.plain import Step
 from iommu_abi.terms import Access, Purpose, Reason, Ref, Request, Stage
@@ -143,10 +143,18 @@ Aim = Callable[[Case, Row], None]
 class Vendor:
     """What generic mutations have to know of a vendor; a row of ``formats.py`` names it."""
 
+    #: Bits of a requester's number.
+    rid_lg2: int
     #: Of the vendor's module in ``schemas``.
     describe: Callable[[Mapping[str, int], Sequence[Step], Ref, bytes], tuple[str, Layout]]
     #: Registers that are made of fields.
     registers: Mapping[str, Layout]
+    #: Registers without which there is no IOMMU.
+    required: tuple[str, ...]
+    #: Registers that are plain numbers, and which.
+    numbers: Mapping[str, range]
+    #: Fields at which no walk looks, beside those that are ignored.
+    idle: tuple[str, ...]
     #: Stage -> fields that are 0 in an entry that is not present.
     present: Mapping[Stage, tuple[str, ...]]
     #: Stage -> right -> the field that gives it, and its value without the right.
@@ -155,7 +163,9 @@ class Vendor:
     supervisor: Mapping[str, int]
     #: Fields without which hardware has to set the accessed flag of a stage-1 entry.
     stale: Mapping[str, int]
-    #: Field that holds a GPA -> the address bit of its lowest bit.
+    #: Accessed and dirty flags.
+    flags: tuple[str, ...]
+    #: Field that holds a GPA -> the address bit of its lowest bit, if the layout does not say it.
     guest_pointers: Mapping[str, int]
     #: log2 of the first address that an entry cannot hold.
     pointer_lg2: Callable[[Case], int]
@@ -211,19 +221,6 @@ def both(*aims: Aim) -> Aim:
             each(case, row)
 
     return apply
-
-
-def to_interrupts(case: Case, row: Row) -> None:
-    """Let the last page of a stage lie among the interrupt addresses."""
-    walks = [walk for walk in case.walks(row.stage) if walk[-1].purpose is Purpose.DATA]
-    if not walks:
-        raise Miss
-    leaf = walks[-1][-1]
-    address = INTERRUPTS << 20 | case.dice.getrandbits(8) << 12
-    bits = next(bits for bits in case.layout(leaf).fields if bits.name == "ADDR")
-    case.put(leaf, bits.high, bits.low, address >> bits.unit_lg2)
-    inside = (1 << bits.unit_lg2) - 1
-    case.ask(replace(case.request, iova=case.request.iova & ~inside | address & inside))
 
 
 # ---------------------------------------------------------------- where to aim

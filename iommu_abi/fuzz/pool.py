@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 from iommu_abi.fuzz import cases
-from iommu_abi.fuzz.coverage import Row, Use
+from iommu_abi.fuzz.ways import Row, Use
 from iommu_abi.terms import Stage
 
 #: Seconds after which a chunk is taken to hang.

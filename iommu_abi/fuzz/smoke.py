@@ -19,6 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+import iommu_abi
 from iommu_abi.fuzz import cases, keep, report
 from iommu_abi.fuzz.pool import Chunk, Finding, Pool, Tally, run_chunk
 from iommu_abi.fuzz.report import Goals
@@ -28,6 +29,10 @@ BLOBS_PER_CHUNK = 250
 MOST = 64 * cases.BLOCK
 #: The share of attempts that is expected to hit before anything is known, and at least.
 FIRST_GUESS, LEAST_GUESS = 0.5, 0.02
+
+
+#: Sanitizer -> what a library that was built with it refers to.
+SANITIZERS = {"address": b"__asan_report_", "undefined": b"__ubsan_handle_"}
 
 
 class Schedule:
@@ -41,7 +46,7 @@ class Schedule:
         """The chunks that are to be run next; none if all is reached."""
         chunks = []
         for number, plan in enumerate(cases.PLANS):
-            count = self._attempts(number, plan, tally)
+            count = self._attempts(number, plan, tally) if self.goals.includes(plan.format) else 0
             size = cases.BLOCK if isinstance(plan, cases.WalkPlan) else BLOBS_PER_CHUNK
             for _ in range(0, count, size):
                 chunks.append(Chunk(number, self.done[number], size))
@@ -74,6 +79,12 @@ def run(seed: int, jobs: int, goals: Goals, seconds: float, console: Console) ->
             if not pool.run(chunks, tally, start + seconds):
                 return tally, False
     return tally, True
+
+
+def sanitizers() -> list[str]:
+    """The sanitizers that the core was built with."""
+    code = b"".join(path.read_bytes() for path in Path(iommu_abi.__file__).parent.glob("_core*.so"))
+    return [name for name, symbol in SANITIZERS.items() if symbol in code]
 
 
 # ---------------------------------------------------------------- findings
@@ -139,6 +150,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--hits", type=int, default=goals.hits, help=f"of each way to fail ({goals.hits})")
     add("--rules", type=int, default=goals.rules, help=f"blobs that break a rule alone ({goals.rules})")
     add("--free", type=int, default=goals.free, help=f"unaimed cases of each format ({goals.free})")
+    add("--only", default="", metavar="NAME", help='formats whose names begin so, or "blob"')
     add("--case", type=int, metavar="INDEX", help="run one case of the seed")
     add("--file", type=Path, help="run one case that was kept")
     return parser.parse_args(argv)
@@ -152,7 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return one_file(console, args.file)
     if args.case is not None:
         return one_case(console, args.seed, args.case)
-    goals = Goals(args.hits, args.rules, args.free)
+    goals = Goals(args.hits, args.rules, args.free, only=args.only)
     start = time.monotonic()
     tally, ended = run(args.seed, args.jobs, goals, args.seconds, console)
     elapsed = time.monotonic() - start
@@ -161,6 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     good = ended and not short and not tally.findings
     if args.json is not None:
         known = {"seed": args.seed, "jobs": args.jobs, "seconds": round(elapsed, 1), "good": good}
+        known["sanitizers"] = sanitizers()
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(report.as_json(tally, goals, known), indent=1) + "\n")
     report.show(console, tally, goals)
@@ -178,7 +191,8 @@ def _last_words(console: Console, args: argparse.Namespace, tally: Tally, elapse
     n = tally.numbers
     total = n["translations"] + n["refused"] + n["blobs"]
     console.print(
-        f"seed {args.seed}, {args.jobs} processes, {elapsed:.0f} s, {total:,} inputs,"
+        f"seed {args.seed}, {args.jobs} processes, {elapsed:.0f} s, sanitizers:"
+        f" {', '.join(sanitizers()) or 'none'}; {total:,} inputs,"
         f" {total / elapsed:,.0f} per second; {len(tally.findings)} disagreements or crashes",
         highlight=False,
     )

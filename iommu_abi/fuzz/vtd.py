@@ -21,6 +21,8 @@ from iommu_abi.fuzz.worlds import (
     World,
     direct,
     interrupts,
+    low_address,
+    one_of,
     place,
     through,
 )
@@ -141,6 +143,10 @@ class Builder:
                 return iova + target.offset, access & target.access
         raise Unlucky
 
+    def passed_address(self) -> int:
+        """An address that passes through: any second stage of the unit takes it."""
+        return low_address(self.dice, min(self.mgaw, 30))
+
     def rights(self, second: bool) -> Access:
         """Rights of a leaf: all, or some."""
         return self.dice.pick((RWX, RWX, READ | WRITE, READ | EXEC, READ, WRITE) if second else (RWX, READ))
@@ -166,11 +172,6 @@ def canonical(dice: Dice, levels: int, size_lg2: int) -> int:
     bits = 12 + 9 * levels - 1
     address = dice.address(bits, size_lg2)
     return address if dice.chance(0.5) else address | (1 << 64) - (1 << bits)
-
-
-def one_of(dice: Dice, access: Access) -> Access:
-    """One of the accesses that rights allow; ``access`` has at least one."""
-    return dice.pick([each for each in (READ, WRITE, EXEC) if each in access])
 
 
 def controls(dice: Dice) -> dict[str, int]:
@@ -203,7 +204,7 @@ def legacy(dice: Dice, wish: Wish) -> World:
             tt = 2
         noise = {"FPD": int(dice.chance(0.2)), "DID": dice.getrandbits(16), "ign_q1_6_3": dice.getrandbits(4)}
         if tt == 2:
-            b.requests.append(Request(each, low_address(b), access=one_of(dice, RWX)))
+            b.requests.append(Request(each, b.passed_address(), access=one_of(dice, RWX)))
             # the width is set below, when all widths of the unit are known
             unit.context(each, None, AW=0, **noise)
             continue
@@ -226,14 +227,6 @@ def legacy(dice: Dice, wish: Wish) -> World:
 def context_of(b: Builder, unit: build.VtdLegacy, rid: int) -> int:
     """Where a context lies."""
     return (b.host.load(unit.root + 16 * (rid >> 8)) & -PAGE) + 16 * (rid & 0xFF)
-
-
-def low_address(b: Builder) -> int:
-    """An address that any second stage of the unit takes, no interrupt address."""
-    while True:
-        address = b.dice.address(min(b.mgaw, 30), 12) | b.dice.getrandbits(12)
-        if not interrupts(address):
-            return address
 
 
 def data_access(dice: Dice, access: Access) -> Access:
@@ -321,7 +314,7 @@ def extended_device(b: Builder, unit: build.VtdExtended, rid: int, needed: set[s
         iova, access = b.map_second(second)
         b.requests.append(Request(rid, iova, access=data_access(dice, access), at=ats))
     elif not (pasids and wish.row):
-        b.requests.append(Request(rid, low_address(b), access=one_of(dice, RWX), at=ats))
+        b.requests.append(Request(rid, b.passed_address(), access=one_of(dice, RWX), at=ats))
 
 
 def extended_pasids(
@@ -447,4 +440,7 @@ def scalable_process(
         iova, access = b.map_second(second)
         b.requests.append(process.request(iova, access, True, dice))
     else:
-        b.requests.append(process.request(low_address(b), RWX, True, dice))
+        b.requests.append(process.request(b.passed_address(), RWX, True, dice))
+
+
+WORLDS = {"vtd-legacy": legacy, "vtd-ecs": extended, "vtd-scalable": scalable}

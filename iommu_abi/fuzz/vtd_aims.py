@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from iommu_abi.fuzz.aimed import reserved
-from iommu_abi.fuzz.coverage import Row
 from iommu_abi.fuzz.mutate import (
     Aim,
     Case,
@@ -16,14 +15,14 @@ from iommu_abi.fuzz.mutate import (
     entry,
     register,
     site,
-    to_interrupts,
     with_pasid,
 )
+from iommu_abi.fuzz.ways import Row
 from iommu_abi.fuzz.worlds import INTERRUPTS
 from iommu_abi.schemas import vtd
 from iommu_abi.schemas.entries import Layout
 from iommu_abi.schemas.vtd_entries import CAP, ECAP, GSTS, RTADDR
-from iommu_abi.terms import Access, At, Reason, Stage
+from iommu_abi.terms import Access, At, Purpose, Reason, Stage
 
 DEVICE, PASID, S1, S2 = Stage.DEVICE, Stage.PASID, Stage.S1, Stage.S2
 LEGACY, ECS, SCALABLE = "vtd-legacy", "vtd-ecs", "vtd-scalable"
@@ -232,6 +231,19 @@ def no_execution(case: Case, row: Row) -> None:
     case.ask(replace(case.request, access=EXEC))
 
 
+def to_interrupts(case: Case, row: Row) -> None:
+    """Let the last page of a stage lie among the interrupt addresses."""
+    walks = [walk for walk in case.walks(row.stage) if walk[-1].purpose is Purpose.DATA]
+    if not walks:
+        raise Miss
+    leaf = walks[-1][-1]
+    address = INTERRUPTS << 20 | case.dice.getrandbits(8) << 12
+    bits = next(bits for bits in case.layout(leaf).fields if bits.name == "ADDR")
+    case.put(leaf, bits.high, bits.low, address >> bits.unit_lg2)
+    inside = (1 << bits.unit_lg2) - 1
+    case.ask(replace(case.request, iova=case.request.iova & ~inside | address & inside))
+
+
 # ---------------------------------------------------------------- the table
 
 
@@ -341,8 +353,12 @@ def format_of(case: Case) -> str:
 REGISTERS: dict[str, Layout] = {"RTADDR": RTADDR, "CAP": CAP, "ECAP": ECAP, "GSTS": GSTS}
 
 VENDOR = Vendor(
+    rid_lg2=16,
     describe=vtd.FORMAT.describe,
     registers=REGISTERS,
+    required=("RTADDR",),
+    numbers={"HAW": range(12, 53)},
+    idle=("DID", "PAT", "G"),
     present={DEVICE: ("P",), PASID: ("P",), S1: ("P",), S2: ("R", "W")},
     rights={
         S1: {WRITE: ("RW", 0), EXEC: ("XD", 1)},
@@ -350,6 +366,7 @@ VENDOR = Vendor(
     },
     supervisor={"US": 0},
     stale={"A": 0},
+    flags=("A", "D"),
     guest_pointers={"FLPTPTR": 12, "PASIDPTR": 12, "ADDR": 12},
     pointer_lg2=lambda case: min(52, case.registers.get("HAW", 52)),
     limit_lg2=limit_lg2,

@@ -1,7 +1,7 @@
 """Random valid worlds: what the builders of all formats share.
 
 A :class:`World` is a memory image, the registers of one IOMMU, and requests that succeed. A
-:class:`Wish` bends the random choices of a builder so that a combination of ``coverage.ROWS`` is
+:class:`Wish` bends the random choices of a builder so that a combination of ``ways.Row`` is
 within reach of a mutation: the stage is on, the table has the level, the leaf lies there.
 
 Only what a walk reads is backed by memory; pages of data are addresses. Builders check nothing:
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from iommu_abi.fuzz.coverage import Row
+from iommu_abi.fuzz.ways import Row
 from iommu_abi.schemas import build
 from iommu_abi.terms import Access, Purpose, Reason, Request, Stage
 
@@ -27,7 +27,7 @@ ADDRESS_LG2 = 52
 INTERRUPTS = 0xFEE
 
 #: Reasons that are judged at a leaf.
-LEAF_REASONS = (Reason.DENIED, Reason.PRIVILEGE, Reason.UPDATE_DENIED)
+LEAF_REASONS = (Reason.DENIED, Reason.PRIVILEGE, Reason.ACCESS_FLAG, Reason.UPDATE_DENIED)
 
 
 class Unlucky(Exception):
@@ -129,7 +129,7 @@ class Host(build.Memory):
     def __init__(self, dice: Dice, lg2: int) -> None:
         super().__init__(0)
         self.dice = dice
-        self.lg2 = min(lg2, ADDRESS_LG2)
+        self.lg2 = lg2
         self._taken: list[tuple[int, int]] = []
         self._end = 0
 
@@ -160,10 +160,10 @@ class Host(build.Memory):
 
 def place(tables: build.Tables, address: int, to: int, size_lg2: int, access: Access, **fields: int) -> bool:
     """Map a page of 2^``size_lg2`` bytes unless something is mapped there."""
-    level = (size_lg2 - 12) // 9
+    level = max(each for each in range(tables.levels) if tables.page_lg2(each) <= size_lg2)
     try:
-        for offset in range(0, 1 << size_lg2, 1 << (12 + 9 * level)):
-            if tables.space.load(tables.entry(address + offset, level)):
+        for offset in range(0, 1 << size_lg2, 1 << tables.page_lg2(level)):
+            if tables.space.load(tables.entry(address + offset, level), tables.entry_len):
                 return False
     except ValueError:  # a larger page lies in the way
         return False
@@ -197,17 +197,29 @@ class Guest(build.Space):
         self._room: tuple[int, int] = (0, 0)
 
     def page(self, count: int = 1, align: int = PAGE) -> int:
-        """Give pages; where stage 2 has pages of their size, from one of those."""
+        """Give pages, from a stage-2 page that is large enough or from several side by side."""
         size = count * PAGE
         first, end = self._room
+        first += -first % align
         if first + size > end:
-            arena = self.arena(max(self.host.dice.pick(self.sizes), (size - 1).bit_length()))
+            first, end = self._new_room(size, align)
             # anywhere in it, so that offsets in large pages count
-            start = self.host.dice.randrange(max(1, min(64, (arena.size - size) // PAGE + 1)))
-            first, end = arena.gpa + start * PAGE, arena.gpa + arena.size
+            first += align * self.host.dice.randrange(max(1, min(64, (end - first - size) // align + 1)))
         self._room = (first + size, end)
         self.back(first, size)
         return first
+
+    def _new_room(self, size: int, align: int) -> tuple[int, int]:
+        """Map room for ``size`` bytes: its first address, and the one beyond it."""
+        arena_lg2 = self.host.dice.pick(self.sizes)
+        room_lg2 = max(arena_lg2, (max(size, align) - 1).bit_length())
+        if room_lg2 == arena_lg2:
+            first = self.arena(arena_lg2).gpa
+        else:
+            first = self.address(room_lg2)
+            for offset in range(0, 1 << room_lg2, 1 << arena_lg2):
+                self.arena(arena_lg2, first + offset)
+        return first, first + (1 << room_lg2)
 
     def elsewhere(self, wish: Wish) -> None:
         """Take what comes next from another place, so that it has entries of stage 2 of its own."""
@@ -236,10 +248,11 @@ class Guest(build.Space):
         return None
 
     def back(self, address: int, length: int) -> None:
-        """Put host memory behind guest addresses; stage 2 must map them already, or 4 KiB are mapped."""
+        """Put host memory behind guest addresses; what stage 2 does not map is mapped in small pages."""
+        small = self.second.smallest_page
         for page in range(address - address % PAGE, address + length, PAGE):
             if self.hpa(page) is None:
-                self.arena(12, page)
+                self.arena(small.bit_length() - 1, page - page % small)
             self.host.back(self.hpa(page) or 0, PAGE)
 
     def read(self, address: int, length: int) -> bytes | None:
@@ -253,9 +266,22 @@ class Guest(build.Space):
         self.host.write(self.hpa(address) or 0, data)
 
 
+def one_of(dice: Dice, access: Access) -> Access:
+    """One of the accesses that rights allow; ``access`` has at least one."""
+    return dice.pick([each for each in (READ, WRITE, EXEC) if each in access])
+
+
 def interrupts(address: int) -> bool:
     """Whether x86 takes writes to ``address`` for interrupt messages."""
     return address >> 20 == INTERRUPTS
+
+
+def low_address(dice: Dice, lg2: int) -> int:
+    """An address below 2^``lg2`` that is no interrupt address."""
+    while True:
+        address = dice.address(lg2, 12) | dice.getrandbits(12)
+        if not interrupts(address):
+            return address
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +299,7 @@ class Target:
 def direct(dice: Dice, lg2: int, size_lg2: int) -> Target:
     """A page of host memory, and an offset that is no interrupt address."""
     while True:
-        page = dice.address(min(lg2, ADDRESS_LG2), size_lg2)
+        page = dice.address(lg2, size_lg2)
         offset = dice.address(size_lg2, 12) | dice.getrandbits(12)
         if not interrupts(page + offset):
             return Target(page, offset)
