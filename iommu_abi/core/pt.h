@@ -60,8 +60,8 @@ struct pt_entry {
 	unsigned int size_lg2; /* leaf: bytes mapped, may exceed the level's own size */
 	unsigned int next;     /* table: its level, below this one */
 	unsigned int grant;    /* PT_R.. that this entry allows */
-	unsigned int bad;      /* enum iommu_abi_reason to stop with at once, or 0 */
-	unsigned int late;     /* leaf: the same, but after the rights were judged */
+	u8 bad;                /* enum iommu_abi_reason to stop with at once, or 0 */
+	u8 late;               /* leaf: the same, but after the rights were judged */
 };
 
 /* Allowed: of the rights in @look exactly @need are granted; with has_never, not all of @never. */
@@ -101,6 +101,7 @@ struct pt_format {
 	bool ad_faults;  /* pt_stage.ad may be PT_AD_FAULT */
 	bool checks_pas; /* entries beyond pt_walk.pas_last are unreadable */
 	bool has_never;  /* pt_rule.never is used */
+	bool user_last;  /* a missing PT_USER counts only where nothing else is missing */
 
 	/* Meaning of one entry. Pure. Reserved bits are the walk's to test. */
 	struct pt_entry (*decode)(u64 raw, unsigned int level, const struct pt_stage *s);

@@ -153,6 +153,13 @@ PT_INLINE int pt_descend(const struct pt_format *f, u64 base, unsigned int next,
 	return PT_BELOW;
 }
 
+PT_INLINE int pt_denied(const struct pt_format *f, unsigned int missing)
+{
+	if (f->user_last)
+		return missing == PT_USER ? IOMMU_ABI_PRIVILEGE : IOMMU_ABI_DENIED;
+	return missing & PT_USER ? IOMMU_ABI_PRIVILEGE : IOMMU_ABI_DENIED;
+}
+
 PT_INLINE int pt_use(const struct pt_format *f, const struct pt_stage *s, u64 raw, unsigned int judge,
 		     struct pt_cursor *k, struct pt_result *r)
 {
@@ -165,14 +172,14 @@ PT_INLINE int pt_use(const struct pt_format *f, const struct pt_stage *s, u64 ra
 	if (f->checks_out && PT_UNLIKELY(e.base > s->out_last))
 		return IOMMU_ABI_OUTPUT_RANGE;
 	if (PT_UNLIKELY(e.bad))
-		return (int)e.bad;
+		return e.bad;
 	k->grant &= e.grant;
 	if (e.kind == PT_TABLE)
 		return pt_descend(f, e.base, e.next, k);
 	if (PT_UNLIKELY(!pt_allows(f, s, k->grant, judge)))
-		return s->rule[judge].need & ~k->grant & PT_USER ? IOMMU_ABI_PRIVILEGE : IOMMU_ABI_DENIED;
+		return pt_denied(f, s->rule[judge].need & ~k->grant);
 	if (PT_UNLIKELY(e.late))
-		return (int)e.late;
+		return e.late;
 	/* the page's address, and below its size the input's bits */
 	r->out = k->va ^ ((k->va ^ e.base) & ~0ull << e.size_lg2);
 	r->size_lg2 = e.size_lg2;
@@ -241,7 +248,7 @@ static PT_COLD int pt_dirty(struct pt_walk *w, const struct pt_format *f2, const
 	struct pt_result r;
 
 	if (pt_s2(w, f2, false, IOMMU_ABI_FOR_S1_UPDATE, at->level, at->gpa, PT_JUDGE_W, PT_W, &r)) {
-		if (w->out->fault.reason == IOMMU_ABI_DENIED)
+		if (w->out->fault.reason == IOMMU_ABI_DENIED || w->out->fault.reason == IOMMU_ABI_ACCESS_FLAG)
 			w->out->fault.reason = IOMMU_ABI_UPDATE_DENIED;
 		return 1;
 	}
@@ -358,7 +365,7 @@ PT_INLINE int pt_stages(const struct pt_vendor *v, const struct pt_format *f1, c
 {
 	struct iommu_abi_translation *out = w->out;
 	enum pt_verdict verdict = PT_GO;
-	struct pt_result r1, r2;
+	struct pt_result r1 = { 0 }, r2 = { 0 };
 
 	if (PT_UNLIKELY(pt_s1(w, f1, f2, tracing, &r1)))
 		return 1;

@@ -47,6 +47,8 @@ RULE(UNIT_UNKNOWN, "unit.register", "registers", EINVAL, "a register that iommu_
      OURS)
 RULE(UNIT_TWICE, "unit.twice", "registers", EINVAL, "each register once", OURS)
 RULE(UNIT_MISSING, "unit.missing", "registers", EINVAL, "every required register", OURS)
+RULE(UNIT_ENDIAN, "unit.endian", "FCTL", EINVAL, "little-endian tables: big-endian ones are not modelled",
+     OURS)
 RULE(UNIT_HAW, "unit.haw", "HAW", EINVAL, "a host address width of 12 to 52 bits",
      "VT-d 9.x, pointer fields 51:12")
 

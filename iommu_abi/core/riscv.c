@@ -1,0 +1,707 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * riscv.c - RISC-V IOMMU.
+ *
+ * RISC-V IOMMU Architecture Specification 1.0: "In-memory data structures" (DDT, device
+ * context, PDT, process context, MSI page table), "In-memory queues" (causes, iotval2),
+ * registers; the reference model (RM) for the order of checks. Page tables: the privileged
+ * specification as RM restates it. docs/walk_riscv.md decides what these leave open.
+ */
+#include "error.h"
+#include "pt_walk.h"
+
+#define BIT(n) (1ull << (n))
+#define BITS(hi, lo) ((~0ull >> (63 - (hi))) & (~0ull << (lo)))
+#define PAGE_OF_PPN(field) (((field)&BITS(43, 0)) << 12)
+#define TABLE_OF_ENTRY(entry) PAGE_OF_PPN((entry) >> 10)
+
+/* ---- registers ---- */
+
+enum { DDTP, CAPABILITIES, FCTL, GXL_WRITABLE };
+
+#define CAP_SV32 BIT(8)
+#define CAP_SV39 BIT(9)
+#define CAP_SV48 BIT(10)
+#define CAP_SV57 BIT(11)
+#define CAP_SVRSW60T59B BIT(14)
+#define CAP_SVPBMT BIT(15)
+#define CAP_SV32X4 BIT(16)
+#define CAP_SV39X4 BIT(17)
+#define CAP_SV48X4 BIT(18)
+#define CAP_SV57X4 BIT(19)
+#define CAP_MSI_FLAT BIT(22)
+#define CAP_MSI_MRIF BIT(23)
+#define CAP_AMO_HWAD BIT(24)
+#define CAP_ATS BIT(25)
+#define CAP_T2GPA BIT(26)
+#define CAP_PAS(c) ((unsigned int)((c) >> 32 & 63))
+#define CAP_PD8 BIT(38)
+#define CAP_PD17 BIT(39)
+#define CAP_PD20 BIT(40)
+#define CAP_QOSID BIT(41)
+
+#define FCTL_BE BIT(0)
+#define FCTL_GXL BIT(2)
+
+static const struct pt_reg regs[] = {
+	[DDTP] = { "DDTP", 0, true },
+	[CAPABILITIES] = { "CAPABILITIES",
+			   0x10 | CAP_SV32 | CAP_SV39 | CAP_SV48 | CAP_SV57 | CAP_SVRSW60T59B | CAP_SVPBMT |
+				   CAP_SV32X4 | CAP_SV39X4 | CAP_SV48X4 | CAP_SV57X4 | CAP_MSI_FLAT |
+				   CAP_MSI_MRIF | CAP_AMO_HWAD | CAP_ATS | CAP_T2GPA | 56ull << 32 | CAP_PD8 |
+				   CAP_PD17 | CAP_PD20,
+			   false },
+	[FCTL] = { "FCTL", 0, false },
+	/* no register: whether fctl.GXL can be written, which makes SXL a choice */
+	[GXL_WRITABLE] = { "GXL_WRITABLE", 0, false },
+	/* known, and without influence on a translation */
+	{ "CQB", 0, false },
+	{ "FQB", 0, false },
+	{ "PQB", 0, false },
+	{ "IPSR", 0, false },
+	{ NULL, 0, false },
+};
+
+enum {
+	SV64_RSVD = PT_MAX_REGS, /* [leaf][level] */
+	SV32_RSVD = SV64_RSVD + 2 * PT_MAX_LEVELS,
+};
+
+/* In an entry that points to a table these must be 0: D, A and U. */
+#define TABLE_FLAGS (BIT(7) | BIT(6) | BIT(4))
+#define PBMT BITS(62, 61)
+#define NAPOT BIT(63)
+
+static int riscv_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
+{
+	u64 *sv64 = &u->state[SV64_RSVD], *sv32 = &u->state[SV32_RSVD];
+	u64 cap = u->state[CAPABILITIES], always = BITS(58, 54);
+
+	if (u->state[FCTL] & FCTL_BE)
+		return refuse(err, RULE_UNIT_ENDIAN, FCTL, u->state[FCTL], 0);
+	if (!(cap & CAP_SVRSW60T59B))
+		always |= BITS(60, 59);
+	for (unsigned int level = 0; level < PT_MAX_LEVELS; level++) {
+		sv64[level] = always | PBMT | NAPOT | TABLE_FLAGS;
+		sv64[PT_MAX_LEVELS + level] = always | (cap & CAP_SVPBMT ? 0 : PBMT) | (level ? NAPOT : 0);
+		sv32[level] = TABLE_FLAGS;
+		sv32[PT_MAX_LEVELS + level] = 0;
+	}
+	return 0;
+}
+
+/* ---- page table entries ---- */
+
+enum { MAY_SET_D = PT_W << 1 }; /* W of a raw entry */
+
+/* Rights are the leaf's alone. @index_lg2: how far a superpage must be aligned per level. */
+PT_INLINE struct pt_entry decode(u64 raw, unsigned int level, unsigned int index_lg2)
+{
+	u64 below = BIT(index_lg2 * level) - 1; /* PPN bits that a superpage leaves 0 */
+	struct pt_entry e = {
+		.base = TABLE_OF_ENTRY(raw),
+		.kind = !(raw & BIT(0))    ? PT_EMPTY
+			: raw & BITS(3, 1) ? PT_LEAF
+					   : PT_TABLE,
+		.size_lg2 = 12 + index_lg2 * level,
+		.grant = PT_ALL,
+	};
+
+	if (e.kind == PT_TABLE) {
+		e.bad = level ? 0 : IOMMU_ABI_RESERVED;
+	} else if (e.kind == PT_LEAF) {
+		e.grant = raw >> 1 & (PT_R | PT_W | PT_X | PT_USER);
+		if ((e.grant & (PT_R | PT_W)) == PT_W)
+			e.bad = IOMMU_ABI_RESERVED;
+		if (raw >> 10 & below)
+			e.late = IOMMU_ABI_RESERVED;
+	}
+	return e;
+}
+
+PT_INLINE struct pt_entry sv64_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+{
+	struct pt_entry e = decode(raw, level, 9);
+
+	(void)s;
+	if ((raw & PBMT) == PBMT)
+		e.bad = IOMMU_ABI_RESERVED;
+	if (raw & NAPOT && !level && e.kind == PT_LEAF) {
+		e.size_lg2 = 16;
+		if ((raw >> 10 & 15) != 8)
+			e.late = IOMMU_ABI_RESERVED;
+	}
+	return e;
+}
+
+PT_INLINE struct pt_entry sv32_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+{
+	(void)s;
+	return decode(raw, level, 10);
+}
+
+PT_INLINE u64 update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+{
+	(void)s;
+	if (!leaf)
+		return raw;
+	return raw | BIT(6) | (access == PT_W && raw & MAY_SET_D ? BIT(7) : 0);
+}
+
+static const struct pt_format sv64 = {
+	.granule_lg2 = 12,
+	.index_lg2 = 9,
+	.entry_lg2 = 3,
+	.has_rsvd = true,
+	.ad_faults = true,
+	.user_last = true,
+	.checks_pas = true,
+	.decode = sv64_decode,
+	.update = update,
+};
+static const struct pt_format sv32 = {
+	.granule_lg2 = 12,
+	.index_lg2 = 10,
+	.entry_lg2 = 2,
+	.has_rsvd = true,
+	.ad_faults = true,
+	.user_last = true,
+	.checks_pas = true,
+	.decode = sv32_decode,
+	.update = update,
+};
+
+/* ---- causes ---- */
+
+enum {
+	ALL_DISALLOWED = 256,
+	DDT_LOAD,
+	DDT_NOT_VALID,
+	DDT_MISCONFIGURED,
+	TYPE_DISALLOWED,
+	MSI_LOAD,
+	MSI_NOT_VALID,
+	MSI_MISCONFIGURED,
+	PDT_LOAD = 265,
+	PDT_NOT_VALID,
+	PDT_MISCONFIGURED,
+	DDT_CORRUPTED,
+	INTERNAL = 272,
+	MSI_WRITE,
+};
+
+/* The first of three causes, for fetch, read and write. */
+enum { ACCESS_FAULT = 1, PAGE_FAULT = 12, GUEST_PAGE_FAULT = 20 };
+
+static u32 cause_by_access(const struct pt_walk *w, u32 fetch)
+{
+	u32 read = fetch == ACCESS_FAULT ? 5 : fetch + 1;
+
+	return w->q->access == PT_X ? fetch : w->q->access == PT_R ? read : read + 2;
+}
+
+static u32 cause_of_context(const struct iommu_abi_fault *f)
+{
+	bool pasid = f->stage == IOMMU_ABI_PASID;
+
+	switch (f->reason) {
+	case IOMMU_ABI_UNREADABLE:
+		return pasid ? PDT_LOAD : DDT_LOAD;
+	case IOMMU_ABI_NOT_PRESENT:
+		return pasid ? PDT_NOT_VALID : DDT_NOT_VALID;
+	case IOMMU_ABI_RESERVED:
+	case IOMMU_ABI_INVALID:
+		return pasid ? PDT_MISCONFIGURED : DDT_MISCONFIGURED;
+	default:
+		return TYPE_DISALLOWED;
+	}
+}
+
+static u32 cause_of_stage(const struct pt_walk *w)
+{
+	const struct iommu_abi_fault *f = &w->out->fault;
+
+	if (f->reason == IOMMU_ABI_UNREADABLE)
+		return f->purpose == IOMMU_ABI_FOR_PASID_ENTRY ? PDT_LOAD : cause_by_access(w, ACCESS_FAULT);
+	return cause_by_access(w, f->stage == IOMMU_ABI_S2 ? GUEST_PAGE_FAULT : PAGE_FAULT);
+}
+
+/* iotval2 of a guest page fault: the GPA, and whether the walk itself wanted it. */
+static u64 iotval2(const struct iommu_abi_fault *f)
+{
+	unsigned int implicit = f->purpose == IOMMU_ABI_FOR_DATA        ? 0
+				: f->purpose == IOMMU_ABI_FOR_S1_UPDATE ? 3
+									: 1;
+
+	return (f->input & ~3ull) | implicit;
+}
+
+enum { DTF = 1 }; /* pt_walk.flags: the device's faults are not recorded... */
+
+static bool recorded_with_dtf(u32 cause)
+{
+	return (cause >= ALL_DISALLOWED && cause <= DDT_MISCONFIGURED) || cause == DDT_CORRUPTED ||
+	       cause == INTERNAL || cause == MSI_WRITE;
+}
+
+/* These answer an ATS request with "no rights", and nobody hears of a fault. */
+static bool silent_for_ats(u32 cause)
+{
+	return (cause >= PAGE_FAULT && cause <= GUEST_PAGE_FAULT + 3) || cause == MSI_NOT_VALID ||
+	       cause == PDT_NOT_VALID;
+}
+
+static void riscv_native(struct pt_walk *w)
+{
+	struct iommu_abi_fault *f = &w->out->fault;
+	bool of_stage = f->stage == IOMMU_ABI_S1 || f->stage == IOMMU_ABI_S2;
+
+	if (!f->native)
+		f->native = of_stage ? cause_of_stage(w) : cause_of_context(f);
+	if (f->native >= GUEST_PAGE_FAULT && f->native <= GUEST_PAGE_FAULT + 3)
+		f->detail = iotval2(f);
+	if (w->flags & DTF && !recorded_with_dtf(f->native))
+		f->recorded = 0;
+	if (w->q->at == IOMMU_ABI_TRANSLATION && silent_for_ats(f->native))
+		f->recorded = 0;
+}
+
+PT_INLINE enum pt_verdict refuse_at(struct pt_walk *w, unsigned int reason, const struct pt_place *at,
+				    const u64 *raw)
+{
+	pt_fault(w, reason, at, w->q->iova, raw, raw ? *raw : 0);
+	return PT_FAULT;
+}
+
+static enum pt_verdict pass(struct pt_walk *w)
+{
+	w->out->hpa = w->out->gpa = w->q->iova;
+	w->out->size_lg2 = 12;
+	w->out->access = PT_R | PT_W | PT_X;
+	return PT_DONE;
+}
+
+/* ---- device directory ---- */
+
+/* The words of a device context; the last four with MSI_FLAT only. */
+enum { TC, IOHGATP, TA, FSC, MSIPTP, MSI_MASK, MSI_PATTERN, DC_WORDS = 8 };
+
+#define TC_EN_ATS BIT(1)
+#define TC_EN_PRI BIT(2)
+#define TC_T2GPA BIT(3)
+#define TC_DTF BIT(4)
+#define TC_PDTV BIT(5)
+#define TC_PRPR BIT(6)
+#define TC_GADE BIT(7)
+#define TC_SADE BIT(8)
+#define TC_DPE BIT(9)
+#define TC_SBE BIT(10)
+#define TC_SXL BIT(11)
+
+#define MODE(word) ((unsigned int)((word) >> 60))
+#define DIRECTORY_RSVD (BITS(9, 1) | BITS(63, 54))
+
+static bool dc_reserved(const u64 *dc, u64 cap)
+{
+	u64 ta = BITS(11, 0) | BITS(39, 32) | (cap & CAP_QOSID ? 0 : BITS(63, 40));
+
+	if (dc[TC] & (BITS(23, 12) | BITS(63, 32)) || dc[TA] & ta || dc[FSC] & BITS(59, 44))
+		return true;
+	if (!(cap & CAP_MSI_FLAT))
+		return false;
+	return dc[MSIPTP] & BITS(59, 44) || (dc[MSI_MASK] | dc[MSI_PATTERN]) & BITS(63, 52) || dc[7];
+}
+
+/* A mode of iosatp: Bare or one that the IOMMU has. */
+static bool iosatp_known(u64 word, bool sxl, u64 cap)
+{
+	unsigned int mode = MODE(word);
+
+	if (sxl)
+		return !mode || (mode == 8 && cap & CAP_SV32);
+	return !mode || (mode >= 8 && mode <= 10 && cap & CAP_SV39 << (mode - 8));
+}
+
+static bool iohgatp_known(u64 word, bool gxl, u64 cap)
+{
+	unsigned int mode = MODE(word);
+
+	if (!mode)
+		return true;
+	if (word & 3) /* the root is aligned to 16 KiB */
+		return false;
+	if (gxl)
+		return mode == 8 && cap & CAP_SV32X4;
+	return mode >= 8 && mode <= 10 && cap & CAP_SV39X4 << (mode - 8);
+}
+
+static bool pdtp_known(u64 word, u64 cap)
+{
+	unsigned int mode = MODE(word);
+
+	return !mode || (mode <= 3 && cap & CAP_PD8 << (mode - 1));
+}
+
+/* "Device-context configuration checks". */
+static bool dc_legal(const u64 *state, const u64 *dc)
+{
+	u64 cap = state[CAPABILITIES], tc = dc[TC];
+	bool gxl = state[FCTL] & FCTL_GXL, sxl = tc & TC_SXL, may_sxl = state[GXL_WRITABLE] && cap & CAP_SV32;
+
+	if (tc & (TC_EN_ATS | TC_EN_PRI | TC_PRPR) && !(cap & CAP_ATS))
+		return false;
+	if (tc & (TC_EN_PRI | TC_T2GPA) && !(tc & TC_EN_ATS))
+		return false;
+	if (tc & TC_T2GPA && (!(cap & CAP_T2GPA) || !MODE(dc[IOHGATP])))
+		return false;
+	if (tc & TC_PRPR && !(tc & TC_EN_PRI))
+		return false;
+	if (tc & TC_DPE && !(tc & TC_PDTV))
+		return false;
+	if (tc & (TC_SADE | TC_GADE) && !(cap & CAP_AMO_HWAD))
+		return false;
+	if (tc & TC_SBE || (sxl && !gxl && !may_sxl) || (!sxl && gxl))
+		return false;
+	if (!iohgatp_known(dc[IOHGATP], gxl, cap))
+		return false;
+	if (!(tc & TC_PDTV ? pdtp_known(dc[FSC], cap) : iosatp_known(dc[FSC], sxl, cap)))
+		return false;
+	if (!(cap & CAP_MSI_FLAT))
+		return true;
+	return !MODE(dc[MSIPTP]) || (MODE(dc[MSIPTP]) == 1 && MODE(dc[IOHGATP]));
+}
+
+/* From ddtp to the device context, whose address is left in @at. */
+static enum pt_verdict find_dc(struct pt_walk *w, struct pt_place *at, u64 *dc)
+{
+	const u64 *state = w->unit->state;
+	bool ext = state[CAPABILITIES] & CAP_MSI_FLAT;
+	unsigned int first = ext ? 6 : 7, mode = state[DDTP] & 15, top = mode - 2;
+	u64 table = TABLE_OF_ENTRY(state[DDTP]), entry;
+	u32 rid = w->q->rid;
+
+	/* three levels hold 24 bits, which no device_id exceeds */
+	if (top < 2 && rid >> (first + 9 * top))
+		return refuse_at(w, IOMMU_ABI_RID_RANGE, at, NULL);
+	for (unsigned int level = top; level; level--) {
+		at->level = (u8)level;
+		at->gpa = at->hpa = table + (rid >> (first + 9 * (level - 1)) & 511) * 8;
+		if (!pt_read_hpa(w, IOMMU_ABI_DEVICE, level, at->hpa, 1, &entry))
+			return PT_FAULT;
+		if (!(entry & BIT(0)))
+			return refuse_at(w, IOMMU_ABI_NOT_PRESENT, at, &entry);
+		if (entry & DIRECTORY_RSVD)
+			return refuse_at(w, IOMMU_ABI_RESERVED, at, &entry);
+		table = TABLE_OF_ENTRY(entry);
+	}
+	at->level = 0;
+	at->gpa = at->hpa = table + (rid & (BIT(first) - 1)) * (ext ? 64 : 32);
+	return pt_read_hpa(w, IOMMU_ABI_DEVICE, 0, at->hpa, ext ? DC_WORDS : 4, dc) ? PT_GO : PT_FAULT;
+}
+
+/* ---- stages ---- */
+
+static void second_stage(struct pt_walk *w, const u64 *dc)
+{
+	bool gxl = w->unit->state[FCTL] & FCTL_GXL;
+	unsigned int mode = MODE(dc[IOHGATP]), bits = gxl ? 34 : 41 + 9 * (mode - 8);
+
+	w->s2.top = PT_OFF;
+	if (!mode)
+		return;
+	w->f2 = gxl ? &sv32 : &sv64;
+	w->s2 = (struct pt_stage){
+		.root = PAGE_OF_PPN(dc[IOHGATP]),
+		.in_span = BIT(bits) - 1,
+		.in_mask = BIT(bits) - 1,
+		.rsvd = (const u64(*)[PT_MAX_LEVELS]) & w->unit->state[gxl ? SV32_RSVD : SV64_RSVD],
+		.top = (u8)(gxl ? 1 : mode - 6),
+		.grant = PT_ALL,
+		.ad = dc[TC] & TC_GADE ? PT_AD_SET : PT_AD_FAULT,
+		.rule = {
+			[PT_JUDGE_R] = PT_NEED(PT_R | PT_USER, 0),
+			[PT_JUDGE_W] = PT_NEED(PT_W | PT_USER, 0),
+			[PT_JUDGE_X] = PT_NEED(PT_X | PT_USER, 0),
+			[PT_JUDGE_TABLE] = PT_NEED(PT_R | PT_USER, 0),
+			[PT_JUDGE_NONE] = PT_NEED(PT_USER, 0),
+		},
+	};
+}
+
+/* @priv: the request is a supervisor's; @sum: who may read and write users' pages. */
+static void first_stage(struct pt_walk *w, u64 tc, u64 iosatp, bool priv, bool sum)
+{
+	bool sxl = tc & TC_SXL;
+	unsigned int mode = MODE(iosatp), bits = sxl ? 32 : 39 + 9 * (mode - 8);
+	u64 half = sxl ? BIT(32) : BIT(bits - 1);
+	u8 user = priv ? 0 : PT_USER, not_user = priv ? PT_USER : 0, data = sum ? 0 : not_user;
+
+	w->s1.top = PT_OFF;
+	if (!mode)
+		return;
+	w->f1 = sxl ? &sv32 : &sv64;
+	w->s1 = (struct pt_stage){
+		.root = PAGE_OF_PPN(iosatp),
+		.in_first = !sxl && w->q->iova >> 63 ? -half : 0,
+		.in_span = half - 1,
+		.in_mask = BIT(bits) - 1,
+		.rsvd = (const u64(*)[PT_MAX_LEVELS]) & w->unit->state[sxl ? SV32_RSVD : SV64_RSVD],
+		.top = (u8)(sxl ? 1 : mode - 6),
+		.grant = PT_ALL,
+		.ad = tc & TC_SADE ? PT_AD_SET : PT_AD_FAULT,
+		.rule = {
+			[PT_JUDGE_R] = PT_NEED(PT_R | user, data),
+			[PT_JUDGE_W] = PT_NEED(PT_W | user, data),
+			[PT_JUDGE_X] = PT_NEED(PT_X | user, not_user),
+			[PT_JUDGE_NONE] = PT_NEED(user, w->access == PT_X ? not_user : data),
+		},
+	};
+}
+
+/* ---- process directory ---- */
+
+#define PC_ENS BIT(1)
+#define PC_SUM BIT(2)
+
+/* The process context of @pasid; its tables lie in GPA where stage 2 is on. */
+static enum pt_verdict find_pc(struct pt_walk *w, u64 pdtp, u32 pasid, struct pt_place *at, u64 *pc)
+{
+	u64 table = PAGE_OF_PPN(pdtp), entry;
+
+	at->stage = IOMMU_ABI_PASID;
+	for (unsigned int level = MODE(pdtp) - 1; level; level--) {
+		at->level = (u8)level;
+		if (!pt_read_gpa(w, w->f2, at, table + (pasid >> (9 * level - 1) & 511) * 8, 1, &entry))
+			return PT_FAULT;
+		if (!(entry & BIT(0)))
+			return refuse_at(w, IOMMU_ABI_NOT_PRESENT, at, &entry);
+		if (entry & DIRECTORY_RSVD)
+			return refuse_at(w, IOMMU_ABI_RESERVED, at, &entry);
+		table = TABLE_OF_ENTRY(entry);
+	}
+	at->level = 0;
+	return pt_read_gpa(w, w->f2, at, table + (pasid & 255) * 16, 2, pc) ? PT_GO : PT_FAULT;
+}
+
+static enum pt_verdict process(struct pt_walk *w, const u64 *dc)
+{
+	bool priv = w->q->flags & IOMMU_ABI_HAS_PASID && w->q->flags & IOMMU_ABI_PRIV;
+	u32 pasid = w->q->flags & IOMMU_ABI_HAS_PASID ? w->q->pasid : 0;
+	struct pt_place at = { 0 };
+	u64 pc[2];
+
+	if (find_pc(w, dc[FSC], pasid, &at, pc) == PT_FAULT)
+		return PT_FAULT;
+	if (!(pc[0] & BIT(0)))
+		return refuse_at(w, IOMMU_ABI_NOT_PRESENT, &at, pc);
+	if (pc[0] & (BITS(11, 3) | BITS(63, 32)) || pc[1] & BITS(59, 44))
+		return refuse_at(w, IOMMU_ABI_RESERVED, &at, pc);
+	if (!iosatp_known(pc[1], dc[TC] & TC_SXL, w->unit->state[CAPABILITIES]))
+		return refuse_at(w, IOMMU_ABI_INVALID, &at, pc);
+	if (priv && !(pc[0] & PC_ENS))
+		return refuse_at(w, IOMMU_ABI_BLOCKED, &at, pc);
+	first_stage(w, dc[TC], pc[1], priv, pc[0] & PC_SUM);
+	return PT_GO;
+}
+
+/* ---- MSI page table ---- */
+
+enum { MSI_TABLE, MSI_TABLE_MASK, MSI_TABLE_PATTERN }; /* pt_walk.own; no table: MSI_OFF */
+#define MSI_OFF 0ull
+
+/* The bits of @value under @mask, closed up. */
+static u64 extract(u64 value, u64 mask)
+{
+	u64 out = 0;
+
+	for (u64 bit = 1; mask; bit <<= 1, mask &= mask - 1)
+		if (value & mask & -mask)
+			out |= bit;
+	return out;
+}
+
+static enum pt_verdict refuse_msi(struct pt_walk *w, unsigned int reason, u32 cause,
+				  const struct pt_place *at, u64 gpa, const u64 *raw)
+{
+	pt_fault(w, reason, at, gpa, raw, raw ? *raw : 0);
+	w->out->fault.native = cause;
+	return PT_FAULT;
+}
+
+static bool msi_reserved(const u64 *entry, bool mrif)
+{
+	if (!mrif)
+		return entry[0] & (BITS(9, 3) | BITS(62, 54));
+	return entry[0] & (BITS(6, 3) | BITS(62, 54)) || entry[1] & (BITS(59, 54) | BITS(63, 61));
+}
+
+/* Where a valid entry sends the message. */
+static void msi_target(struct pt_walk *w, u64 gpa, const u64 *entry, bool mrif)
+{
+	struct iommu_abi_translation *out = w->out;
+
+	out->size_lg2 = 12;
+	out->access &= PT_R | PT_W;
+	if (!mrif) {
+		out->hpa = TABLE_OF_ENTRY(entry[0]) | (gpa & 0xfff);
+		return;
+	}
+	out->target = IOMMU_ABI_MRIF;
+	out->hpa = (entry[0] & BITS(53, 7)) << 2; /* bits 55:9 of the address */
+	out->detail = TABLE_OF_ENTRY(entry[1]) | (entry[1] >> 60 & 1) << 10 | (entry[1] & BITS(9, 0));
+}
+
+static enum pt_verdict riscv_intercept(struct pt_walk *w, u64 gpa)
+{
+	struct pt_place at = { .stage = IOMMU_ABI_S2 };
+	u64 page = gpa >> 12, mask = w->own[MSI_TABLE_MASK], entry[2];
+	unsigned int mode;
+
+	if (w->own[MSI_TABLE] == MSI_OFF || (page ^ w->own[MSI_TABLE_PATTERN]) & ~mask & BITS(51, 0))
+		return PT_GO;
+	if (w->access == PT_X)
+		return refuse_msi(w, IOMMU_ABI_DENIED, ACCESS_FAULT, &at, gpa, NULL);
+	at.hpa = at.gpa = PAGE_OF_PPN(w->own[MSI_TABLE]) + extract(page, mask) * 16;
+	if (!pt_read_hpa(w, IOMMU_ABI_S2, 0, at.hpa, 2, entry))
+		return refuse_msi(w, IOMMU_ABI_UNREADABLE, MSI_LOAD, &at, gpa, NULL);
+	mode = entry[0] >> 1 & 3;
+	if (!(entry[0] & BIT(0)))
+		return refuse_msi(w, IOMMU_ABI_NOT_PRESENT, MSI_NOT_VALID, &at, gpa, entry);
+	if (!(mode & 1) || entry[0] & BIT(63))
+		return refuse_msi(w, IOMMU_ABI_RESERVED, MSI_MISCONFIGURED, &at, gpa, entry);
+	if (mode == 1 && !(w->unit->state[CAPABILITIES] & CAP_MSI_MRIF))
+		return refuse_msi(w, IOMMU_ABI_INVALID, MSI_MISCONFIGURED, &at, gpa, entry);
+	if (msi_reserved(entry, mode == 1))
+		return refuse_msi(w, IOMMU_ABI_RESERVED, MSI_MISCONFIGURED, &at, gpa, entry);
+	msi_target(w, gpa, entry, mode == 1);
+	return PT_DONE;
+}
+
+/* ---- the whole request ---- */
+
+enum { ANSWER_GPA = 2 }; /* pt_walk.flags: ...and this device's ATS answers are GPAs */
+
+/* Is a request of this type this device's to make? */
+static unsigned int type_allowed(const struct iommu_abi_request *q, const u64 *dc)
+{
+	static const u8 width[] = { 20, 8, 17, 20 };
+	bool with_pasid = q->flags & IOMMU_ABI_HAS_PASID;
+
+	if (q->at != IOMMU_ABI_UNTRANSLATED && !(dc[TC] & TC_EN_ATS))
+		return IOMMU_ABI_BLOCKED;
+	if (with_pasid && !(dc[TC] & TC_PDTV))
+		return IOMMU_ABI_BLOCKED;
+	if (with_pasid && q->pasid >> width[MODE(dc[FSC]) & 3])
+		return IOMMU_ABI_PASID_RANGE;
+	return IOMMU_ABI_OK;
+}
+
+/* A legal context that allows the request: which stages? */
+static enum pt_verdict stages(struct pt_walk *w, const u64 *dc)
+{
+	bool translated = w->q->at == IOMMU_ABI_TRANSLATED;
+	bool pdt = dc[TC] & TC_PDTV && MODE(dc[FSC]);
+	bool process_0 = dc[TC] & TC_DPE;
+
+	if (translated && !(dc[TC] & TC_T2GPA))
+		return pass(w);
+	second_stage(w, dc);
+	w->s1.top = PT_OFF;
+	if (translated)
+		return PT_GO;
+	if (w->q->at == IOMMU_ABI_TRANSLATION)
+		w->judge = PT_JUDGE_NONE;
+	if (!(dc[TC] & TC_PDTV))
+		first_stage(w, dc[TC], dc[FSC], false, false);
+	else if (pdt && (process_0 || w->q->flags & IOMMU_ABI_HAS_PASID))
+		return process(w, dc);
+	return PT_GO;
+}
+
+static enum pt_verdict with_dc(struct pt_walk *w, const u64 *dc, const struct pt_place *at)
+{
+	const u64 *state = w->unit->state;
+	u64 cap = state[CAPABILITIES];
+	unsigned int reason;
+
+	if (dc[TC] & TC_DTF)
+		w->flags |= DTF;
+	if (!(dc[TC] & BIT(0)))
+		return refuse_at(w, IOMMU_ABI_NOT_PRESENT, at, dc);
+	if (dc_reserved(dc, cap))
+		return refuse_at(w, IOMMU_ABI_RESERVED, at, dc);
+	if (!dc_legal(state, dc))
+		return refuse_at(w, IOMMU_ABI_INVALID, at, dc);
+	reason = type_allowed(w->q, dc);
+	if (reason)
+		return refuse_at(w, reason, at, dc);
+	if (dc[TC] & TC_T2GPA)
+		w->flags |= ANSWER_GPA;
+	if (cap & CAP_MSI_FLAT && MODE(dc[MSIPTP]))
+		memcpy(w->own, &dc[MSIPTP], sizeof(w->own));
+	return stages(w, dc);
+}
+
+static enum pt_verdict riscv_resolve(struct pt_walk *w)
+{
+	u64 ddtp = w->unit->state[DDTP], dc[DC_WORDS] = { 0 };
+	struct pt_place at = { .stage = IOMMU_ABI_DEVICE };
+	unsigned int pas = CAP_PAS(w->unit->state[CAPABILITIES]);
+
+	w->pas_last = BIT(pas) - 1; /* PAS has 6 bits */
+	w->own[MSI_TABLE] = MSI_OFF;
+	w->report = PT_R | PT_W | PT_X;
+	switch (ddtp & 15) {
+	case 0:
+		refuse_at(w, IOMMU_ABI_ABORTED, &at, NULL);
+		w->out->fault.native = ALL_DISALLOWED;
+		return PT_FAULT;
+	case 1:
+		return w->q->at == IOMMU_ABI_UNTRANSLATED ? pass(w)
+							  : refuse_at(w, IOMMU_ABI_BLOCKED, &at, NULL);
+	case 2:
+	case 3:
+	case 4:
+		return find_dc(w, &at, dc) == PT_FAULT ? PT_FAULT : with_dc(w, dc, &at);
+	default:
+		refuse_at(w, IOMMU_ABI_INVALID, &at, NULL);
+		w->out->fault.native = ALL_DISALLOWED;
+		return PT_FAULT;
+	}
+}
+
+static enum pt_verdict riscv_output(struct pt_walk *w)
+{
+	if (w->q->at == IOMMU_ABI_TRANSLATION && w->flags & ANSWER_GPA)
+		w->out->hpa = w->out->gpa;
+	return PT_GO;
+}
+
+static int riscv_translate(struct pt_walk *w);
+
+const struct pt_vendor pt_vendor_riscv = {
+	.name = "riscv",
+	.rid_last = 0xffffff,
+	.regs = regs,
+	.init = riscv_init,
+	.resolve = riscv_resolve,
+	.intercept = riscv_intercept,
+	.output = riscv_output,
+	.native = riscv_native,
+	.translate = riscv_translate,
+	.f1 = &sv64,
+	.f2 = &sv64,
+};
+
+/* Sv39 to Sv57 in one folded walk; where Sv32 takes part, the formats stay pointers. */
+static int riscv_translate(struct pt_walk *w)
+{
+	const struct pt_vendor *v = &pt_vendor_riscv;
+	enum pt_verdict verdict = riscv_resolve(w);
+
+	if (verdict != PT_GO)
+		return verdict == PT_FAULT;
+	if (w->f1 != &sv64 || w->f2 != &sv64)
+		return pt_stages(v, w->f1, w->f2, w, w->trace);
+	return w->trace ? pt_stages(v, &sv64, &sv64, w, true) : pt_stages(v, &sv64, &sv64, w, false);
+}
