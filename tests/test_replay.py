@@ -54,6 +54,7 @@ def refused(line):
         ("vtd-scalable-ss-k6.12", 1587, {"vtd-scalable-second-stage": 33}),
         ("vtd-scalable-fs-pasid-k7.2", 1434, {"vtd-pasid-type-first": 48, "vtd-no-pasid-bound": 48}),
         ("amd-xtsup-on-k7.2-q11", 1375, {}),
+        ("riscv-k7.2-q11", 700, {}),
     ],
 )
 def test_every_line_of_a_capture_is_matched_or_explained(capsys, name, total, explained):
