@@ -35,6 +35,9 @@ RULE(BIND_SIZE_RANGE, "bind.size.range", "size", EINVAL, "at least %llu bytes", 
 RULE(BIND_SIZE_HOST, "bind.size.host", "size", EINVAL, "at most the host's table of %llu bytes", PATCH)
 RULE(BIND_VTD_FLAGS, "bind.vtd.flags", "flags", EINVAL, "no flags but %#llx, which this IOMMU has", OURS)
 RULE(BIND_VTD_PAT, "bind.vtd.pat", "pat", EINVAL, "%llu: this IOMMU has no memory types", OURS)
+RULE(BIND_SIZE_LEVELS, "bind.size.levels", "size", EINVAL,
+     "4096 bytes for each level, of a table as deep as this IOMMU takes it", OURS)
+RULE(BIND_FLAGS, "bind.flags", "flags", EINVAL, "no flags but %#llx, which this IOMMU has", OURS)
 RULE(BIND_CONTEXT, "bind.context", "context", EINVAL, "a context that the host has set up", OURS)
 RULE(BIND_NO_PASID, "bind.pasid", "device", ENODEV, "a device and an IOMMU with PASID and nesting", OURS)
 RULE(BIND_BUSY, "bind.busy", "device", EBUSY, "a device without a bound table", OURS)

@@ -2,18 +2,21 @@
 
 A driver owns a piece of host memory with the IOMMU's tables. Binding checks the whole request
 first, then rewrites one context entry there, as the hardware driver does; unbinding puts the former
-bytes back.
+bytes back. docs/drivers.md has what each of them takes and writes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from iommu_abi.errors import UsageError
 from iommu_abi.iommu import Device, Domain, IommuOps, broken
 from iommu_abi.memory import Memory
+from iommu_abi.terms import Request, Translation
+from iommu_abi.walk import Unit
 
 
 def field(word: int, high: int, low: int) -> int:
@@ -35,10 +38,12 @@ class Binding:
     before: tuple[int, ...]
 
 
-class Driver(IommuOps):
+class Binder:
     """What the drivers share: the order of checks, all before the one change."""
 
-    #: 64-bit words of a context entry
+    #: Kind of IOMMU, as the walk has it
+    KIND: ClassVar[str]
+    #: 64-bit words of a context entry that a binding may change
     WORDS: ClassVar[int]
 
     def __init__(self, memory: Memory, registers: Mapping[str, int]) -> None:
@@ -46,6 +51,15 @@ class Driver(IommuOps):
         self.memory = memory
         self.registers = dict(registers)
         self.bindings: dict[int, Binding] = {}
+
+    @cached_property
+    def unit(self) -> Unit:
+        """The IOMMU itself."""
+        return Unit(self.KIND, self.registers)
+
+    def translate(self, request: Request, *, trace: bool = False) -> Translation:
+        """Where a DMA goes, through the tables as they are now."""
+        return self.unit.translate(self.memory, request, trace=trace)
 
     def check(self, info: Any) -> None:
         """Refuse what this IOMMU cannot take, whatever the device."""
@@ -63,7 +77,7 @@ class Driver(IommuOps):
         """The context entry with the guest's table in it."""
         raise NotImplementedError
 
-    def bind_pasid_table(self, domain: Domain, dev: Device, info: Any) -> None:
+    def bind(self, dev: Device, info: Any) -> None:
         """Check everything, then rewrite the device's context entry."""
         self.check(info)
         if not dev.pasid or not self.capable(dev):
@@ -76,7 +90,7 @@ class Driver(IommuOps):
         self.write_words(at, after)
         self.bindings[dev.rid] = Binding(at, before)
 
-    def unbind_pasid_table(self, domain: Domain, dev: Device) -> None:
+    def unbind(self, dev: Device) -> None:
         """Put the former context entry back."""
         if dev.rid not in self.bindings:
             raise broken("unbind.unbound", repr(dev))
@@ -98,3 +112,15 @@ class Driver(IommuOps):
             raise UsageError(f"the context entry at {at:#x} does not lie in writable memory")
         for i in reversed(range(len(words))):
             self.memory.write64(at + 8 * i, words[i])
+
+
+class Driver(Binder, IommuOps):
+    """A driver behind the seed's ABI: ``info`` is a pasid_table_info."""
+
+    def bind_pasid_table(self, domain: Domain, dev: Device, info: Any) -> None:
+        """Check everything, then rewrite the device's context entry."""
+        self.bind(dev, info)
+
+    def unbind_pasid_table(self, domain: Domain, dev: Device) -> None:
+        """Put the former context entry back."""
+        self.unbind(dev)

@@ -23,6 +23,7 @@ LEAF_CDS_LG2 = {S1FMT_4K_L2: 6, S1FMT_64K_L2: 10}
 class Smmuv3Driver(Driver):
     """Binds a guest's CD table into stream table entries."""
 
+    KIND = "smmuv3"
     WORDS = 8
 
     def __init__(self, memory: Memory, registers: Mapping[str, int]) -> None:

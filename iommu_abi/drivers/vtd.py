@@ -14,9 +14,8 @@ from typing import Any
 from iommu_abi.drivers import Driver, field, put
 from iommu_abi.iommu import Device, broken, check_bind
 from iommu_abi.memory import Memory
-from iommu_abi.terms import Request, Translation
 from iommu_abi.uapi.v1_2017 import IOMMU_MODEL_INTEL_VTD
-from iommu_abi.walk import Unit, registers
+from iommu_abi.walk import registers
 
 TTM_ECS = 2
 SMALLEST_TABLE = 256  # PTS 0: 32 entries of 8 bytes, the least that the context entry can say
@@ -38,21 +37,17 @@ FLAGS = {
 
 
 class VtdDriver(Driver):
-    """Binds a guest's PASID table into extended context entries, and translates through them."""
+    """Binds a guest's PASID table into extended context entries."""
 
+    KIND = "vtd"
     WORDS = 4
 
     def __init__(self, memory: Memory, registers_: Mapping[str, int]) -> None:
         """``registers_``: RTADDR, and CAP, ECAP, GSTS, HAW where the defaults do not fit."""
         super().__init__(memory, registers_)
-        self.unit = Unit("vtd", registers_)
         known = {name: value or 0 for name, value in registers("vtd").items()}
         known.update(registers_)
         self.rtaddr, self.cap, self.ecap = known["RTADDR"], known["CAP"], known["ECAP"]
-
-    def translate(self, request: Request, *, trace: bool = False) -> Translation:
-        """Where a DMA goes, through the tables as they are now."""
-        return self.unit.translate(self.memory, request, trace=trace)
 
     @property
     def host_table(self) -> int:
