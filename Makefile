@@ -17,7 +17,7 @@ SRC     := $(sort $(wildcard iommu_abi/core/*.c))
 HDR     := $(wildcard cdefs/*.h cdefs/*/*.h cdefs/*/*/*.h iommu_abi/core/*.h)
 OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)
 
-.PHONY: help demo test lib install lint asan fuzz-smoke bench clean check-host
+.PHONY: help demo test lib install lint asan fuzz-smoke peers bench clean check-host
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -62,6 +62,9 @@ fuzz-smoke: build/asan/ready build/fuzz/unpack build/fuzz/walk ## valid inputs, 
 	cd build/asan && $(RUN_ASAN) env -u PYTHONMALLOC $(FUZZ_ENV:env=) $(CURDIR)/$(BIN)/python \
 	  -m iommu_abi.fuzz.smoke --json ../fuzz/smoke.json --keep ../fuzz
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/check_fuzz_smoke.py
+
+peers: $(VENV)/ready ## random tables: the C walk against QEMU's IOMMUs, where there is a QEMU
+	PYTHONPATH=tests $(BIN)/python -m peers $(PEERS)
 
 bench: $(VENV)/ready build/bench/walk ## instructions of a nested walk, counted by callgrind
 	$(BIN)/python tests/bench.py build/bench/walk

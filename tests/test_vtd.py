@@ -824,6 +824,8 @@ SECOND_STAGE_FACTS = {
         lambda: second_only(page=HUGE), second(2, SECOND_STAGE_PAGES[2], rsvd_29_12=1), "RESERVED S2 2 0x7a"
     ),
     "SNP in a table entry": Fact(second_only, second(2, SECOND_STAGE_TABLE, rsvd_11=1), "RESERVED S2 2 0x7a"),
+    # 9.8, tables of the SL-PML4E to SL-PDE: TM exists in pages only, elsewhere bit 62 is reserved
+    "TM in a table entry": Fact(second_only, second(2, SECOND_STAGE_TABLE, rsvd_62=1), "RESERVED S2 2 0x7a"),
     "TM wants ECAP.DT": Fact(second_only, both(lacks(DT=1), second(0, SS_PTE, TM=1)), "RESERVED S2 0 0x7a"),
     "read denied": Fact(lambda: second_only(access=WRITE), nothing, "DENIED S2 0 0x86"),
     "write denied above, judged at the leaf": Fact(

@@ -352,7 +352,9 @@ def _second_stage_table(name: str, size: Bits) -> Layout:
         ignored(10, 9),
         reserved(11),
         pointer(51, 12, "ADDR", "next table, HPA"),
-        ignored(63, 52),
+        ignored(61, 52),
+        reserved(62),
+        ignored(63),
     )
 
 

@@ -1,0 +1,168 @@
+"""A QEMU machine with one IOMMU and `edu` devices behind it, which do DMA where they are told.
+
+A probe is one DMA of 8 bytes at an IOVA. Writes send a token; reads fetch a marker that lies where
+the bytes should come from, and the device then hands it out with the IOMMU off.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar
+
+from iommu_abi.terms import Access, Fault, Request
+from peers.qtest import Qtest
+from peers.ram import Ram
+
+#: Requesters: two on the root bus, one on bus 5 behind a root port.
+RIDS = (0x18, 0x80, 0x500)
+ROOT_PORT = 0x28
+
+TOKEN = 0x7065_6572_746F_6B65
+BUFFER = 0x40000  # where edu's own buffer begins, as it counts
+TOKEN_AT, DATA_AT = BUFFER, BUFFER + 0x800
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What QEMU did: the address that was reached, None if none of those expected; what it recorded."""
+
+    reached: int | None
+    record: Mapping[str, int] | None
+
+
+class Machine(ABC):
+    """One QEMU. What the kinds of IOMMU have of their own is in subclasses."""
+
+    kind: ClassVar[str]
+    binary: ClassVar[str]
+    firmware: ClassVar[bytes]
+    ram_base: ClassVar[int]
+    bars: ClassVar[int]  # where device registers may be put
+    windows: ClassVar[int]  # below, what is not memory may be devices
+
+    def __init__(self, machine: str, *devices: str) -> None:
+        shared = Path("/dev/shm")
+        self._directory = tempfile.TemporaryDirectory(
+            prefix="peers-", dir=shared if shared.is_dir() else None
+        )
+        self.ram = Ram(Path(self._directory.name) / "ram", self.ram_base)
+        options = ["-machine", f"{machine},memory-backend=ram", "-m", "2G", "-object"]
+        options += [f"memory-backend-file,id=ram,size=2G,share=on,mem-path={self.ram.path}"]
+        for device in devices:
+            options += ["-device", device]
+        options += ["-device", f"pcie-root-port,id=behind,chassis=1,addr={ROOT_PORT >> 3:#x}"]
+        for rid in RIDS:
+            where = f"bus=behind,addr={rid >> 3 & 31:#x}" if rid >> 8 else f"addr={rid >> 3:#x}"
+            options += ["-device", f"edu,{where},dma_mask=0xffffffffffffffff"]
+        self.qtest = Qtest(self.binary, options, self.firmware)
+        self.ask = self.qtest.ask
+        self._plug()
+        self.start()
+        self._dma(RIDS[0], [], self._token_page(), TOKEN_AT)  # every device gets the token
+        for rid in RIDS[1:]:
+            self._dma(rid, [], self._token_page(), TOKEN_AT)
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.qtest.__exit__(kind, value, trace)
+        self._directory.cleanup()
+
+    # PCI.
+
+    @abstractmethod
+    def config(self, rid: int, register: int, value: int) -> None:
+        """Write 32 bits of a function's configuration space."""
+
+    def _bar(self, rid: int) -> int:
+        return self.bars + (RIDS.index(rid) << 20)
+
+    def _plug(self) -> None:
+        """Give every device its registers and let it be bus master."""
+        window = self._bar(RIDS[-1])
+        self.config(ROOT_PORT, 0x18, (RIDS[-1] >> 8) * 0x10100)
+        self.config(ROOT_PORT, 0x20, window & 0xFFF00000 | window >> 16)
+        self.config(ROOT_PORT, 4, 6)
+        for rid in RIDS:
+            self.config(rid, 0x10, self._bar(rid))
+            self.config(rid, 4, 6)
+
+    # DMA.
+
+    def _token_page(self) -> int:
+        self.ram.store(self.ram.base, TOKEN)
+        return self.ram.base
+
+    def _dma(self, rid: int, before: Sequence[str], source: int, target: int) -> None:
+        """8 bytes from or to a device's buffer, after ``before``; returns when they are there."""
+        bar = self._bar(rid)
+        outward = BUFFER <= source < BUFFER + 0x1000
+        *_, busy = self.ask(
+            *before,
+            f"writeq {bar + 0x80:#x} {source:#x}",
+            f"writeq {bar + 0x88:#x} {target:#x}",
+            f"writeq {bar + 0x90:#x} 8",
+            f"writeq {bar + 0x98:#x} {3 if outward else 1}",
+            f"readq {bar + 0x98:#x}",
+        )
+        while busy & 1:
+            (busy,) = self.ask(f"readq {bar + 0x98:#x}")
+
+    def probe(self, registers: Mapping[str, int], request: Request, places: Sequence[int]) -> Outcome:
+        """One DMA. ``places`` are where it may arrive; memory is afterwards as it was."""
+        ram = self.ram
+        before = [ram.load(place) for place in places]
+        if request.access is Access.WRITE:
+            for place in places:
+                ram.store(place, 0)
+            self._dma(request.rid, self.on(registers), TOKEN_AT, request.iova)
+            record = self.record()
+            self.ask(*self.off())
+            found = [place for place in places if ram.load(place) == TOKEN]
+        else:
+            for i, place in enumerate(places):
+                ram.store(place, TOKEN + 1 + i)
+            self._dma(request.rid, self.on(registers), request.iova, DATA_AT)
+            record = self.record()
+            self._dma(request.rid, self.off(), DATA_AT, ram.base)
+            found = [place for i, place in enumerate(places) if ram.load(ram.base) == TOKEN + 1 + i]
+        for place, value in zip(places, before):
+            ram.store(place, value)
+        return Outcome(found[0] if found else None, record)
+
+    def stray(self) -> list[int]:
+        """Where tokens lie that should not; they are removed."""
+        found = [at for at in self.ram.find(TOKEN.to_bytes(8, "little")) if at != self.ram.base]
+        for at in found:
+            self.ram.store(at, 0)
+        return found
+
+    # The IOMMU.
+
+    @abstractmethod
+    def start(self) -> None:
+        """What is done once, with the IOMMU off."""
+
+    @abstractmethod
+    def on(self, registers: Mapping[str, int]) -> list[str]:
+        """Commands that enable the IOMMU with nothing cached."""
+
+    @abstractmethod
+    def off(self) -> list[str]:
+        """Commands after which DMA is not translated."""
+
+    @abstractmethod
+    def record(self) -> dict[str, int] | None:
+        """The fault that QEMU recorded, which is then forgotten."""
+
+    @abstractmethod
+    def expected(self, request: Request, fault: Fault) -> dict[str, int]:
+        """The same as the specification wants it."""

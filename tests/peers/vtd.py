@@ -1,0 +1,154 @@
+"""Intel VT-d in QEMU (q35, intel-iommu): legacy mode, scalable mode with either stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from iommu_abi.schemas import build
+from iommu_abi.schemas.build import HUGE, LARGE, PAGE
+from iommu_abi.terms import Access, Fault, Request
+from peers.machine import Machine
+from peers.worlds import Dice, World, devices, fill, target, use
+
+BASE = 0xFED9_0000
+CAP, ECAP, GCMD, RTADDR, FSTS, FRCD = (BASE + offset for offset in (0x8, 0x10, 0x18, 0x20, 0x34, 0x220))
+TE, SRTP = 1 << 31, 1 << 30
+
+
+class Vtd(Machine):
+    """VT-d, whose only fault record is read after every probe."""
+
+    kind = "vtd"
+    binary = "qemu-system-x86_64"
+    firmware = bytes(0xFFF0) + bytes.fromhex("faf4ebfd") + bytes(12)  # cli; hlt; again, at the reset vector
+    ram_base = 0
+    bars = 0xE000_0000
+    windows = 1 << 32
+
+    def __init__(self, options: str = "") -> None:
+        super().__init__("q35", "intel-iommu" + options)
+
+    def config(self, rid: int, register: int, value: int) -> None:
+        # through the two ports of PCI
+        self.ask(f"outl 0xcf8 {1 << 31 | rid << 8 | register:#x}", f"outl 0xcfc {value:#x}")
+
+    def start(self) -> None:
+        self.cap, self.ecap = self.ask(f"readq {CAP:#x}", f"readq {ECAP:#x}")
+
+    @property
+    def registers(self) -> dict[str, int]:
+        """What the tables depend on. QEMU's host address width is the guest's (MGAW)."""
+        return {"CAP": self.cap, "ECAP": self.ecap, "HAW": (self.cap >> 16 & 63) + 1}
+
+    def on(self, registers: Mapping[str, int]) -> list[str]:
+        # setting the root pointer drops all that is cached
+        root = registers["RTADDR"]
+        return [f"writeq {RTADDR:#x} {root:#x}", f"writel {GCMD:#x} {SRTP:#x}", f"writel {GCMD:#x} {TE:#x}"]
+
+    def off(self) -> list[str]:
+        return [f"writel {GCMD:#x} 0"]
+
+    def record(self) -> dict[str, int] | None:
+        low, high = self.ask(f"readq {FRCD:#x}", f"readq {FRCD + 8:#x}")
+        if not high >> 63:
+            return None
+        self.ask(f"writeq {FRCD + 8:#x} {1 << 63:#x}", f"writel {FSTS:#x} 1")
+        return {
+            "code": high >> 32 & 0xFF,
+            "sid": high & 0xFFFF,
+            "page": low >> 12,
+            "read": high >> 62 & 1,
+            "pasid": high >> 40 & 0xFFFFF if high >> 31 & 1 else -1,
+        }
+
+    def expected(self, request: Request, fault: Fault) -> dict[str, int]:
+        return {
+            "code": fault.native,
+            "sid": request.rid,
+            "page": request.iova >> 12,
+            "read": int(request.access is not Access.WRITE),
+            "pasid": -1,
+        }
+
+
+# ---------------------------------------------------------------- tables
+
+
+def second_stage(dice: Dice, machine: Vtd) -> tuple[build.VtdSecondStage, int]:
+    """Tables of a width that QEMU has, and log2 of the addresses that they take."""
+    sagaw, mgaw = machine.cap >> 8 & 31, (machine.cap >> 16 & 63) + 1
+    levels = dice.pick([levels for levels in (3, 4, 5) if sagaw >> levels - 2 & 1])
+    return build.VtdSecondStage(machine.ram, levels), min(mgaw, 12 + 9 * levels)
+
+
+def map_second(dice: Dice, machine: Vtd, rid: int, second: build.Tables, lg2: int) -> list[Request]:
+    """Some pages of all sizes."""
+    targets = [target(dice, machine.ram) for _ in range(dice.randrange(2, 6))]
+    noise = {"ign_61_52": dice.getrandbits(10), **dice.flags("IPAT")}
+    return use(dice, rid, fill(dice, second, targets, lg2, (PAGE, PAGE, LARGE, HUGE), **noise))
+
+
+def legacy(dice: Dice, machine: Vtd) -> World:
+    """Second stages, and pass-through."""
+    unit, requests = build.VtdLegacy(machine.ram), []
+    for rid in devices(dice):
+        noise = {"FPD": int(dice.chance(0.2)), "DID": dice.getrandbits(16), "ign_q1_6_3": dice.getrandbits(4)}
+        if dice.chance(0.15):
+            unit.context(rid, None, AW=(machine.cap >> 8 & 31).bit_length() - 1, **noise)
+            requests += use(dice, rid, [target(dice, machine.ram)])
+            continue
+        second, lg2 = second_stage(dice, machine)
+        unit.context(rid, second, **noise)
+        requests += map_second(dice, machine, rid, second, lg2)
+    return World(unit.registers | machine.registers, requests)
+
+
+def second(dice: Dice, machine: Vtd) -> World:
+    """Scalable mode with a second stage, and pass-through."""
+    return _scalable(dice, machine, first=False)
+
+
+def first(dice: Dice, machine: Vtd) -> World:
+    """Scalable mode with a first stage, and pass-through."""
+    return _scalable(dice, machine, first=True)
+
+
+def _scalable(dice: Dice, machine: Vtd, first: bool) -> World:
+    unit, requests = build.VtdScalable(machine.ram), []
+    for rid in devices(dice):
+        own = dice.getrandbits(13) if dice.chance(0.2) else 0
+        unit.context(
+            rid,
+            dice.pick((0, 1)),
+            RID_PASID=own,
+            FPD=int(dice.chance(0.1)),
+            **dice.flags("DTE", "PRE", "PASIDE"),
+        )
+        noise = {"DID": dice.getrandbits(16), "FPD": int(dice.chance(0.1)), "PAT": dice.getrandbits(32)}
+        noise |= dice.flags("WPE", "SMEP", "ERE", "SLEE", "CD", "PWSNP", "PGSNP") | {
+            "NXE": int(dice.chance(0.9))
+        }
+        for pasid in {own, 0}:
+            if dice.chance(0.15):
+                unit.pasid(rid, pasid, **noise)
+                requests += use(dice, rid, [target(dice, machine.ram)])
+            elif first:
+                tables = build.VtdFirstStage(machine.ram, 4, dice.chance(0.3))
+                unit.pasid(rid, pasid, tables, AW=dice.pick((1, 2, 2, 2, 3)), **noise)
+                requests += map_first(dice, machine, rid, tables)
+            else:
+                tables, lg2 = second_stage(dice, machine)
+                unit.pasid(rid, pasid, None, tables, SLADE=dice.getrandbits(1), **noise)
+                requests += map_second(dice, machine, rid, tables, lg2)
+    return World(unit.registers | machine.registers, requests)
+
+
+def map_first(dice: Dice, machine: Vtd, rid: int, tables: build.VtdFirstStage) -> list[Request]:
+    """Some pages of all sizes in both halves of the addresses."""
+    found = []
+    for _ in range(dice.randrange(2, 6)):
+        noise = {"US": int(dice.chance(0.9)), **dice.flags("PWT", "PCD", "G")}
+        upper = dice.pick((0, 0, (1 << 64) - (1 << 47)))
+        targets = [target(dice, machine.ram)]
+        found += fill(dice, tables, targets, 47, (PAGE, PAGE, LARGE, HUGE), upper=upper, **noise)
+    return use(dice, rid, found)
