@@ -718,6 +718,15 @@ def test_amd_faults_name_their_event_flags(capsys):
     assert "AMD-Vi event 0x2 with RW" in done.out
 
 
+def test_smmuv3_faults_name_their_stage_2_and_class(capsys):
+    capture = CAPTURES / "smmuv3-s1-k7.2"
+    words = ("translate", capture / "sparse.elf.xz", "--config", capture / "meta.json")
+    done = run(capsys, *words, "--rid", "00:03.0", "--iova", "0x1000", "--access", "write")
+
+    assert done.status == 1
+    assert "SMMUv3 event 0x10 with CLASS=IN" in done.out
+
+
 def test_registers_by_hand_and_over_a_config(capsys):
     by_hand = [word for name, value in json.loads((PASIDS / "meta.json").read_text())["registers"].items()
                if name != "base" for word in ("--reg", f"{name}={value}")]  # fmt: skip

@@ -11,10 +11,11 @@ import struct
 
 import pytest
 
-from iommu_abi import Access, Device, Domain, Memory, Reason, Request, UsageError
+from iommu_abi import Access, Device, Domain, Memory, Reason, Request, UsageError, walk
 from iommu_abi.drivers.smmuv3 import Smmuv3Driver
 from iommu_abi.drivers.vtd import VtdDriver
-from iommu_abi.schemas import build
+from iommu_abi.ledgers import compare
+from iommu_abi.schemas import build, plain
 from iommu_abi.uapi import v1_2017
 
 INFO = v1_2017.pasid_table_info
@@ -374,3 +375,35 @@ def test_two_level_stream_tables_are_followed():
         "bind.context",
         22,
     )
+
+
+@pytest.mark.parametrize("s1fmt", [0, 1])
+def test_a_bound_cd_table_translates_and_an_unbound_one_does_not(s1fmt):
+    host = build.Memory()
+    second = build.SmmuStage2(host)
+    unit = build.SmmuUnit(host)
+    unit.device(5, None, second)
+    guest = build.Guest(host, second)
+    first = build.SmmuStage1(guest)
+    data = guest.page()
+    first.map(0x7000_0000, data)
+    table = build.CdTable(guest, cdmax=8, fmt=s1fmt)
+    table.set(70, first)
+    memory = Memory()
+    memory.map_many(host.runs(), writable=True)
+    defaults = {name: value for name, value in walk.registers("smmuv3").items() if value is not None}
+    driver = Smmuv3Driver(memory, defaults | unit.registers)
+    domain, device = Domain(driver), Device(5)
+    request = Request(5, 0x7000_0123, pasid=70, access=Access.WRITE)
+    opaque = struct.pack("=IBBH", 1, s1fmt, 0, 0)
+
+    assert driver.translate(request).fault.native == 0x08  # C_BAD_SUBSTREAMID: stage 1 is off
+    domain.bind_pasid_table(device, INFO(ptr=table.address, size=64 << 8, model=1, opaque=opaque))
+    answer = driver.translate(request, trace=True)
+    slow = plain.translate("smmuv3", driver.registers, memory.read, request)
+    domain.unbind_pasid_table(device)
+
+    # STE, per level of CD table 4 + 1, 24 for the nested walk
+    assert compare(answer, slow) == ()
+    assert (answer.hpa, len(answer.refs)) == (guest.hpa(data) + 0x123, 30 + 5 * s1fmt)
+    assert driver.translate(request).fault.native == 0x08

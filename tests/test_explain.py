@@ -184,6 +184,12 @@ def test_the_trace_in_json(capsys, tmp_path, world):
     [
         ("vtd-legacy-k6.12", "00:03.0", "0xffffc000", ["root entry", "context entry", "second-stage PML4E"]),
         ("amd-xtsup-on-k7.2-q11", "00:03.0", "0xffffc000", ["device table entry", "v1 "]),
+        (
+            "smmuv3-s1-k7.2",
+            "00:03.0",
+            "0xffffa000",
+            ["L1STD", "STE", "CD", "stage-1 level 3 page descriptor"],
+        ),
     ],
 )
 def test_explanations_of_real_tables(capsys, capture, rid, iova, kinds):

@@ -55,6 +55,7 @@ def refused(line):
         ("vtd-scalable-fs-pasid-k7.2", 1434, {"vtd-pasid-type-first": 48, "vtd-no-pasid-bound": 48}),
         ("amd-xtsup-on-k7.2-q11", 1375, {}),
         ("riscv-k7.2-q11", 700, {}),
+        ("smmuv3-s1-k7.2", 1476, {}),
     ],
 )
 def test_every_line_of_a_capture_is_matched_or_explained(capsys, name, total, explained):

@@ -3,3 +3,4 @@
 FORMAT(vtd)
 FORMAT(amdvi)
 FORMAT(riscv)
+FORMAT(smmuv3)

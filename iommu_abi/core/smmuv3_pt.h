@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * smmuv3_pt.h - VMSAv8-64 descriptors for smmuv3.c: one decoder per stage, three granules.
+ *
+ * Arm IHI 0070, chapters 3.4 (address sizes), 3.13 (access flag and dirty state) and 7.3;
+ * the descriptors are the Arm ARM's. What they leave open: docs/walk_smmuv3.md.
+ */
+#ifndef IOMMU_ABI_SMMUV3_PT_H
+#define IOMMU_ABI_SMMUV3_PT_H
+
+#include "pt_walk.h"
+
+#define BIT(n) (1ull << (n))
+#define BITS(hi, lo) ((~0ull >> (63 - (hi))) & (~0ull << (lo)))
+
+#define DESC_VALID BIT(0)
+#define DESC_TABLE BIT(1) /* in a table of level 0: a page */
+#define DESC_AP1 BIT(6)   /* the unprivileged have access */
+#define DESC_AP2 BIT(7)   /* read-only */
+#define DESC_S2AP1 BIT(7) /* stage 2: writable */
+#define DESC_AF BIT(10)
+#define DESC_DBM BIT(51)
+#define DESC_PXN BIT(53)
+#define DESC_UXN BIT(54)
+#define DESC_PXN_TABLE BIT(59)
+#define DESC_UXN_TABLE BIT(60)
+#define DESC_AP_TABLE0 BIT(61)
+#define DESC_AP_TABLE1 BIT(62)
+
+/* pt_stage.flags */
+enum {
+	WIDE = 1,  /* 52-bit addresses in 64 KiB descriptors */
+	AF_OK = 2, /* a clear AF is no fault */
+	SETS_AF = 4,
+	SETS_DIRTY = 8,
+	FLAT = 16,    /* stage 1: attributes in table descriptors are ignored */
+	HAS_XNX = 32, /* stage 2: execution by privilege */
+};
+
+/* Grants. Stage 1: USER is AP[1], W not AP[2]. X is what the unprivileged may execute. */
+enum { GRANT_PRIV_X = PT_PX, GRANT_NOT_DEVICE = PT_PR };
+
+/* What both stages have in common: everything but rights. */
+PT_INLINE struct pt_entry vmsa_decode(u64 raw, unsigned int level, const struct pt_stage *s,
+				      unsigned int granule_lg2)
+{
+	u64 low = raw & BITS(47, granule_lg2);
+	bool wide = granule_lg2 == 16 && s->flags & WIDE;
+	bool block = level == 1 || (level == 2 && (granule_lg2 == 12 || wide));
+	struct pt_entry e = {
+		.base = wide ? low | (raw & BITS(15, 12)) << 36 : low,
+		.size_lg2 = granule_lg2 + (granule_lg2 - 3) * level,
+		.next = level - 1,
+	};
+
+	if (!(raw & DESC_VALID))
+		e.kind = PT_EMPTY;
+	else if (raw & DESC_TABLE)
+		e.kind = level ? PT_TABLE : PT_LEAF;
+	else
+		e.kind = block ? PT_LEAF : PT_EMPTY;
+	if (e.kind == PT_LEAF) {
+		e.base &= ~0ull << e.size_lg2;
+		if (!(raw & DESC_AF) && !(s->flags & AF_OK))
+			e.bad = IOMMU_ABI_ACCESS_FLAG;
+	}
+	return e;
+}
+
+/* Read-only, until a write makes it dirty? @read_only: state of the bit. */
+PT_INLINE bool vmsa_clean(u64 raw, bool read_only, const struct pt_stage *s)
+{
+	return read_only && raw & DESC_DBM && s->flags & SETS_DIRTY;
+}
+
+PT_INLINE struct pt_entry vmsa_s1_decode(u64 raw, unsigned int level, const struct pt_stage *s,
+					 unsigned int granule_lg2)
+{
+	struct pt_entry e = vmsa_decode(raw, level, s, granule_lg2);
+	bool ro = raw & DESC_AP2;
+
+	if (e.kind == PT_LEAF)
+		e.grant = PT_R | (!ro || vmsa_clean(raw, ro, s) ? PT_W : 0) | (raw & DESC_AP1 ? PT_USER : 0) |
+			  (raw & DESC_UXN ? 0 : PT_X) | (raw & DESC_PXN ? 0 : GRANT_PRIV_X);
+	else if (s->flags & FLAT)
+		e.grant = PT_ALL;
+	else
+		e.grant = PT_ALL ^
+			  ((raw & DESC_AP_TABLE0 ? PT_USER : 0) | (raw & DESC_AP_TABLE1 ? PT_W : 0) |
+			   (raw & DESC_UXN_TABLE ? PT_X : 0) | (raw & DESC_PXN_TABLE ? GRANT_PRIV_X : 0));
+	return e;
+}
+
+PT_INLINE u64 vmsa_s1_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+{
+	if (!leaf || !(s->flags & SETS_AF))
+		return raw;
+	if (access == PT_W && vmsa_clean(raw, raw & DESC_AP2, s))
+		raw &= ~DESC_AP2;
+	return raw | DESC_AF;
+}
+
+/* XN[1:0], bits 54:53: all, the unprivileged, none, the privileged; without XNX by bit 54. */
+PT_INLINE unsigned int vmsa_s2_exec(u64 raw, bool xnx)
+{
+	bool xn1 = raw & BIT(54), xn0 = xnx && raw & BIT(53);
+
+	return (xn1 ? 0 : PT_X) | (xn1 == xn0 ? GRANT_PRIV_X : 0);
+}
+
+PT_INLINE struct pt_entry vmsa_s2_decode(u64 raw, unsigned int level, const struct pt_stage *s,
+					 unsigned int granule_lg2)
+{
+	struct pt_entry e = vmsa_decode(raw, level, s, granule_lg2);
+	bool ro = !(raw & DESC_S2AP1);
+
+	e.grant = PT_ALL;
+	if (e.kind == PT_LEAF)
+		e.grant = (raw >> 6 & PT_R) | (!ro || vmsa_clean(raw, ro, s) ? PT_W : 0) |
+			  vmsa_s2_exec(raw, s->flags & HAS_XNX) | (raw & BITS(5, 4) ? GRANT_NOT_DEVICE : 0);
+	return e;
+}
+
+PT_INLINE u64 vmsa_s2_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+{
+	if (!leaf || !(s->flags & SETS_AF))
+		return raw;
+	if (access == PT_W && vmsa_clean(raw, !(raw & DESC_S2AP1), s))
+		raw |= DESC_S2AP1;
+	return raw | DESC_AF;
+}
+
+#define VMSA_FORMAT(stage, name, lg2)                                                  \
+	PT_INLINE struct pt_entry stage##_##name##_decode(u64 raw, unsigned int level, \
+							  const struct pt_stage *s)    \
+	{                                                                              \
+		return vmsa_##stage##_decode(raw, level, s, lg2);                      \
+	}                                                                              \
+	static const struct pt_format stage##_##name = {                               \
+		.granule_lg2 = lg2,                                                    \
+		.index_lg2 = lg2 - 3,                                                  \
+		.entry_lg2 = 3,                                                        \
+		.checks_out = true,                                                    \
+		.has_never = true,                                                     \
+		.decode = stage##_##name##_decode,                                     \
+		.update = vmsa_##stage##_update,                                       \
+	};
+
+VMSA_FORMAT(s1, 4k, 12)
+VMSA_FORMAT(s1, 16k, 14)
+VMSA_FORMAT(s1, 64k, 16)
+VMSA_FORMAT(s2, 4k, 12)
+VMSA_FORMAT(s2, 16k, 14)
+VMSA_FORMAT(s2, 64k, 16)
+
+PT_INLINE const struct pt_format *s1_format(unsigned int granule_lg2)
+{
+	return granule_lg2 == 12 ? &s1_4k : granule_lg2 == 14 ? &s1_16k : &s1_64k;
+}
+
+PT_INLINE const struct pt_format *s2_format(unsigned int granule_lg2)
+{
+	return granule_lg2 == 12 ? &s2_4k : granule_lg2 == 14 ? &s2_16k : &s2_64k;
+}
+
+#endif
