@@ -11,11 +11,11 @@ import struct
 
 import pytest
 
-from iommu_abi import Access, Device, Memory, Reason, Request, UsageError, walk
+from iommu_abi import Access, Device, Memory, Reason, Request, UsageError
 from iommu_abi.drivers.amdvi import AmdviDriver
 from iommu_abi.drivers.riscv import RiscvDriver
 from iommu_abi.ledgers import ask
-from iommu_abi.schemas import build, plain
+from iommu_abi.schemas import build
 from iommu_abi.schemas.build_riscv import (
     ProcessDirectory,
     RiscvFirstStage,
@@ -399,15 +399,6 @@ def test_a_directory_entry_that_is_not_valid_has_no_context():
     refused(lambda: riscv_bind(riscv(ddtp=3)), "bind.context", errno.EINVAL)
 
 
-def riscv_ask(driver, memory, request):
-    """The answer of both ledgers, or of the plain one while it is alone."""
-    if "riscv" not in walk.kinds():
-        return plain.translate("riscv", driver.registers, memory.read, request)
-    answers = ask(driver.unit, memory, request)
-    assert answers.differences == ()
-    return answers.fast
-
-
 @pytest.mark.parametrize("caps", [BARE, EXTENDED])
 @pytest.mark.parametrize("levels", [1, 2, 3])
 @pytest.mark.parametrize(("bits", "process"), [(8, 5), (17, 0x1FFFF), (20, 0xFFFFF)])
@@ -429,10 +420,34 @@ def test_a_bound_process_directory_translates_and_an_unbound_one_does_not(caps, 
     request = Request(rid, 0x7000_0123, pasid=process, access=Access.WRITE)
 
     driver.bind_process_directory(device, processes.address, processes.levels * 4096)
-    bound = riscv_ask(driver, memory, request)
+    bound = ask(driver.unit, memory, request)
     driver.unbind_process_directory(device)
-    unbound = riscv_ask(driver, memory, request)
+    unbound = ask(driver.unit, memory, request)
 
-    assert bound.hpa == guest.hpa(data) + 0x123
-    assert unbound.fault.reason is Reason.BLOCKED
-    assert unbound.fault.native == 260
+    assert bound.differences == unbound.differences == ()
+    assert bound.fast.hpa == guest.hpa(data) + 0x123
+    assert (unbound.fast.fault.reason, unbound.fast.fault.native) == (Reason.BLOCKED, 260)
+
+
+@pytest.mark.parametrize(("flags", "ok"), [(0, False), (1, True)])
+def test_dpe_gives_requests_without_process_id_process_0(flags, ok):
+    host = build.Memory()
+    second = RiscvSecondStage(host)
+    unit = RiscvUnit(host)
+    unit.device(0x15, second=second)
+    guest = build.Guest(host, second)
+    first = RiscvFirstStage(guest)
+    data = guest.page()
+    first.map(0x7000_0000, data)
+    processes = ProcessDirectory(guest)
+    processes.set(0, first)
+    memory = Memory()
+    memory.map_many(host.runs(), writable=True)
+    driver = RiscvDriver(memory, unit.registers)
+
+    driver.bind_process_directory(Device(0x15), processes.address, 4096, payload(flags))
+    answers = ask(driver.unit, memory, Request(0x15, 0x7000_0123))
+
+    # without DPE such a request has no first stage: its address is a GPA, and nothing is there
+    assert answers.differences == ()
+    assert (answers.fast.hpa == guest.hpa(data) + 0x123) is ok

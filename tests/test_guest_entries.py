@@ -92,6 +92,15 @@ def test_a_payload_of_another_length_is_invalid(length):
     refused(lambda: amdvi.accept(bytes(length)), errno.EINVAL, got=length)
 
 
+@given(st.binary(max_size=40), st.booleans())
+def test_any_bytes_are_accepted_or_refused_with_an_errno(data, five):
+    for call in (lambda: smmuv3.accept(data), lambda: amdvi.accept(data, five_levels=five)):
+        try:
+            call()
+        except AbiError as error:
+            assert error.errno in (errno.EIO, errno.EINVAL, errno.EOPNOTSUPP)  # noqa: PT017
+
+
 def test_words_are_little_endian_on_every_host():
     assert smmuv3.accept(bytes([0x0B, 0x30, *[0] * 14])).word0 == 0x300B
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
@@ -111,6 +111,16 @@ def test_a_request_of_a_feature_that_is_off_is_returned_unwritten():
 
 def test_the_reserved_bytes_of_the_head_are_ignored():
     assert status(device(), b"\1\xff\xff\xff" + attach(1, EP)[4:]) == OK
+
+
+@given(st.binary(max_size=90), st.integers(0, 600))
+def test_any_bytes_get_no_answer_or_one_that_fits(data, room):
+    made = device(attach(1, EP), map_(1, 0, 0xFFF, 0))
+
+    answer = made.handle(data, room)
+
+    assert len(answer) <= room
+    assert not answer or answer[-4] in (OK, UNSUPP, INVAL, RANGE, NOENT)
 
 
 # ---------------------------------------------------------------- attach, detach
@@ -362,12 +372,20 @@ def test_rights(flags, access):
         assert found == Reached(0x9FFF, allowed)
 
 
-def test_reserved_ranges_block_and_msi_ranges_are_interrupts():
-    made = device(attach(1, EP, flags=1), endpoints={EP: (RESERVED, MSI)})
+@pytest.mark.parametrize("requests", [[], [attach(1, EP)]])
+def test_reserved_ranges_block_and_msi_ranges_are_interrupts(requests):
+    made = device(*requests, endpoints={EP: (RESERVED, MSI)})
 
     assert made.translate(EP, 0x8FFF) == Blocked(BlockedBy.MAPPING, EP, 0x8FFF, Access.READ)
     found = made.translate(EP, 0xFEE0_0010, Access.WRITE)
     assert found == Reached(0xFEE0_0010, Access.WRITE, Target.INTERRUPT)
+
+
+def test_in_bypass_mode_every_access_passes():
+    """VIRTIO 1.2, 5.13.6: all accesses from an endpoint in bypass mode are allowed."""
+    made = device(attach(1, EP, flags=1), endpoints={EP: (RESERVED, MSI)})
+
+    assert made.translate(EP, 0x8FFF) == Reached(0x8FFF, Access(7))
 
 
 def test_an_endpoint_of_another_device_is_a_mistake_of_the_caller():

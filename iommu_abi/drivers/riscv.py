@@ -14,6 +14,7 @@ from iommu_abi.drivers import Binder, field, put
 from iommu_abi.drivers.directory import Directory
 from iommu_abi.iommu import Device, broken
 from iommu_abi.memory import Memory
+from iommu_abi.walk import registers
 
 PTR_LAST = (1 << 56) - 1  # PPN has 44 bits
 MSI_FLAT, AMO_HWAD, PD8 = 22, 24, 38  # capabilities
@@ -37,10 +38,11 @@ class RiscvDriver(Binder):
     KIND = "riscv"
     WORDS = 4  # tc, iohgatp, ta, fsc; an extended context has its MSI table after them
 
-    def __init__(self, memory: Memory, registers: Mapping[str, int]) -> None:
-        """``registers``: DDTP and CAPABILITIES, and others that the walk knows."""
-        super().__init__(memory, registers)
-        self.ddtp, self.capabilities = registers["DDTP"], registers["CAPABILITIES"]
+    def __init__(self, memory: Memory, registers_: Mapping[str, int]) -> None:
+        """``registers_``: DDTP, and CAPABILITIES where the default does not fit."""
+        super().__init__(memory, registers_)
+        known = {name: value or 0 for name, value in registers("riscv").items()} | dict(registers_)
+        self.ddtp, self.capabilities = known["DDTP"], known["CAPABILITIES"]
 
     def bind_process_directory(self, dev: Device, ptr: int, size: int, payload: bytes = b"") -> None:
         """Let requests of a device with process_id p use context p of the directory at ``ptr``.

@@ -192,28 +192,29 @@ class VirtioIommu:
     def translate(self, endpoint: int, address: int, access: Access = Access.READ) -> Reached | Blocked:
         """Where an access of an endpoint goes, or why not; ``pack()`` of the latter is the fault report.
 
-        Reserved ranges come first, as in QEMU. Execute is a read: no mapping tells them apart.
+        Reserved ranges come before the domain, as in QEMU. Execute is a read: no mapping tells them apart.
         """
         if endpoint not in self.endpoints:
             raise UsageError(
                 f"endpoint {endpoint}: not of this device, expected one of {sorted(self.endpoints)}"
             )
+        there = self._domain(endpoint)
+        if there.bypass if there else self._bypasses_unattached():
+            return Reached(address, ANY_ACCESS)
         for each in self.endpoints[endpoint]:
             if each.first <= address <= each.last:
                 if each.use is ReservedFor.MSI:
                     return Reached(address, access, Target.INTERRUPT)
                 return Blocked(BlockedBy.MAPPING, endpoint, address, access)
-        if endpoint not in self._attached:
-            if self._bypasses_unattached():
-                return Reached(address, ANY_ACCESS)
+        if there is None:
             return Blocked(BlockedBy.DOMAIN, endpoint, address, access)
-        there = self.domains[self._attached[endpoint]]
-        if there.bypass:
-            return Reached(address, ANY_ACCESS)
         mapping = there.find(address)
         if mapping is None or access & ~_rights(mapping.flags):
             return Blocked(BlockedBy.MAPPING, endpoint, address, access)
         return Reached(mapping.phys + address - mapping.first, _rights(mapping.flags))
+
+    def _domain(self, endpoint: int) -> domain.Domain | None:
+        return self.domains[self._attached[endpoint]] if endpoint in self._attached else None
 
     def _bypasses_unattached(self) -> bool:
         """With BYPASS_CONFIG the field ``bypass`` decides, which the driver may write; else BYPASS."""
