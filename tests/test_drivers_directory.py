@@ -282,7 +282,7 @@ def test_giov_gives_requests_without_pasid_entry_0():
 DDT = 0x10000
 CAPS = 0x10 | 0xF << 8 | 0xF << 16 | 1 << 24 | 56 << 32 | 7 << 38
 BARE, EXTENDED = CAPS, CAPS | 1 << 22
-IOHGATP = 8 << 60 | 0x1234 << 44 | 0x40
+IOHGATP = 8 << 60 | 0xF234 << 44 | 0x40
 TC = 1 | 1 << 7  # V, GADE
 
 
@@ -375,6 +375,8 @@ def test_riscv_needs_a_device_directory_and_a_second_stage(lacks):
     [
         ({"tc": 0}, "bind.context", errno.EINVAL),
         ({"iohgatp": 0}, "bind.context", errno.EINVAL),
+        ({"iohgatp": IOHGATP & ~(0xF << 60)}, "bind.context", errno.EINVAL),  # Bare, whatever GSCID is
+        ({"iohgatp": IOHGATP | 0xFFFF << 44, "fsc": 1}, "bind.context", errno.EINVAL),
         ({"fsc": 8 << 60 | 0x40}, "bind.context", errno.EINVAL),  # a first stage of the host's own
         ({"tc": TC | 1 << 5, "fsc": 1 << 60 | 0x40}, "bind.busy", errno.EBUSY),
     ],
@@ -397,6 +399,22 @@ def test_a_device_id_has_the_bits_of_the_directorys_levels(caps, ddtp, bits):
 
 def test_a_directory_entry_that_is_not_valid_has_no_context():
     refused(lambda: riscv_bind(riscv(ddtp=3)), "bind.context", errno.EINVAL)
+
+
+@pytest.mark.parametrize("caps", [BARE, EXTENDED])
+@pytest.mark.parametrize("rid", [0x15, 0x2A, 0x1234, 0x7FFF, 0x8000, 0x5A_5A5A, 0xA5_A5A5, 0xFF_FFFF])
+def test_the_context_of_a_device_is_where_the_walk_finds_it(caps, rid):
+    host = build.Memory()
+    unit = RiscvUnit(host, 3, CAPABILITIES=caps)
+    second = RiscvSecondStage(host)
+    at = unit.device(rid, second=second)
+    memory = Memory()
+    memory.map_many(host.runs(), writable=True)
+    driver = RiscvDriver(memory, unit.registers)
+
+    driver.bind_process_directory(Device(rid), 0x20000, 4096)
+
+    assert memory.read64(at + 24) == 1 << 60 | 0x20
 
 
 @pytest.mark.parametrize("caps", [BARE, EXTENDED])

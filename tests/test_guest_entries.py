@@ -115,6 +115,11 @@ def test_stage_1_of_a_guest_becomes_nested_over_the_hosts_stage_2():
     assert made[2:] == HOST_STE[2:]
 
 
+@pytest.mark.parametrize("config", [0, 4, 5])
+def test_bits_beside_config_do_not_matter_to_it(config):
+    assert ste(1 | config << 1 | 3 << 4).config == config
+
+
 def test_bypass_of_a_guest_leaves_the_hosts_stage_2_alone():
     assert ste(1 | 4 << 1).physical(HOST_STE) == HOST_STE
 
@@ -179,6 +184,13 @@ def test_each_bit_of_the_gcr3_root_makes_it_one(bit):
     low, high = gcr3_words(1 << bit)
 
     assert dte(V | GV | low, high).gcr3 == 1 << bit
+
+
+def test_bits_beside_the_gcr3_root_are_none_of_it():
+    pieces = gcr3_words((1 << 52) - 4096)
+    neighbours = (1 << 57 | 3 << 61 | 1 << 63) & ~pieces[0], ~pieces[1] & (1 << 64) - 1
+
+    assert dte(*neighbours).gcr3 == 0
 
 
 def test_guest_paging_has_4_levels_or_5_where_the_host_has_5():

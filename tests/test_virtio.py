@@ -313,6 +313,22 @@ def test_properties_must_fit_probe_size():
         VirtioIommu({}, config=Config(page_size_mask=0))
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (0, 0x7FFF, OK),
+        (0, 0x8000, INVAL),
+        (0x8800, 0x8800, INVAL),
+        (0x8FFF, 0x9999, INVAL),
+        (0x9000, 0x9999, OK),
+    ],
+)
+def test_a_byte_of_a_reserved_range_is_enough(first, last, expected):
+    made = device(attach(1, EP), endpoints={EP: (RESERVED,)}, config=BYTES)
+
+    assert status(made, map_(1, first, last, 0)) == expected
+
+
 def test_reserved_ranges_of_any_endpoint_of_a_domain_cannot_be_mapped():
     made = device(attach(1, EP), attach(1, OTHER), endpoints={EP: (), OTHER: (RESERVED,)})
 
