@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import ask_both
 
-from iommu_abi import walk
 from iommu_abi.schemas import build, plain, riscv, riscv_entries
 from iommu_abi.schemas.build import HUGE, LARGE, PAGE, READ, RW, RWX, WRITE
 from iommu_abi.schemas.entries import Bits, Layout
@@ -52,10 +51,8 @@ GUEST = {EXEC: 20, READ: 21, WRITE: 23}
 
 
 def ask(registers: Mapping[str, int], host: build.Memory, request: Request) -> Translation:
-    """The answer of both ledgers, or of the plain one while it is alone."""
-    if "riscv" in walk.kinds():
-        return ask_both("riscv", registers, host, request)
-    return plain.translate("riscv", registers, host.read, request)
+    """The answer of both ledgers."""
+    return ask_both("riscv", registers, host, request)
 
 
 # ---------------------------------------------------------------- conformance cases

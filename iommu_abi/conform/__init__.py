@@ -16,9 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from iommu_abi.conform import amdvi, bind, guest_entries, riscv, smmuv3, virtio, vtd
 from iommu_abi.conform.cases import Case, Outcome, read_cases
 from iommu_abi.conform.verdict import Verdict, judge
-from iommu_abi.conform.walks import WalkFormat
 from iommu_abi.errors import Error
-from iommu_abi.walk import kinds
 
 __all__ = ["FORMATS", "Case", "Outcome", "Verdict", "read_cases", "run", "run_all"]
 
@@ -26,7 +24,6 @@ FORMATS: Mapping[str, Callable[[Case], Outcome]] = {
     name: form
     for module in (vtd, amdvi, smmuv3, riscv, bind, guest_entries, virtio)
     for name, form in module.FORMATS.items()
-    if not isinstance(form, WalkFormat) or form.kind in kinds()
 }
 
 
