@@ -112,7 +112,7 @@ build/bench/walk: tests/c/bench_walk.c $(SRC) $(HDR)
 ASAN_LIBS := $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
 RUN_ASAN  = env PYTHONPATH="$(CURDIR)/build/asan" LD_PRELOAD="$(ASAN_LIBS)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc
 
-build/asan/ready: $(VENV)/ready $(wildcard iommu_abi/*.py iommu_abi/*/*.py)
+build/asan/ready: $(VENV)/ready $(wildcard iommu_abi/*.py iommu_abi/*/*.py iommu_abi/*/*/*.py)
 	rm -rf build/asan
 	CC="$(CC)" CFLAGS="-g -O1 $(SAN)" LDFLAGS="$(SAN)" $(BIN)/python setup.py -q build \
 	  --build-lib build/asan --build-temp build/asan-tmp

@@ -432,13 +432,15 @@ static void second_stage(struct pt_walk *w, const u64 *dc)
 static void first_stage(struct pt_walk *w, u64 tc, u64 iosatp, bool priv, bool sum)
 {
 	bool sxl = tc & TC_SXL;
-	unsigned int mode = MODE(iosatp), bits = sxl ? 32 : 39 + 9 * (mode - 8);
-	u64 half = sxl ? BIT(32) : BIT(bits - 1);
+	unsigned int mode = MODE(iosatp), bits;
+	u64 half;
 	u8 user = priv ? 0 : PT_USER, not_user = priv ? PT_USER : 0, data = sum ? 0 : not_user;
 
 	w->s1.top = PT_OFF;
 	if (!mode)
 		return;
+	bits = sxl ? 32 : 39 + 9 * (mode - 8);
+	half = sxl ? BIT(32) : BIT(bits - 1);
 	w->f1 = sxl ? &sv32 : &sv64;
 	w->s1 = (struct pt_stage){
 		.root = PAGE_OF_PPN(iosatp),

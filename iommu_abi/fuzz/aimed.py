@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from iommu_abi.fuzz.free import free
-from iommu_abi.fuzz.mutate import Aim, Case, Miss, fresh, nowhere, site, take_away
+from iommu_abi.fuzz.mutate import Aim, Case, Miss, fresh, nowhere, site, take_away, with_rights
 from iommu_abi.fuzz.ways import Row
 from iommu_abi.terms import Access, Purpose, Reason, Ref, Stage
 
@@ -68,31 +68,33 @@ def denied(case: Case, row: Row) -> None:
         if access not in rights or case.dice.chance(0.2):
             access = WRITE
         case.ask(replace(case.request, access=access))
-    name, value = rights[access]
-    case.set(case.dice.pick(fresh(case, walk) or walk), **{name: value})
+    case.set(with_rights(case, fresh(case, walk) or walk), **rights[access])
 
 
 def privilege(case: Case, row: Row) -> None:
     """Make a page the supervisor's, at any level, and ask as a user."""
     walk, _ = site(case, row)
-    case.set(case.dice.pick(walk), **case.vendor.supervisor)
+    case.set(with_rights(case, walk), **case.vendor.supervisor)
     case.ask(replace(case.request, priv=False))
 
 
 def update_denied(case: Case, row: Row) -> None:
     """Clear the accessed flag of a stage-1 entry, and take W from the walk that leads to it."""
+    first = [ref for ref in case.path if ref.stage is S1]
+    entries = {ref.level: ref for ref in (first[-1:] if case.vendor.leaf_only else first)}
     walks = [walk for walk in case.walks(S2) if walk[-1].level == row.level]
-    walk = case.one_walk([walk for walk in walks if walk[-1].purpose is Purpose.S1_ENTRY])
-    entry = next(ref for ref in case.path if ref.stage is S1 and ref.level == walk[-1].for_level)
-    case.set(entry, **case.vendor.stale)
-    name, value = case.vendor.rights[S2][WRITE]
-    case.set(case.dice.pick(walk), **{name: value})
+    walks = [walk for walk in walks if walk[-1].purpose is Purpose.S1_ENTRY]
+    walk = case.one_walk([walk for walk in walks if walk[-1].for_level in entries])
+    case.set(entries[walk[-1].for_level], **case.vendor.stale)
+    case.set(with_rights(case, walk), **case.vendor.rights[S2][WRITE])
 
 
 def too_wide(case: Case, row: Row) -> None:
     """Change upper bits of the IOVA."""
     case.one_walk([walk for walk in case.walks(S1) if walk[0].level == row.level])
     first = case.vendor.limit_lg2(case, S1, row.level)
+    if first >= 64:
+        raise Miss
     case.ask(replace(case.request, iova=case.request.iova ^ 1 << case.dice.randrange(first, 64)))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from iommu_abi import ledgers
-from iommu_abi.errors import UsageError
+from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.fuzz import blobs, coverage
 from iommu_abi.fuzz.aimed import aim
 from iommu_abi.fuzz.formats import FORMATS
@@ -182,12 +182,12 @@ def mutate(case: Case, row: Row | None) -> None:
 
 
 def ask(case: Case) -> tuple[Translation | None, tuple[str, ...]]:
-    """The answer of both ledgers, None if both refuse the request; and where they differ."""
-    unit = Unit(case.world.kind, case.registers)
+    """The answer of both ledgers, None if both refuse the request or a register; and where they differ."""
     memory = case.image.memory
     try:
+        unit = Unit(case.world.kind, case.registers)
         answers = ledgers.ask(unit, memory, case.request, case.image.read, case.registers)
-    except UsageError:
+    except (AbiError, UsageError):
         return None, _refused_by_plain(case)
     problems = [f"{d.what}: C {d.fast}, plain {d.plain}" for d in answers.differences]
     untraced = unit.translate(memory, case.request)
@@ -223,7 +223,7 @@ def judge(case: Case, mutated: bool) -> Walked:
         return Walked(mutated, True, problems=problems)
     if not mutated:
         problems += (f"a valid request of the world fails: {fault}",)
-    row = Row(case.vendor.format_of(case), fault.stage, fault.level, fault.reason)
+    row = Row(case.vendor.format_of(case, answer), fault.stage, fault.level, fault.reason)
     if row not in _REACHABLE:
         problems += (f"the coverage table says that {row} is out of reach: {coverage.cause(row)}",)
     return Walked(mutated, False, False, row, fault.purpose, fault.native, problems)

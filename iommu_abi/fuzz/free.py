@@ -68,8 +68,8 @@ def fewer_rights(case: Case) -> None:
     rights = case.vendor.rights[ref.stage]
     needed = rights.get(case.request.access)
     spare = [each for each in rights.values() if each != needed]
-    name, value = case.dice.pick(spare if spare and case.dice.chance(0.5) else list(rights.values()))
-    case.set(ref, **{case.dice.pick((name, name, *case.vendor.supervisor)): value})
+    removed = case.dice.pick(spare if spare and case.dice.chance(0.5) else list(rights.values()))
+    case.set(ref, **case.dice.pick((removed, removed, case.vendor.supervisor)))
 
 
 def copied(case: Case) -> None:

@@ -17,7 +17,7 @@ from iommu_abi.fuzz.ways import Row
 from iommu_abi.fuzz.worlds import LEAF_REASONS, PAGE, Dice, World
 from iommu_abi.schemas.entries import Bits, Layout
 from iommu_abi.schemas.plain import Step
-from iommu_abi.terms import Access, Purpose, Reason, Ref, Request, Stage
+from iommu_abi.terms import Access, Purpose, Reason, Ref, Request, Stage, Translation
 
 READ, WRITE, EXEC = Access.READ, Access.WRITE, Access.EXEC
 S1, S2 = Stage.S1, Stage.S2
@@ -157,8 +157,10 @@ class Vendor:
     idle: tuple[str, ...]
     #: Stage -> fields that are 0 in an entry that is not present.
     present: Mapping[Stage, tuple[str, ...]]
-    #: Stage -> right -> the field that gives it, and its value without the right.
-    rights: Mapping[Stage, Mapping[Access, tuple[str, int]]]
+    #: Stage -> right -> fields of an entry without the right.
+    rights: Mapping[Stage, Mapping[Access, Mapping[str, int]]]
+    #: Whether only pages have rights and flags, not the tables above them.
+    leaf_only: bool
     #: Fields that make a page of stage 1 the supervisor's.
     supervisor: Mapping[str, int]
     #: Fields without which hardware has to set the accessed flag of a stage-1 entry.
@@ -173,8 +175,8 @@ class Vendor:
     limit_lg2: Callable[[Case, Stage, int], int]
     #: (format, stage, reason), or with "" for all formats -> what may lead there.
     aims: Mapping[tuple[str, Stage, Reason], tuple[Aim, ...]]
-    #: The format that a mutated case turned out to be.
-    format_of: Callable[[Case], str]
+    #: The format that a mutated case turned out to be, by what was read for its answer, a fault.
+    format_of: Callable[[Case, Translation], str]
 
 
 # ---------------------------------------------------------------- words for aims
@@ -224,6 +226,11 @@ def both(*aims: Aim) -> Aim:
 
 
 # ---------------------------------------------------------------- where to aim
+
+
+def with_rights(case: Case, walk: Sequence[Ref]) -> Ref:
+    """An entry of a walk that has rights and flags."""
+    return walk[-1] if case.vendor.leaf_only else case.dice.pick(walk)
 
 
 def site(case: Case, row: Row) -> tuple[list[Ref], Ref]:

@@ -73,9 +73,12 @@ def run(seed: int, jobs: int, goals: Goals, seconds: float, console: Console) ->
     with Pool(seed, jobs) as pool:
         while chunks := schedule.round(tally):
             cases_now = sum(chunk.attempts for chunk in chunks)
-            plans = len({chunk.plan for chunk in chunks})
+            plans = sorted({chunk.plan for chunk in chunks})
+            names = ", ".join(str(cases.PLANS[each]) for each in plans) if len(plans) < 4 else "plans"
             elapsed = time.monotonic() - start
-            console.print(f"[dim]{elapsed:5.0f} s  {cases_now:,} cases for {plans} plans[/]", highlight=False)
+            console.print(
+                f"[dim]{elapsed:5.0f} s  {cases_now:,} cases for {len(plans)} {names}[/]", highlight=False
+            )
             if not pool.run(chunks, tally, start + seconds):
                 return tally, False
     return tally, True

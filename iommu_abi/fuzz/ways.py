@@ -120,11 +120,5 @@ EVERYWHERE = (
     Cause(None, (PASID,), ANY, "DENIED PRIVILEGE", "no such rights: what an entry forbids is BLOCKED"),
     Cause(None, (PASID,), ANY, "PASID_RANGE RID_RANGE ABORTED", "decided before the PASID table"),
     Cause(None, (S1,), ANY, "UPDATE_DENIED", "stage 2 denies the update and is named"),
-    Cause(
-        None,
-        (S1, S2),
-        ANY,
-        "BLOCKED PASID_RANGE RID_RANGE ABORTED INVALID",
-        "decided in the device or PASID tables",
-    ),
+    Cause(None, (S1, S2), ANY, "BLOCKED PASID_RANGE RID_RANGE ABORTED", "decided in device or PASID tables"),
 )

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 PAGE = build.PAGE
 READ, WRITE, EXEC = Access.READ, Access.WRITE, Access.EXEC
+ACCESSES = (READ, WRITE, EXEC)
 ADDRESS_LG2 = 52
 INTERRUPTS = 0xFEE
 
@@ -195,6 +196,7 @@ class Guest(build.Space):
         self.access = READ | WRITE | EXEC
         self.arenas: list[Arena] = []
         self._room: tuple[int, int] = (0, 0)
+        self._reserved: list[tuple[int, int]] = []
 
     def page(self, count: int = 1, align: int = PAGE) -> int:
         """Give pages, from a stage-2 page that is large enough or from several side by side."""
@@ -216,10 +218,28 @@ class Guest(build.Space):
         if room_lg2 == arena_lg2:
             first = self.arena(arena_lg2).gpa
         else:
-            first = self.address(room_lg2)
+            first = self._unreserved(room_lg2)
             for offset in range(0, 1 << room_lg2, 1 << arena_lg2):
                 self.arena(arena_lg2, first + offset)
         return first, first + (1 << room_lg2)
+
+    def reserve(self, length: int) -> int:
+        """Aligned addresses for a table; only what is used of it is mapped."""
+        lg2 = (length - 1).bit_length()
+        for _ in range(64):
+            first = self._unreserved(lg2)
+            if all(first + length <= each.gpa or each.gpa + each.size <= first for each in self.arenas):
+                self._reserved.append((first, first + length))
+                return first
+        raise Unlucky
+
+    def _unreserved(self, lg2: int) -> int:
+        """An aligned address of 2^``lg2`` bytes that are not reserved."""
+        for _ in range(64):
+            first = self.address(lg2)
+            if all(first + (1 << lg2) <= start or end <= first for start, end in self._reserved):
+                return first
+        raise Unlucky
 
     def elsewhere(self, wish: Wish) -> None:
         """Take what comes next from another place, so that it has entries of stage 2 of its own."""
@@ -233,7 +253,7 @@ class Guest(build.Space):
     def arena(self, size_lg2: int, gpa: int | None = None) -> Arena:
         """A new stage-2 page, at ``gpa`` or anywhere."""
         for _ in range(64):
-            at = self.address(size_lg2) if gpa is None else gpa
+            at = self._unreserved(size_lg2) if gpa is None else gpa
             hpa = self.host.block(1 << size_lg2)
             if place(self.second, at, hpa, size_lg2, self.access):
                 self.arenas.append(Arena(at, hpa, 1 << size_lg2))
@@ -266,9 +286,19 @@ class Guest(build.Space):
         self.host.write(self.hpa(address) or 0, data)
 
 
+def room(space: build.Space, length: int) -> int:
+    """Room for a table: memory if it is one page, else aligned addresses, of which few get any."""
+    if length <= PAGE:
+        return space.page()
+    if isinstance(space, Guest):
+        return space.reserve(length)
+    assert isinstance(space, Host)
+    return space.block(length)
+
+
 def one_of(dice: Dice, access: Access) -> Access:
     """One of the accesses that rights allow; ``access`` has at least one."""
-    return dice.pick([each for each in (READ, WRITE, EXEC) if each in access])
+    return dice.pick([each for each in ACCESSES if each in access])
 
 
 def interrupts(address: int) -> bool:
@@ -305,7 +335,7 @@ def direct(dice: Dice, lg2: int, size_lg2: int) -> Target:
             return Target(page, offset)
 
 
-def through(guest: Guest, size_lg2: int, second_lg2: int, access: Access) -> Target:
+def through(guest: Guest, size_lg2: int, second_lg2: int, access: Access, **fields: int) -> Target:
     """A page of guest memory, of which stage 2 maps what is used by a page of 2^``second_lg2`` bytes."""
     dice = guest.host.dice
     for _ in range(200):
@@ -315,7 +345,9 @@ def through(guest: Guest, size_lg2: int, second_lg2: int, access: Access) -> Tar
             continue
         out = direct(dice, guest.host.lg2, second_lg2).page
         inside = gpa & ((1 << second_lg2) - 1)
-        if interrupts(out + inside) or not place(guest.second, gpa - inside, out, second_lg2, access):
+        if interrupts(out + inside) or not place(
+            guest.second, gpa - inside, out, second_lg2, access, **fields
+        ):
             continue
         return Target(page, gpa - page | dice.getrandbits(12), access)
     raise Unlucky

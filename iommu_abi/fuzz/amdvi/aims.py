@@ -21,7 +21,7 @@ from iommu_abi.fuzz.ways import Row
 from iommu_abi.fuzz.worlds import INTERRUPTS
 from iommu_abi.schemas import amdvi
 from iommu_abi.schemas.amdvi import CONTROL, DEVICE_TABLE_ENTRY, DEVTAB_BASE, EXT_FEATURES
-from iommu_abi.terms import Access, At, Reason, Stage
+from iommu_abi.terms import Access, At, Reason, Stage, Translation
 
 DEVICE, PASID, S1, S2 = Stage.DEVICE, Stage.PASID, Stage.S1, Stage.S2
 V1, V2, NESTED = "amdvi-v1", "amdvi-v2", "amdvi-nested"
@@ -171,19 +171,14 @@ GUEST_INVALID = (
 )
 
 
-def format_of(case: Case) -> str:
-    """The DTE says it, if one is read; PASIDs and GIoV choose between v1 and guest tables."""
-    request = case.request
-    base = case.registers["DEVTAB_BASE"]
-    at = (base & (1 << 52) - (1 << 12)) + 32 * request.rid
-    data = case.image.read(at, 32)
-    inside = request.rid < 128 * ((base & 0x1FF) + 1)
-    if data is None or not inside or (request.pasid is None and request.iova >> 20 == INTERRUPTS):
+def format_of(case: Case, answer: Translation) -> str:
+    """The DTE says it, if one was read; PASIDs and GIoV choose between v1 and guest tables."""
+    if not answer.refs:
         return case.world.format
-    entry_ = DEVICE_TABLE_ENTRY.parse(data)
-    if not (entry_.GV and (request.pasid is not None or entry_.GIoV)):
+    dte_ = DEVICE_TABLE_ENTRY.parse(case.image.read(answer.refs[0].hpa, answer.refs[0].len) or b"")
+    if not (dte_.GV and (case.request.pasid is not None or dte_.GIoV)):
         return V1
-    return NESTED if entry_.Mode else V2
+    return NESTED if dte_.Mode else V2
 
 
 VENDOR = Vendor(
@@ -195,10 +190,11 @@ VENDOR = Vendor(
     idle=("PAT", "G"),
     present={DEVICE: ("V",), PASID: ("V",), S1: ("P",), S2: ("PR",)},
     rights={
-        DEVICE: {READ: ("IR", 0), WRITE: ("IW", 0), EXEC: ("IR", 0)},
-        S1: {WRITE: ("RW", 0), EXEC: ("XD", 1)},
-        S2: {READ: ("IR", 0), WRITE: ("IW", 0), EXEC: ("IR", 0)},
+        DEVICE: {READ: {"IR": 0}, WRITE: {"IW": 0}, EXEC: {"IR": 0}},
+        S1: {WRITE: {"RW": 0}, EXEC: {"XD": 1}},
+        S2: {READ: {"IR": 0}, WRITE: {"IW": 0}, EXEC: {"IR": 0}},
     },
+    leaf_only=False,
     supervisor={"US": 0},
     stale={"A": 0},
     flags=("A", "D"),

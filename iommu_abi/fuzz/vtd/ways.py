@@ -62,6 +62,7 @@ CAUSES = (
     Cause((ECS,), (PASID,), ANY, "INVALID", "an entry chooses only FLPM, which is reserved without FL5LP"),
     Cause((ECS,), (PASID,), ANY, "INPUT_RANGE", "a PASID entry always has a first stage"),
     # Stages.
+    Cause(ALL, (S1, S2), ANY, "INVALID", "decided in device or PASID tables"),
     Cause(ALL, (S1,), levels(3, 4), "DENIED PRIVILEGE", _LEAF),
     Cause(ALL, (S1,), levels(0, 2), "INPUT_RANGE", "4 or 5 levels: the top is 3 or 4"),
     Cause(ALL, (S1, S2), _ABOVE_0, "INTERRUPT_RANGE", "the final address has no entry: level 0"),

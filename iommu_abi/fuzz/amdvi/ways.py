@@ -47,6 +47,7 @@ CAUSES = (
     Cause(GUEST, (PASID,), ANY, "INTERRUPT_RANGE", "nothing translated: stage DEVICE"),
     Cause(GUEST, (PASID,), ANY, "INVALID BLOCKED INPUT_RANGE", "a GCR3 entry has only V and an address"),
     # Stages.
+    Cause(ALL, (S1, S2), ANY, "INVALID", "decided in device or PASID tables"),
     Cause(GUEST, (S1,), levels(3, 4), "DENIED PRIVILEGE", "no pages at this level; rights count at the leaf"),
     Cause(GUEST, (S1,), levels(0, 2), "INPUT_RANGE", "4 or 5 levels: the top is 3 or 4"),
     Cause(ALL, (S1, S2), ANY, "INTERRUPT_RANGE", "the sources name the input only"),

@@ -22,7 +22,7 @@ from iommu_abi.fuzz.worlds import INTERRUPTS
 from iommu_abi.schemas import vtd
 from iommu_abi.schemas.entries import Layout
 from iommu_abi.schemas.vtd_entries import CAP, ECAP, GSTS, RTADDR
-from iommu_abi.terms import Access, At, Purpose, Reason, Stage
+from iommu_abi.terms import Access, At, Purpose, Reason, Stage, Translation
 
 DEVICE, PASID, S1, S2 = Stage.DEVICE, Stage.PASID, Stage.S1, Stage.S2
 LEGACY, ECS, SCALABLE = "vtd-legacy", "vtd-ecs", "vtd-scalable"
@@ -344,7 +344,7 @@ def limit_lg2(case: Case, stage: Stage, level: int) -> int:
     return own if stage is S1 else min((case.value("CAP") >> 16 & 63) + 1, own)
 
 
-def format_of(case: Case) -> str:
+def format_of(case: Case, answer: Translation) -> str:
     """RTADDR.TTM says it."""
     names = {0: LEGACY, 1: SCALABLE, 2: ECS}
     return names.get(case.registers["RTADDR"] >> 10 & 3, case.world.format)
@@ -361,9 +361,10 @@ VENDOR = Vendor(
     idle=("DID", "PAT", "G"),
     present={DEVICE: ("P",), PASID: ("P",), S1: ("P",), S2: ("R", "W")},
     rights={
-        S1: {WRITE: ("RW", 0), EXEC: ("XD", 1)},
-        S2: {READ: ("R", 0), WRITE: ("W", 0), EXEC: ("R", 0)},
+        S1: {WRITE: {"RW": 0}, EXEC: {"XD": 1}},
+        S2: {READ: {"R": 0}, WRITE: {"W": 0}, EXEC: {"R": 0}},
     },
+    leaf_only=False,
     supervisor={"US": 0},
     stale={"A": 0},
     flags=("A", "D"),
