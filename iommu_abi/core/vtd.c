@@ -109,8 +109,8 @@ static int vtd_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
 	for (unsigned int aw = 0; aw < 5; aw++)
 		s[SS_LAST + aw] = ss_last(s[CAP], aw);
 	reserved_bits(&s[SS_RSVD + PT_MAX_LEVELS], &s[SS_RSVD], out,
-		      (s[ECAP] & ECAP_SC ? 0 : BIT(11)) | (s[ECAP] & ECAP_DT ? 0 : BIT(62)), BIT(11) | BIT(62), 12,
-		      CAP_SLLPS(s[CAP]));
+		      (s[ECAP] & ECAP_SC ? 0 : BIT(11)) | (s[ECAP] & ECAP_DT ? 0 : BIT(62)),
+		      BIT(11) | BIT(62), 12, CAP_SLLPS(s[CAP]));
 	for (unsigned int nxe = 0; nxe < 2; nxe++) {
 		u64 *fs = &s[FS_RSVD + 2 * nxe * PT_MAX_LEVELS];
 
