@@ -15,6 +15,8 @@ FLAGS   := -std=gnu11 $(WARN) -fPIC -fvisibility=hidden -DCONFIG_IOMMU_API=1 \
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SRC     := $(sort $(wildcard iommu_abi/core/*.c))
 HDR     := $(wildcard cdefs/*.h cdefs/*/*.h cdefs/*/*/*.h iommu_abi/core/*.h)
+SONAME  := libiommu_abi.so.$(firstword $(subst ., ,$(VERSION)))
+PACKAGE := build/iommu_abi.pc build/iommu_abi-config.cmake build/iommu_abi-config-version.cmake
 OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)
 
 .PHONY: help demo test lib install lint asan fuzz-smoke peers bench clean check-host
@@ -29,15 +31,20 @@ demo: $(VENV)/ready ## the story of June 2017 on real bytes
 test: $(VENV)/ready ## the default tests
 	$(BIN)/python -m pytest -q
 
-lib: build/libiommu_abi.a build/libiommu_abi.so ## the C library, without Python
+lib: build/libiommu_abi.a build/libiommu_abi.so $(PACKAGE) ## the C library, without Python
 
-install: lib ## library and headers under PREFIX (default /usr/local)
-	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/iommu_abi/uapi
-	install -m 644 build/libiommu_abi.a $(DESTDIR)$(PREFIX)/lib
-	install -m 755 build/libiommu_abi.so $(DESTDIR)$(PREFIX)/lib
-	install -m 644 cdefs/iommu_abi.h $(DESTDIR)$(PREFIX)/include
-	install -m 644 cdefs/iommu_abi/*.h $(DESTDIR)$(PREFIX)/include/iommu_abi
-	install -m 644 cdefs/iommu_abi/uapi/*.h $(DESTDIR)$(PREFIX)/include/iommu_abi/uapi
+INCLUDE := $(DESTDIR)$(PREFIX)/include
+LIBDIR  := $(DESTDIR)$(PREFIX)/lib
+FILL     = sed 's/@VERSION@/$(VERSION)/' $<
+
+install: lib ## library, headers, pkg-config and CMake files under PREFIX (default /usr/local)
+	cd cdefs && find . -name '*.h' ! -path './.cffi/*' -exec install -D -m 644 {} $(abspath $(INCLUDE))/{} \;
+	install -D -m 644 -t $(LIBDIR) build/libiommu_abi.a
+	install -D -m 755 -t $(LIBDIR) build/libiommu_abi.so.$(VERSION)
+	ln -sf libiommu_abi.so.$(VERSION) $(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(LIBDIR)/libiommu_abi.so
+	install -D -m 644 -t $(LIBDIR)/pkgconfig build/iommu_abi.pc
+	install -D -m 644 -t $(LIBDIR)/cmake/iommu_abi build/iommu_abi-config.cmake build/iommu_abi-config-version.cmake
 
 lint: $(VENV)/ready ## ruff, mypy --strict, and the C core with every warning an error
 	$(BIN)/ruff check .
@@ -96,12 +103,26 @@ build/core/%.o: iommu_abi/core/%.c $(HDR) VERSION
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(CFLAGS) -c $< -o $@
 
-build/libiommu_abi.a: $(OBJ)
+# one object in which only the public names are left, so that no other library's can meet ours
+build/libiommu_abi.o: $(OBJ)
+	$(CC) -r -nostdlib -o $@ $^
+	objcopy --localize-hidden $@
+
+build/libiommu_abi.a: build/libiommu_abi.o
 	rm -f $@
 	$(AR) rcs $@ $^
 
-build/libiommu_abi.so: $(OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libiommu_abi.so.0 -o $@ $^
+build/libiommu_abi.so.$(VERSION): $(OBJ) packaging/libiommu_abi.map
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) \
+	  -Wl,--version-script=packaging/libiommu_abi.map -o $@ $(OBJ)
+
+build/libiommu_abi.so: build/libiommu_abi.so.$(VERSION)
+	ln -sf $(<F) build/$(SONAME)
+	ln -sf $(SONAME) $@
+
+$(PACKAGE): build/%: packaging/%.in VERSION
+	@mkdir -p $(@D)
+	$(FILL) > $@
 
 build/bench/walk: tests/c/bench_walk.c $(SRC) $(HDR)
 	@mkdir -p $(@D)

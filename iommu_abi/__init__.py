@@ -72,8 +72,12 @@ def __getattr__(name: str) -> Any:
 
 def get_include() -> str:
     """Directory of the public C headers: compile with ``-I`` and ``-DCONFIG_IOMMU_API``."""
-    installed = Path(__file__).resolve().parent / "include"
-    return str(installed if installed.is_dir() else installed.parent.parent / "cdefs")
+    return str(Path(__file__).resolve().parent / "include")
+
+
+def get_library_dir() -> str:
+    """Directory of libiommu_abi.a, libiommu_abi.so and their pkg-config and CMake files."""
+    return str(Path(__file__).resolve().parent / "lib")
 
 
 __all__ = [
@@ -100,5 +104,6 @@ __all__ = [
     "UsageError",
     "errno_name",
     "get_include",
+    "get_library_dir",
     "uapi",
 ]

@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CDEFS = ROOT / "cdefs"
 VERSION = (ROOT / "VERSION").read_text().strip()
 FLAGS = ["-std=gnu11", "-O2", "-fvisibility=hidden"]
+MACROS: list[tuple[str, str | None]] = [("CONFIG_IOMMU_API", "1"), ("IOMMU_ABI_VERSION", json.dumps(VERSION))]
+SOURCES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "iommu_abi/core").glob("*.c"))
 GENERATIONS = sorted(path.stem for path in (CDEFS / "iommu_abi/uapi").glob("*.h"))
 
 
@@ -44,9 +46,9 @@ def core() -> FFI:
     ffi.set_source(
         "iommu_abi._core",
         '#include "iommu_abi.h"',
-        sources=sorted(str(path.relative_to(ROOT)) for path in (ROOT / "iommu_abi/core").glob("*.c")),
+        sources=SOURCES,
         include_dirs=["cdefs"],
-        define_macros=[("CONFIG_IOMMU_API", "1"), ("IOMMU_ABI_VERSION", json.dumps(VERSION))],
+        define_macros=MACROS,
         extra_compile_args=FLAGS,
         depends=[str(path.relative_to(ROOT)) for path in (ROOT / "iommu_abi/core").glob("*.h")],
         py_limited_api=True,
