@@ -23,9 +23,7 @@ QUESTIONS = ("cflags", "libs", "includedir", "libdir")
 
 def add(commands: words.Commands) -> None:
     """Describe the command."""
-    made = commands.add_parser(
-        "config", help="compiler flags for the C headers and library", epilog=EPILOG
-    )
+    made = commands.add_parser("config", help="compiler flags for the C headers and library", epilog=EPILOG)
     made.add_argument("--cflags", action="store_true", help="flags to compile with")
     made.add_argument("--libs", action="store_true", help="flags to link with; last on the command line")
     made.add_argument("--static", action="store_true", help="with --libs: link the archive")
