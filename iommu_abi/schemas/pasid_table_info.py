@@ -1,4 +1,4 @@
-"""``struct pasid_table_info`` and its payloads, in construct, with the rules of docs/rules.md.
+"""``struct pasid_table_info`` and its payloads: the rules of docs/rules.md on the schema.
 
 Sources: "iommu: Introduce bind_pasid_table API function", patch 1/9 of 27 June 2017
 (generation ``v1_2017``), and the RFC before it (``rfc2017``); the payloads and the rules
@@ -15,6 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import construct  # type: ignore[import-untyped]
+
+from iommu_abi.schemas.uapi.abi import ABIS, Abi
+from iommu_abi.schemas.uapi.build import schema as struct_schema
+from iommu_abi.schemas.uapi.tables_2017 import V1_2017
 
 #: Generation -> number in ``model`` -> the payload that belongs to it.
 MODELS: Mapping[str, Mapping[int, str]] = {
@@ -63,35 +67,30 @@ class PasidTableInfo:
     opaque: bytes
 
 
-def _integers(byteorder: str) -> tuple[Any, Any]:
-    """32-bit and 64-bit integers of a byte order."""
+def _abi(byteorder: str) -> Abi:
+    """Any ABI of a byte order: this struct has the same layout on all."""
     if byteorder not in ("<", ">"):
         raise ValueError(f"byte order is '<' or '>', not {byteorder!r}")
-    return construct.FormatField(byteorder, "L"), construct.FormatField(byteorder, "Q")
+    return ABIS["x86_64" if byteorder == "<" else "aarch64_be"]
 
 
-def header_schema(byteorder: str = "<") -> Any:
-    """Describe the 24 bytes before ``opaque``."""
-    u32, u64 = _integers(byteorder)
-    return construct.Struct(
-        "ptr" / u64 * "guest-physical address of the PASID table",
-        "size" / u64 * "bytes of the table",
-        "model" / u32 * "whose table it is, see MODELS",
-        "length" / u32 * "bytes of opaque[]",
-    )
+def _integer32(byteorder: str) -> Any:
+    return construct.FormatField(_abi(byteorder).order, "L")
 
 
 def schema(byteorder: str = "<") -> Any:
     """Describe the whole struct."""
-    return construct.Struct(
-        *header_schema(byteorder).subcons,
-        "opaque" / construct.Bytes(construct.this.length) * "what the model needs",
-    )
+    return struct_schema(V1_2017.structs["pasid_table_info"], _abi(byteorder))
+
+
+def header_schema(byteorder: str = "<") -> Any:
+    """Describe the 24 bytes before ``opaque``."""
+    return construct.Struct(*schema(byteorder).subcons[:-1])
 
 
 def payload_schema(model_name: str, byteorder: str = "<") -> Any:
     """``opaque[]`` of a model, version 1."""
-    u32, _ = _integers(byteorder)
+    u32 = _integer32(byteorder)
     if model_name == "vtd":
         return construct.Struct(
             "version" / u32 * "1",

@@ -1,0 +1,93 @@
+"""Every generation of the user API in construct, written from the texts.
+
+A later generation states only what changed. Modules by topic and time:
+
+- ``fields``: how a struct is written down; ``abi`` and ``build``: where an ABI puts its fields
+- ``tables_2017``, ``tables_2018``, ``ptc``: PASID tables for bind and attach, 2017 to 2021
+- ``linux_iommu``, ``nesting``: <linux/iommu.h> and what was proposed for it
+- ``vfio_proposed``, ``vfio_cdev``: the ioctls around them
+- ``iommufd_6_3``, ``iommufd_6_12``, ``iommufd_later``: what there is today
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from iommu_abi.errors import UsageError
+from iommu_abi.schemas.uapi import (
+    linux_iommu,
+    nesting,
+    ptc,
+    tables_2017,
+    tables_2018,
+    vfio_cdev,
+    vfio_proposed,
+    virtio_2021,
+)
+from iommu_abi.schemas.uapi.abi import ABIS, Abi, abi
+from iommu_abi.schemas.uapi.build import Layout, Leaf, layout, leaves, schema
+from iommu_abi.schemas.uapi.fields import Field, Integer, Struct, Use, Values
+from iommu_abi.schemas.uapi.generation import Generation, Ioctl, Payload
+from iommu_abi.schemas.uapi.iommufd_6_3 import IOMMUFD_6_3
+from iommu_abi.schemas.uapi.iommufd_6_12 import IOMMUFD_6_12
+from iommu_abi.schemas.uapi.iommufd_later import IOMMUFD_6_13, IOMMUFD_6_19, IOMMUFD_7_2
+
+IOMMUFD = (IOMMUFD_6_3, IOMMUFD_6_12, IOMMUFD_6_13, IOMMUFD_6_19, IOMMUFD_7_2)
+
+#: Every generation by its name, each line of descent in the order of time.
+GENERATIONS: Mapping[str, Generation] = {
+    each.name: each
+    for each in (
+        *tables_2017.GENERATIONS,
+        *tables_2018.GENERATIONS,
+        *ptc.GENERATIONS,
+        *linux_iommu.GENERATIONS,
+        *nesting.GENERATIONS,
+        *vfio_proposed.GENERATIONS,
+        *virtio_2021.GENERATIONS,
+        *vfio_cdev.GENERATIONS,
+        *IOMMUFD,
+    )
+}
+
+
+def generation(name: str) -> Generation:
+    """The generation of a name; UsageError names the known ones."""
+    if name not in GENERATIONS:
+        raise UsageError(f"unknown generation {name!r}, expected one of: {' '.join(GENERATIONS)}")
+    return GENERATIONS[name]
+
+
+def get(name: str, generation_: str) -> Struct:
+    """A struct of a generation; UsageError names what is known."""
+    return generation(generation_).struct(name)
+
+
+def holders(name: str) -> tuple[str, ...]:
+    """The generations that have a struct of this name."""
+    return tuple(each.name for each in GENERATIONS.values() if name in each.structs)
+
+
+__all__ = [
+    "ABIS",
+    "GENERATIONS",
+    "IOMMUFD",
+    "Abi",
+    "Field",
+    "Generation",
+    "Integer",
+    "Ioctl",
+    "Layout",
+    "Leaf",
+    "Payload",
+    "Struct",
+    "Use",
+    "Values",
+    "abi",
+    "generation",
+    "get",
+    "holders",
+    "layout",
+    "leaves",
+    "schema",
+]
