@@ -15,6 +15,12 @@ typedef unsigned char __u8;
 typedef unsigned short __u16;
 typedef unsigned int __u32;
 typedef unsigned long long __u64;
+typedef signed int __s32;
+typedef __u16 __le16;
+typedef __u32 __le32;
+typedef __u64 __le64;
+typedef __u64 __attribute__((aligned(8))) __aligned_u64;
+typedef __u64 __attribute__((aligned(8))) __aligned_le64;
 #endif
 
 /* Exported from the shared library; everything else in it is hidden. */

@@ -11,3 +11,4 @@ typedef __u64 __aligned_u64;
 typedef __u16 __le16;
 typedef __u32 __le32;
 typedef __u64 __le64;
+typedef __le64 __aligned_le64;
