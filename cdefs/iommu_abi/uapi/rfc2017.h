@@ -6,12 +6,7 @@
 #ifndef IOMMU_ABI_UAPI_RFC2017_H
 #define IOMMU_ABI_UAPI_RFC2017_H
 
-#ifdef IOMMU_ABI_UAPI_GENERATION
-#error "two generations of the ABI in one translation unit: they reuse names"
-#endif
-#define IOMMU_ABI_UAPI_GENERATION rfc2017
-
-#include "iommu_abi/types.h"
+#include "iommu_abi/uapi/part/generation.h"
 
 /* Posted as macros; bits, of which a request sets one. */
 enum {
@@ -32,6 +27,12 @@ struct pasid_table_info {
 	__u64 size;
 	__u32 model;
 	__u32 length;
+	__u8 opaque[];
+};
+
+/* Nothing says how long the tail is. */
+struct tlb_invalidate_info {
+	__u32 model;
 	__u8 opaque[];
 };
 
