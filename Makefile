@@ -14,7 +14,7 @@ FLAGS   := -std=gnu11 $(WARN) -fPIC -fvisibility=hidden -DCONFIG_IOMMU_API=1 \
 	   -DIOMMU_ABI_VERSION='"$(VERSION)"' -Icdefs
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SRC     := $(sort $(wildcard iommu_abi/core/*.c))
-HDR     := $(wildcard cdefs/*.h cdefs/*/*.h cdefs/*/*/*.h iommu_abi/core/*.h)
+HDR     := $(wildcard cdefs/*.h cdefs/*/*.h cdefs/*/*/*.h cdefs/*/*/*/*.h iommu_abi/core/*.h)
 SONAME  := libiommu_abi.so.$(firstword $(subst ., ,$(VERSION)))
 PACKAGE := build/iommu_abi.pc build/iommu_abi-config.cmake build/iommu_abi-config-version.cmake
 OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)

@@ -34,3 +34,8 @@ def broken(rule: str, where: str, got: int | None = None, want: int = 0) -> AbiE
     """The exception for a rule that a driver in Python checks itself."""
     row = rules()[rule]
     return AbiError(row, row.field, None, got, want, where)
+
+
+def at(rule: str, where: str, field: str, offset: int, got: int, want: int) -> AbiError:
+    """The exception for a rule about a blob that Python checks itself."""
+    return AbiError(rules()[rule], field, offset, got, want, where)

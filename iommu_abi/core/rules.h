@@ -14,6 +14,9 @@ RULE(INFO_TRAILING, "pasid_table_info.trailing", "opaque", E2BIG, "%llu bytes in
 RULE(INFO_ROOM, "pasid_table_info.room", "", ENOSPC, "room for %llu bytes", OURS)
 RULE(INFO_ALIGN, "pasid_table_info.align", "", EINVAL, "an address that is a multiple of %llu", OURS)
 
+RULE(STRUCT_TRUNCATED, "struct.truncated", "", EINVAL, "at least %llu bytes", OURS)
+RULE(STRUCT_TRAILING, "struct.trailing", "", E2BIG, "%llu bytes in all", OURS)
+
 RULE(PAYLOAD_TRUNCATED, "payload.truncated", "", EINVAL, "at least %llu bytes, or none", OURS)
 RULE(PAYLOAD_VERSION, "payload.version", "version", EOPNOTSUPP, "%llu", OURS)
 RULE(VTD_FLAGS, "vtd.flags", "flags", EINVAL, "no bits but %#llx", OURS)

@@ -6,13 +6,26 @@ so that the same name stands for different layouts in different generations.
 
 from __future__ import annotations
 
+import sys
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 
 from iommu_abi.errors import UsageError
+from iommu_abi.uapi import layout as _layout
+from iommu_abi.uapi.layout import Layout
 
-#: Generations in the order of time. Their numbers in C are in ``iommu_abi.h``.
-GENERATIONS = ("rfc2017", "v1_2017")
+#: Generations in the order of time; most were never merged. Their headers are cdefs/iommu_abi/uapi/.
+GENERATIONS = (
+    "rfc2017", "v1_2017", "v4_2018", "v5_2018",
+    "ptc_v1", "ptc_v3", "fault_early_2019", "ptc_v4",
+    "sva_v3_2019", "fault_jun_2019", "sva_v4_2019", "page_response_v8_2019", "sva_v5_2019",
+    "vfio_ptc_v8", "linux_5_5", "vfio_ptc_v9", "vfio_sva_v1", "argsz_v2_2020", "vfio_sva_v2",
+    "argsz_v7_2020", "vfio_sva_v7", "ptc_v12", "vfio_ptc_v11", "linux_5_10",
+    "virtio_2021", "ptc_asid_2021", "ptc_v14", "vfio_ptc_v12", "vfio_sva_v8",
+    "linux_5_17", "linux_6_1", "iommufd_6_3", "iommufd_6_12", "vfio_6_12", "iommufd_6_13",
+    "iommufd_6_19", "vfio_6_19", "iommufd_7_2", "vfio_7_2",
+)  # fmt: skip
 
 #: What a bare struct name means when generations disagree.
 SEED = "v1_2017"
@@ -22,34 +35,72 @@ def generation(name: str) -> ModuleType:
     """The module of a generation; UsageError names the known ones."""
     if name not in GENERATIONS:
         raise UsageError(f"unknown generation {name!r}, expected one of: {' '.join(GENERATIONS)}")
-    return import_module(f"iommu_abi.uapi.{name}")
+    made: ModuleType = getattr(sys.modules[__name__], name)
+    return made
 
 
+def __getattr__(name: str) -> ModuleType:
+    """``uapi.iommufd_7_2``: a generation is made from its header when it is first asked for."""
+    if name not in GENERATIONS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    made = ModuleType(f"{__name__}.{name}", f"Generation {name}, cdefs/iommu_abi/uapi/{name}.h.")
+    vars(made).update(_loader().load(name))
+    sys.modules[made.__name__] = made
+    setattr(sys.modules[__name__], name, made)
+    return made
+
+
+def _loader() -> ModuleType:
+    return import_module("iommu_abi.uapi._generation")
+
+
+@cache
 def structs() -> dict[str, list[str]]:
     """Every struct name and the generations that have it."""
     found: dict[str, list[str]] = {}
     for gen in GENERATIONS:
-        for name in generation(gen).__structs__:
+        for name in _loader().struct_names(gen):
             found.setdefault(name, []).append(gen)
     return found
+
+
+def layout_of(name: str, abi: str | None = None) -> Layout:
+    """Layout of ``"STRUCT@GEN"`` or ``"STRUCT"`` on an ABI, this machine's if none is named."""
+    struct, gen = resolve(name)
+    on = _layout.abi(abi) if abi else _layout.host()
+    return _layout.layout(_loader().declarations(gen).records[struct], on)
+
+
+def _agree(struct: str, gens: list[str]) -> bool:
+    """Whether a struct has the same layout in all of the generations, on every ABI."""
+    records = [_loader().declarations(gen).records[struct] for gen in gens]
+
+    def shape(record: _layout.Record, abi: _layout.Abi) -> object:
+        made = _layout.layout(record, abi)
+        return made.size, made.align, [(f.name, f.offset, f.size) for f in made.fields]
+
+    return all(
+        shape(record, abi) == shape(records[0], abi) for abi in _layout.ABIS.values() for record in records
+    )
 
 
 def resolve(name: str) -> tuple[str, str]:
     """``"STRUCT@GEN"`` or ``"STRUCT"`` -> (struct, generation).
 
-    A bare name is accepted when one generation has it or when it is one of the seed's.
+    A bare name is accepted when it is one of the seed's, or when all generations that have it agree on
+    its layout: then it is the newest one's.
     """
     struct, _, gen = name.partition("@")
     known = structs()
     if struct not in known:
-        raise UsageError(f"unknown struct {struct!r}, expected one of: {' '.join(sorted(known))}")
+        raise UsageError(f"unknown struct {struct!r}; iommu-abi layout --list names all")
     if gen:
         generation(gen)
         if gen not in known[struct]:
             raise UsageError(f"{struct} is not in {gen}, it is in: {' '.join(known[struct])}")
         return struct, gen
-    if len(known[struct]) == 1:
-        return struct, known[struct][0]
     if SEED in known[struct]:
         return struct, SEED
-    raise UsageError(f"{struct} is in {' '.join(known[struct])}: say {struct}@GENERATION")
+    if _agree(struct, known[struct]):
+        return struct, known[struct][-1]
+    raise UsageError(f"{struct} differs between {' '.join(known[struct])}: say {struct}@GENERATION")

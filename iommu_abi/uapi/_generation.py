@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import enum
-from functools import partial
+import re
+from collections.abc import Callable
+from functools import cache, partial
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from iommu_abi import _core_errors as core_errors
 from iommu_abi._core import ffi, lib
 from iommu_abi.errors import AbiError, Error
 from iommu_abi.uapi import layout as _layout
-from iommu_abi.uapi.types import Buffer, make_struct
+from iommu_abi.uapi.types import Buffer, make_structs, tail_count
 
 #: enum iommu_abi_generation; generations without a pasid_table_info have no number in C
 C_GENERATIONS = {"rfc2017": lib.IOMMU_ABI_RFC2017, "v1_2017": lib.IOMMU_ABI_V1_2017}
 _A_MODEL_OF_BOTH = 1
 
 
-def declarations(name: str) -> _layout.Declarations:
-    """What the generation's header declares, as the compiler read it."""
+def text(name: str) -> str:
+    """The generation's header as the compiler read it."""
     module = import_module(f"iommu_abi.uapi._{name}")
-    return _layout.parse(module.ffi.string(module.lib.iommu_abi_declarations()).decode())
+    flattened: str = module.ffi.string(module.lib.iommu_abi_declarations()).decode()
+    return flattened
+
+
+def struct_names(name: str) -> list[str]:
+    """The structs of a generation, without reading the rest: all of them are looked up for one name."""
+    return re.findall(r"^struct (\w+) \{", text(name), re.M)
+
+
+@cache
+def declarations(name: str) -> _layout.Declarations:
+    """What the generation's header declares."""
+    return _layout.parse(text(name))
 
 
 def _validate(gen: int, data: Buffer) -> None:
@@ -46,6 +60,39 @@ def _check_pasid_table_info(gen: int, data: Buffer, strict: bool) -> None:
             raise
 
 
+def _check_size(made: _layout.Layout, data: Buffer, strict: bool) -> None:
+    """The envelope of a struct that has no rules of its own here: as many bytes as it has."""
+    got = memoryview(data).nbytes
+    tag = made.record.tag or ""
+    if got < made.size:
+        first_missing = next(f for f in made.fields if f.offset + f.size > got)
+        raise core_errors.at(
+            "struct.truncated", tag, first_missing.name, first_missing.offset, got, made.size
+        )
+    if not made.record.flexible:
+        want = made.size
+    elif tail_count(made.record):
+        want = made.size + int.from_bytes(*_announced(made, data))
+    else:
+        return
+    if got < want:
+        raise core_errors.at("struct.truncated", tag, made.fields[-1].name, made.size, got, want)
+    if strict and got > want:
+        raise core_errors.at("struct.trailing", tag, "", want, got, want)
+
+
+def _announced(made: _layout.Layout, data: Buffer) -> tuple[bytes, Literal["little", "big"]]:
+    count = next(f for f in made.fields if f.name == tail_count(made.record))
+    field = memoryview(data).cast("B")[count.offset : count.offset + count.size]
+    return bytes(field), "little" if made.abi.order == "<" else "big"
+
+
+def _checker(name: str, made: _layout.Layout) -> Callable[[Buffer, bool], None]:
+    if made.record.tag == "pasid_table_info":
+        return partial(_check_pasid_table_info, C_GENERATIONS[name])
+    return partial(_check_size, made)
+
+
 def _compare(name: str, made: _layout.Layout) -> None:
     """The computed layout against the compiler's."""
     module_ffi = import_module(f"iommu_abi.uapi._{name}").ffi
@@ -57,6 +104,8 @@ def _compare(name: str, made: _layout.Layout) -> None:
             f"{tag} of {name}: computed size and alignment {made.size, made.align}, compiled {theirs}"
         )
     for f in made.fields:
+        if f.bits is not None:  # it has no address
+            continue
         offset = module_ffi.offsetof(tag, *f.name.split("."))
         if offset != f.offset:
             raise Error(f"{tag}.{f.name} of {name}: computed offset {f.offset}, compiled {offset}")
@@ -65,12 +114,11 @@ def _compare(name: str, made: _layout.Layout) -> None:
 def load(name: str) -> dict[str, Any]:
     """The names of a generation's module: structs, enums, constants of unnamed enums."""
     declared = declarations(name)
-    found: dict[str, Any] = {"__structs__": tuple(declared.records)}
-    for tag, record in declared.records.items():
-        made = _layout.layout(record, _layout.host())
+    layouts = [_layout.layout(record, _layout.host()) for record in declared.records.values()]
+    for made in layouts:
         _compare(name, made)
-        check = partial(_check_pasid_table_info, C_GENERATIONS[name])
-        found[tag] = make_struct(name, made, check, count="length")
+    found: dict[str, Any] = {"__structs__": tuple(declared.records)}
+    found.update(make_structs(name, layouts, partial(_checker, name)))
     for enum_name, e in declared.enums.items():
         if enum_name and not enum_name.isdigit():
             found[enum_name] = enum.IntEnum(enum_name, list(e.constants), module=f"iommu_abi.uapi.{name}")

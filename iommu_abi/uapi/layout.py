@@ -124,10 +124,11 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """``name`` is None for an anonymous struct or union."""
+    """``name`` is None for a struct or union whose members are the outer one's."""
 
     name: str | None
     type: Type
+    bits: int | None = None  # of a bit field
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,7 @@ SCALARS = {
         Scalar("__s32", 4, signed=True),
         Scalar("__s64", 8, signed=True),
         Scalar("__aligned_u64", 8, aligned=8),
+        Scalar("__aligned_le64", 8, byteorder="little", aligned=8),
         Scalar("__le16", 2, byteorder="little"),
         Scalar("__le32", 4, byteorder="little"),
         Scalar("__le64", 8, byteorder="little"),
@@ -213,7 +215,9 @@ class _Reader:
         if node.decls is None:
             return self.out.records.get(node.name) or Record("struct", node.name, ())
         kind = "struct" if isinstance(node, c_ast.Struct) else "union"
-        members = tuple(Member(d.name, self.type_of(d.type)) for d in node.decls)
+        members = tuple(
+            Member(d.name, self.type_of(d.type), d.bitsize and self.value(d.bitsize)) for d in node.decls
+        )
         record = Record(kind, node.name, members)
         if node.name:
             self.out.records[node.name] = record
@@ -257,7 +261,8 @@ class Field:
     """A member in its place: offset and size in bytes from the start of the outermost struct.
 
     ``name`` is a dotted path, without the unions that have no name. ``size`` of a flexible
-    array is 0.
+    array is 0. A bit field has the bytes that hold it, and ``bits`` of them from ``bit_offset`` on,
+    counted in the struct from the bit that the machine's byte order puts first.
     """
 
     name: str
@@ -265,6 +270,8 @@ class Field:
     size: int
     type: Type
     in_union: bool = False
+    bit_offset: int | None = None
+    bits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,31 +332,45 @@ def size_align(t: Type, abi: Abi) -> tuple[int, int]:
     return made.size, made.align
 
 
-def _place(record: Record, abi: Abi) -> Iterator[tuple[Member, int]]:
+def _bit_field(member: Member, at: int, unit: int) -> int:
+    """Where a bit field begins: it does not cross a boundary of its type's ``unit`` bits."""
+    bits = member.bits or 0
+    return at if at // unit == (at + bits - 1) // unit else _round_up(at, unit)
+
+
+def placed(record: Record, abi: Abi) -> Iterator[tuple[Member, int]]:
+    """Every member and the bit of the record at which it begins."""
     end = 0
     for member in record.members:
         size, align = size_align(member.type, abi)
-        offset = 0 if record.kind == "union" else _round_up(end, align)
-        end = offset + size
-        yield member, offset
+        if record.kind == "union":
+            at = 0
+        elif member.bits is not None:
+            at = _bit_field(member, end, 8 * size)
+        else:
+            at = _round_up(end, 8 * align)
+        end = at + (8 * size if member.bits is None else member.bits)
+        yield member, at
 
 
 def _leaves(record: Record, abi: Abi, base: int, prefix: str, in_union: bool) -> Iterator[Field]:
-    for member, offset in _place(record, abi):
+    for member, at in placed(record, abi):
         name = prefix + (member.name or "")
         shared = in_union or record.kind == "union"
         if isinstance(member.type, Record):
             inner = f"{name}." if member.name else prefix
-            yield from _leaves(member.type, abi, base + offset, inner, shared)
+            yield from _leaves(member.type, abi, base + at // 8, inner, shared)
+        elif member.bits is None:
+            yield Field(name, base + at // 8, size_align(member.type, abi)[0], member.type, shared)
         else:
-            yield Field(name, base + offset, size_align(member.type, abi)[0], member.type, shared)
+            size = (at + member.bits - 1) // 8 - at // 8 + 1
+            yield Field(name, base + at // 8, size, member.type, shared, 8 * base + at, member.bits)
 
 
 @cache
 def layout(record: Record, abi: Abi) -> Layout:
     """Where every field of a struct or union lies on an ABI."""
-    placed = list(_place(record, abi))
-    align = max((size_align(m.type, abi)[1] for m, _ in placed), default=1)
-    end = max((offset + size_align(m.type, abi)[0] for m, offset in placed), default=0)
-    fields = tuple(_leaves(record, abi, 0, "", False))
-    return Layout(abi, record, _round_up(end, align), align, fields)
+    align = max((size_align(m.type, abi)[1] for m in record.members), default=1)
+    ends = (at + (m.bits or 8 * size_align(m.type, abi)[0]) for m, at in placed(record, abi))
+    size = _round_up(max(ends, default=0), 8 * align) // 8
+    return Layout(abi, record, size, align, tuple(_leaves(record, abi, 0, "", False)))

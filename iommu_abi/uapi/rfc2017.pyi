@@ -2,29 +2,24 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from builtins import bytes as _bytes
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from _ctypes import _CData
+from iommu_abi.uapi._stub import Flexible, Inner, Struct
 
 __structs__: tuple[str, ...]
 
 INTEL_IOMMU: int
 ARM_SMMU: int
-class pasid_table_info(_CData):
+class pasid_table_info(Flexible):
     ptr: int
     size: int
     model: int
     length: int
     opaque: Any
-    def __init__(self, *, ptr: int = ..., size: int = ..., model: int = ..., length: int = ..., opaque: bytes | Sequence[int] = ...) -> None: ...
-    @classmethod
-    def unpack(cls, data: Any, *, strict: bool = True) -> pasid_table_info: ...
-    @classmethod
-    def view(cls, buffer: Any, *, strict: bool = True) -> pasid_table_info: ...
-    def pack(self) -> bytes: ...
-    def items(self) -> list[tuple[str, Any]]: ...
-    def __bytes__(self) -> bytes: ...
-    def __len__(self) -> int: ...
-    @classmethod
-    def sized(cls, n: int) -> type[pasid_table_info]: ...
+    def __init__(self, *, ptr: int = ..., size: int = ..., model: int = ..., length: int = ..., opaque: _bytes | Sequence[int] = ...) -> None: ...
+class tlb_invalidate_info(Flexible):
+    model: int
+    opaque: Any
+    def __init__(self, *, model: int = ..., opaque: _bytes | Sequence[int] = ...) -> None: ...

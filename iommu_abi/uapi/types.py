@@ -6,7 +6,8 @@ copying work by value, and an attribute that the struct does not have is an erro
 
 A struct with a flexible array has no size of its own: ``cls.sized(n)`` is the concrete type with
 ``n`` elements, of exactly the bytes that the kernel reads. ``cls(...)``, ``cls.unpack()`` and
-``cls.view()`` return such an object.
+``cls.view()`` return such an object. A struct or union inside another is an object of its own,
+``bind.vendor.vtd.flags = 1``, and may be given as a dict: ``vendor={"vtd": {"flags": 1}}``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any, ClassVar, cast
 
 from iommu_abi.errors import UsageError
@@ -42,8 +44,8 @@ def _out_of_range(where: str, value: object, low: int, high: int) -> UsageError:
     return UsageError(f"{where}: got {value!r}, expected an integer from {low} to {high:#x}")
 
 
-class UapiStruct(ctypes.Structure):
-    """Base of every struct of the user API."""
+class _Checked:
+    """What structs and unions have in common."""
 
     __slots__ = ()
     _gen: ClassVar[str] = ""
@@ -72,12 +74,53 @@ class UapiStruct(ctypes.Structure):
             super().__setattr__(name, number)
 
     def _assign(self, name: str, value: object) -> None:
-        """An array from bytes or numbers, or a nested struct."""
+        """An array from bytes or numbers; a struct or union from one or from a dict."""
         current = getattr(self, name)
         if isinstance(current, _CheckedArray):
             current.fill(f"{self._name}.{name}", value)
-        else:
+        elif isinstance(value, Mapping):
+            for inner, each in value.items():
+                setattr(current, inner, each)
+        elif isinstance(value, type(current)):
             super().__setattr__(name, value)
+        else:
+            raise UsageError(
+                f"{self._name}.{name}: got {value!r}, expected a {type(current).__name__} or a dict"
+            )
+
+    def pack(self) -> bytes:
+        """The bytes of the struct."""
+        return bytes(cast("Buffer", self))
+
+    def items(self) -> list[tuple[str, Any]]:
+        """The fields that hold values, in their order: ``("vendor.vtd.flags", 1)``."""
+        return [(f.name, attrgetter(f.name)(self)) for f in self._layout_info.fields]
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.pack() == other.pack()
+
+    def __hash__(self) -> int:
+        raise TypeError(f"{self._name} can be changed and has no hash")
+
+    def __repr__(self) -> str:
+        def show(value: Any) -> str:
+            if isinstance(value, ctypes.Array):
+                return repr(bytes(value) if value._type_ is ctypes.c_uint8 else list(value))
+            return hex(value) if value > 9 else str(value)
+
+        return f"{self._name}({', '.join(f'{name}={show(value)}' for name, value in self.items())})"
+
+
+class UapiUnion(_Checked, ctypes.Union):
+    """Base of every union inside a struct of the user API."""
+
+    __slots__ = ()
+
+
+class UapiStruct(_Checked, ctypes.Structure):
+    """Base of every struct of the user API."""
+
+    __slots__ = ()
 
     @classmethod
     def unpack(cls, data: Buffer, *, strict: bool = True) -> UapiStruct:
@@ -94,32 +137,6 @@ class UapiStruct(ctypes.Structure):
         cls._check(buffer, strict)
         return cls.from_buffer(buffer)
 
-    def pack(self) -> bytes:
-        """The bytes of the struct."""
-        return bytes(self)
-
-    def items(self) -> list[tuple[str, Any]]:
-        """Fields in their order, by name."""
-        return [(f.name, getattr(self, f.name)) for f in self._layout_info.fields]
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and bytes(self) == bytes(other)
-
-    def __hash__(self) -> int:
-        raise TypeError(f"{self._name} can be changed and has no hash")
-
-    def __repr__(self) -> str:
-        def show(value: Any) -> str:
-            return (
-                repr(bytes(value))
-                if isinstance(value, ctypes.Array)
-                else f"{value:#x}"
-                if value > 9
-                else str(value)
-            )
-
-        return f"{self._name}({', '.join(f'{name}={show(value)}' for name, value in self.items())})"
-
     def __copy__(self) -> UapiStruct:
         return type(self).from_buffer_copy(self)
 
@@ -127,6 +144,8 @@ class UapiStruct(ctypes.Structure):
         return self.__copy__()
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if "." in self._name:
+            raise TypeError(f"{self._name} has no name of its own; pickle the struct around it")
         return _restore, (self._gen, self._name, bytes(self))
 
 
@@ -161,51 +180,116 @@ class _CheckedArray(ctypes.Array):  # type: ignore[type-arg]
 
 
 @cache
-def _array_type(scalar: _layout.Scalar, count: int) -> type[_CheckedArray]:
-    namespace = {
-        "_type_": _INTEGERS[scalar.size, scalar.signed],
-        "_length_": count,
-        "_limits": _limits(scalar),
-    }
-    return type(f"{scalar.name}_array_{count}", (_CheckedArray,), namespace)
+def _array_type(item: Any, count: int, limits: tuple[int, int]) -> type[_CheckedArray]:
+    namespace = {"_type_": item, "_length_": count, "_limits": limits}
+    return type(f"{item.__name__}_array_{count}", (_CheckedArray,), namespace)
 
 
-def _ctype(t: _layout.Type) -> Any:
+def _integer(t: _layout.Type) -> _layout.Scalar | None:
+    """The integer that holds a value of a type, None for what is no number."""
     if isinstance(t, _layout.Scalar):
-        return _INTEGERS[t.size, t.signed]
-    if isinstance(t, _layout.Array) and isinstance(t.item, _layout.Scalar):
-        return _array_type(t.item, t.count or 0)
-    raise UsageError(f"no ctypes type for {t!r}")
+        return t
+    if isinstance(t, (_layout.Enum, _layout.Pointer)):
+        return _layout.Scalar(t.name, _layout.size_align(t, _layout.host())[0])
+    return None
 
 
-def _fields(made: _layout.Layout, size: int, flexible: int | None) -> list[tuple[str, Any]]:
-    """Ctypes fields at their offsets, holes filled: for a packed class of ``size`` bytes."""
-    fields: list[tuple[str, Any]] = []
-    end = 0
-    for f in made.fields:
-        t = f.type
-        if isinstance(t, _layout.Array) and t.count is None:
-            t = _layout.Array(t.item, flexible)
-        if f.offset > end:
-            fields.append((f"_hole_{end}", ctypes.c_uint8 * (f.offset - end)))
-        ctype = _ctype(t)
-        fields.append((f.name, ctype))
-        end = f.offset + ctypes.sizeof(ctype)
-    if size > end:
-        fields.append((f"_hole_{end}", ctypes.c_uint8 * (size - end)))
-    return fields
+def _number(scalar: _layout.Scalar) -> Any:
+    """The ctypes integer, in the byte order that the header gives it."""
+    native: Any = _INTEGERS[scalar.size, scalar.signed]
+    if scalar.size == 1 or scalar.byteorder is None:
+        return native
+    return native.__ctype_le__ if scalar.byteorder == "little" else native.__ctype_be__
 
 
-def _class(
-    name: str, gen: str, made: _layout.Layout, size: int, flexible: int | None, check: Any
-) -> type[UapiStruct]:
-    ranges = {f.name: _limits(f.type) for f in made.fields if isinstance(f.type, _layout.Scalar)}
-    namespace = {
-        "__slots__": (), "__module__": f"iommu_abi.uapi.{gen}", "__hash__": UapiStruct.__hash__,
-        "_pack_": 1, "_layout_": "ms", "_fields_": _fields(made, size, flexible),
-        "_name": made.record.tag, "_gen": gen, "_layout_info": made, "_ranges": ranges, "_check": check,
-    }  # fmt: skip
-    return type(name, (UapiStruct,), namespace)
+class _Maker:
+    """Makes the classes of one generation; structs inside others are made once, by tag."""
+
+    def __init__(self, gen: str) -> None:
+        self.gen = gen
+        self.made: dict[str, type[Any]] = {}
+
+    def ctype(self, t: _layout.Type, where: str) -> Any:
+        scalar = _integer(t)
+        if scalar:
+            return _number(scalar)
+        if isinstance(t, _layout.Array) and isinstance(t.item, _layout.Scalar):
+            return _array_type(_number(t.item), t.count or 0, _limits(t.item))
+        if isinstance(t, _layout.Array):
+            return self.ctype(t.item, where) * (t.count or 0)
+        if isinstance(t, _layout.Record) and t.tag in self.made:
+            return self.made[t.tag]
+        if isinstance(t, _layout.Record):
+            made = _layout.layout(t, _layout.host())
+            return self.concrete(t.tag or where, made, made.size, None, None)
+        raise UsageError(f"no ctypes type for {t!r}")
+
+    def fields(self, name: str, made: _layout.Layout, size: int, flexible: int | None) -> list[Any]:
+        """Ctypes fields at their offsets, holes filled: for a packed class of ``size`` bytes."""
+        fields: list[Any] = []
+        end = 0
+        for member, bit in _layout.placed(made.record, made.abi):
+            offset, t = bit // 8, member.type
+            if isinstance(t, _layout.Array) and t.count is None:
+                t = _layout.Array(t.item, flexible)
+            if offset > end:
+                fields.append((f"_hole_{end}", ctypes.c_uint8 * (offset - end)))
+            if member.bits is not None:
+                fields.append((member.name, ctypes.c_uint8, member.bits))
+                end = offset + 1
+                continue
+            ctype = self.ctype(t, f"{name}.{member.name or offset}")
+            fields.append((member.name or f"_unnamed_{offset}", ctype))
+            end = offset + ctypes.sizeof(ctype) if made.record.kind == "struct" else 0
+        if size > end:
+            fields.append((f"_hole_{end}", ctypes.c_uint8 * (size - end)))
+        return fields
+
+    def concrete(
+        self, name: str, made: _layout.Layout, size: int, flexible: int | None, check: Any
+    ) -> type[Any]:
+        """A class of ``size`` bytes."""
+        direct = [f for f in made.fields if "." not in f.name]
+        fields = self.fields(made.record.tag or name, made, size, flexible)
+        namespace = {
+            "__slots__": (), "__module__": f"iommu_abi.uapi.{self.gen}", "__hash__": _Checked.__hash__,
+            "_pack_": 1, "_layout_": "ms", "_fields_": fields,
+            "_anonymous_": [each[0] for each in fields if each[0].startswith("_unnamed_")],
+            "_name": made.record.tag or name, "_gen": self.gen, "_layout_info": made, "_check": check,
+            "_ranges": {f.name: _range(f) for f in direct if _integer(f.type)},
+        }  # fmt: skip
+        base = UapiStruct if made.record.kind == "struct" else UapiUnion
+        return type(name, (base,), namespace)
+
+    def struct(self, made: _layout.Layout, check: Any) -> type[Any]:
+        """The class of a struct that the header names."""
+        tag = made.record.tag or ""
+        tail = made.record.flexible
+        check = staticmethod(check)
+        if tail is None:
+            self.made[tag] = self.concrete(tag, made, made.size, None, check)
+            return self.made[tag]
+        item = cast("_layout.Array", tail.type).item
+        namespace = {
+            "__module__": f"iommu_abi.uapi.{self.gen}", "_name": tag, "_gen": self.gen,
+            "_layout_info": made, "_check": check, "_maker": self,
+            "_tail": tail.name, "_count": tail_count(made.record),
+            "_item_size": _layout.size_align(item, made.abi)[0],
+            "_head_class": self.concrete(tag, made, made.size, 0, check),
+        }  # fmt: skip
+        self.made[tag] = type(tag, (FlexibleStruct,), namespace)
+        return self.made[tag]
+
+
+def _range(f: _layout.Field) -> tuple[int, int]:
+    if f.bits is not None:
+        return 0, (1 << f.bits) - 1
+    return _limits(cast("_layout.Scalar", _integer(f.type)))
+
+
+def tail_count(record: _layout.Record) -> str | None:
+    """The field that announces the bytes of a flexible array; ``argsz`` counts the head as well."""
+    return "length" if any(m.name == "length" for m in record.members) else None
 
 
 class FlexibleStruct:
@@ -215,14 +299,23 @@ class FlexibleStruct:
     _name: ClassVar[str] = ""
     _layout_info: ClassVar[_layout.Layout]
     _check: ClassVar[Any]
+    _maker: ClassVar[_Maker]
     _tail: ClassVar[str]
-    _count: ClassVar[str | None]  # the field that announces the length of the tail
+    _count: ClassVar[str | None]
+    _item_size: ClassVar[int]
     _head_class: ClassVar[type[UapiStruct]]
 
     def __new__(cls, **values: Any) -> Any:
         """An object of the size that its tail needs; the announcing field is set unless given."""
-        tail = bytes(values.pop(cls._tail, b""))
-        made = cls.sized(len(tail))()
+        tail = values.pop(cls._tail, b"")
+        if not isinstance(tail, (bytes, bytearray, memoryview)):
+            tail = b"".join(bytes(each) for each in tail) if cls._item_size > 1 else bytes(tail)
+        n, rest = divmod(len(tail), cls._item_size)
+        if rest:
+            raise UsageError(
+                f"{cls._name}.{cls._tail}: got {len(tail)} bytes, expected {cls._item_size} each"
+            )
+        made = cls.sized(n)()
         if cls._count:
             values.setdefault(cls._count, len(tail))
         for name, value in values.items():
@@ -232,7 +325,7 @@ class FlexibleStruct:
 
     @classmethod
     def sized(cls, n: int) -> type[UapiStruct]:
-        """The concrete type with ``n`` bytes in its flexible array."""
+        """The concrete type with ``n`` elements in its flexible array."""
         made: type[UapiStruct] = _sized(cast("Any", cls), n)
         return made
 
@@ -243,7 +336,7 @@ class FlexibleStruct:
         if not strict and cls._count:
             head = cls._head_class.from_buffer_copy(data)
             length = getattr(head, cls._count)
-        return cls.sized(length)
+        return cls.sized(length // cls._item_size)
 
     @classmethod
     def unpack(cls, data: Buffer, *, strict: bool = True) -> Any:
@@ -260,19 +353,14 @@ class FlexibleStruct:
 def _sized(cls: Any, n: int) -> type[UapiStruct]:
     """Bounded: lengths come from blobs, and each is a class of its own."""
     made = cls._layout_info
-    return _class(f"{cls._name}_{n}", cls._gen, made, made.size + n, n, cls._check)
+    size = made.size + n * cls._item_size
+    sized: type[UapiStruct] = cls._maker.concrete(f"{cls._name}_{n}", made, size, n, cls._check)
+    return sized
 
 
-def make_struct(gen: str, made: _layout.Layout, check: Any, count: str | None = None) -> type[Any]:
-    """The class of a struct. ``count`` names the field that announces a flexible array's bytes."""
-    tag = made.record.tag or ""
-    tail = made.record.flexible
-    check = staticmethod(check)
-    if tail is None:
-        return _class(tag, gen, made, made.size, None, check)
-    namespace = {
-        "__module__": f"iommu_abi.uapi.{gen}", "_name": tag, "_gen": gen,
-        "_layout_info": made, "_check": check,
-        "_tail": tail.name, "_count": count, "_head_class": _class(tag, gen, made, made.size, 0, check),
-    }  # fmt: skip
-    return type(tag, (FlexibleStruct,), namespace)
+def make_structs(
+    gen: str, layouts: list[_layout.Layout], check: Callable[[_layout.Layout], Any]
+) -> dict[str, type[Any]]:
+    """The classes of a generation by tag. ``check(layout)`` gives what judges a blob of the struct."""
+    maker = _Maker(gen)
+    return {made.record.tag or "": maker.struct(made, check(made)) for made in layouts}
