@@ -65,10 +65,8 @@ def _check_size(made: _layout.Layout, data: Buffer, strict: bool) -> None:
     got = memoryview(data).nbytes
     tag = made.record.tag or ""
     if got < made.size:
-        first_missing = next(f for f in made.fields if f.offset + f.size > got)
-        raise core_errors.at(
-            "struct.truncated", tag, first_missing.name, first_missing.offset, got, made.size
-        )
+        missing = next((f for f in made.fields if f.offset + f.size > got), made.fields[-1])
+        raise core_errors.at("struct.truncated", tag, missing.name, missing.offset, got, made.size)
     if not made.record.flexible:
         want = made.size
     elif tail_count(made.record):

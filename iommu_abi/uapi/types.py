@@ -313,7 +313,7 @@ class FlexibleStruct:
         n, rest = divmod(len(tail), cls._item_size)
         if rest:
             raise UsageError(
-                f"{cls._name}.{cls._tail}: got {len(tail)} bytes, expected {cls._item_size} each"
+                f"{cls._name}.{cls._tail}: got {len(tail)} bytes, expected {cls._item_size} for each"
             )
         made = cls.sized(n)()
         if cls._count:
