@@ -92,6 +92,8 @@ class Blob:
 def kind(name: str, abi: Abi | None = None) -> Kind:
     """``"STRUCT"`` or ``"STRUCT@GEN"``; UsageError names what is known."""
     struct, generation = uapi.resolve(name)
+    if struct != "pasid_table_info":
+        raise UsageError(f"{name}: only pasid_table_info is packed and unpacked by both ledgers so far")
     return Kind(struct, generation, abi or host())
 
 

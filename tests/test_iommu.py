@@ -230,7 +230,7 @@ def test_every_public_header_compiles_alone(tmp_path, compiler, flags, api):
     include = Path(get_include())
     for header in sorted(include.rglob("*.h")):
         name = header.relative_to(include)
-        if name.parts[0] == ".cffi":
+        if name.parts[0] == ".cffi" or "part" in name.parts:  # a part is for generations to include
             continue
         source = tmp_path / "alone.c"
         source.write_text(f'#include "{name}"\nint main(void) {{ return 0; }}\n')

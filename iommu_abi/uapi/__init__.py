@@ -6,12 +6,13 @@ so that the same name stands for different layouts in different generations.
 
 from __future__ import annotations
 
-import sys
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from types import ModuleType
 
 from iommu_abi.errors import UsageError
+from iommu_abi.uapi import _import
 from iommu_abi.uapi import layout as _layout
 from iommu_abi.uapi.layout import Layout
 
@@ -27,6 +28,8 @@ GENERATIONS = (
     "iommufd_6_19", "vfio_6_19", "iommufd_7_2", "vfio_7_2",
 )  # fmt: skip
 
+_import.install(GENERATIONS)
+
 #: What a bare struct name means when generations disagree.
 SEED = "v1_2017"
 
@@ -35,19 +38,14 @@ def generation(name: str) -> ModuleType:
     """The module of a generation; UsageError names the known ones."""
     if name not in GENERATIONS:
         raise UsageError(f"unknown generation {name!r}, expected one of: {' '.join(GENERATIONS)}")
-    made: ModuleType = getattr(sys.modules[__name__], name)
-    return made
+    return import_module(f"{__name__}.{name}")
 
 
 def __getattr__(name: str) -> ModuleType:
-    """``uapi.iommufd_7_2``: a generation is made from its header when it is first asked for."""
+    """``uapi.iommufd_7_2`` without an import of its own."""
     if name not in GENERATIONS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    made = ModuleType(f"{__name__}.{name}", f"Generation {name}, cdefs/iommu_abi/uapi/{name}.h.")
-    vars(made).update(_loader().load(name))
-    sys.modules[made.__name__] = made
-    setattr(sys.modules[__name__], name, made)
-    return made
+    return generation(name)
 
 
 def _loader() -> ModuleType:
@@ -93,7 +91,9 @@ def resolve(name: str) -> tuple[str, str]:
     struct, _, gen = name.partition("@")
     known = structs()
     if struct not in known:
-        raise UsageError(f"unknown struct {struct!r}; iommu-abi layout --list names all")
+        close = get_close_matches(struct, known) or sorted(known)[:3]
+        names = " ".join(close)
+        raise UsageError(f"unknown struct {struct!r}, expected one of: {names} (iommu-abi layout lists all)")
     if gen:
         generation(gen)
         if gen not in known[struct]:

@@ -1,0 +1,36 @@
+"""Makes ``import iommu_abi.uapi.GENERATION`` work: such a module is its header, so it has no file.
+
+Thirty-nine files with the same two lines would be the other way.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+PACKAGE = "iommu_abi.uapi"
+
+
+class _Generations(MetaPathFinder, Loader):
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = {f"{PACKAGE}.{name}": name for name in names}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname in self.names else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        from iommu_abi.uapi import _generation
+
+        name = self.names[module.__name__]
+        module.__doc__ = f"Generation {name}: cdefs/{PACKAGE.replace('.', '/')}/{name}.h."
+        vars(module).update(_generation.load(name))
+
+
+def install(names: Sequence[str]) -> None:
+    """Let these generations be imported; the types are made when one is."""
+    sys.meta_path.append(_Generations(names))
