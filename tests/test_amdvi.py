@@ -30,7 +30,7 @@ from iommu_abi.schemas.amdvi import (
     EventFlags,
 )
 from iommu_abi.schemas.build import HUGE, LARGE, PAGE, READ, RW, RWX, WRITE
-from iommu_abi.schemas.entries import Bits, Layout
+from iommu_abi.schemas.entries import Layout
 from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Request, Stage, Target, Translation
 
 CASES = json.loads((Path(__file__).parent / "data" / "conformance_cases.json").read_text())["cases"]
@@ -44,52 +44,6 @@ NOWHERE = 0x7F_FFFF_F000  # no memory is there
 GN, NX, US, PR = EventFlags.GN, EventFlags.NX, EventFlags.US, EventFlags.PR
 NONE = EventFlags(0)
 PE, RZ, TR, WR = EventFlags.PE, EventFlags.RZ, EventFlags.TR, EventFlags.RW
-
-
-# ---------------------------------------------------------------- conformance cases
-
-
-def number(value: Any) -> int:
-    return int(value, 0) if isinstance(value, str) else int(value)
-
-
-def reader(case: dict[str, Any]) -> plain.Read:
-    """Memory of a case: the words that it lists, and zeros."""
-    words = {number(word["hpa"]): number(word["qword"]) for word in case["memory"]}
-
-    def read(address: int, length: int) -> bytes:
-        return b"".join(words.get(address + i, 0).to_bytes(8, "little") for i in range(0, length, 8))
-
-    return read
-
-
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, id=case["id"]) for case in CASES if case["format"] in ("amd_v1", "amd_v2")]
-)
-def test_conformance_case(case: dict[str, Any]) -> None:
-    # cases_keys.md, section 6: hats is a number of levels, the rest is as the defaults.
-    features = amdvi.DEFAULT_EXT_FEATURES & ~EXT_FEATURES.value(HATS=3)
-    registers = {
-        "DEVTAB_BASE": number(case["config"]["devtab"]),
-        "EXT_FEATURES": features | EXT_FEATURES.value(HATS=case["config"]["hats"] - 4),
-    }
-    asked = case["input"]
-    request = Request(
-        number(asked["devid"]),
-        number(asked["iova"]),
-        pasid=asked.get("pasid"),
-        access=Access[asked["access"].upper()],
-    )
-
-    answer = plain.translate("amdvi", registers, reader(case), request)
-
-    expect = case["expect"]
-    if expect["result"] == "ok":
-        assert answer.fault is None
-        assert answer.hpa == number(expect["hpa"])
-    else:
-        assert answer.fault is not None
-        assert answer.fault.native == number(expect["code"])
 
 
 # ---------------------------------------------------------------- worlds to ask in
@@ -734,87 +688,6 @@ def test_no_memory_makes_the_walk_raise_or_run_on(
     assert len(answer.refs) <= MAX_REFS
     assert answer.fault is None or answer.fault.reason is not Reason.OK
     plain.explain("amdvi", registers_, answer.refs, hostile(seed))
-
-
-# ---------------------------------------------------------------- schemas
-
-LAYOUTS = [
-    *(each for each in vars(amdvi).values() if isinstance(each, Layout)),
-    V2.top,
-    V2.table,
-    *V2.pages.values(),
-]
-
-
-def numbers(each: Bits) -> st.SearchStrategy[int]:
-    """Values of a field; those of a pointer are aligned."""
-    return st.integers(0, (1 << each.width) - 1).map(lambda number: number << each.unit_lg2)
-
-
-def values(layout: Layout) -> st.SearchStrategy[dict[str, int]]:
-    return st.fixed_dictionaries({each.name: numbers(each) for each in layout.fields})
-
-
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
-@settings(deadline=None, max_examples=25)
-@given(data=st.data())
-def test_parsing_what_was_built_gives_every_field_back(layout: Layout, data: st.DataObject) -> None:
-    wanted = data.draw(values(layout))
-
-    built = layout.build(**wanted)
-    parsed = layout.parse(built)
-
-    assert len(built) == layout.size
-    assert {name: parsed[name] for name in wanted} == wanted
-    assert layout.schema.parse(built) == parsed  # compiled and interpreted agree
-
-
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
-def test_every_bit_belongs_to_exactly_one_named_field(layout: Layout) -> None:
-    for position in range(8 * layout.size):
-        parsed = layout.of(1 << position)
-        owners = [each for each in layout.fields if parsed[each.name]]
-        assert len(owners) == 1
-        assert owners[0].low <= position <= owners[0].high
-
-
-# Positions as Linux 7.2 has them in drivers/iommu/amd/amd_iommu_types.h (DTE_*, FEATURE_*,
-# CONTROL_*) and generic_pt/fmt/amdv1.h (AMDV1PT_FMT_*); word and bits.
-POSITIONS = [
-    (DEVICE_TABLE_ENTRY, "HAD", 0, 8, 7),
-    (DEVICE_TABLE_ENTRY, "Mode", 0, 11, 9),
-    (DEVICE_TABLE_ENTRY, "HostPTRoot", 0, 51, 12),
-    (DEVICE_TABLE_ENTRY, "GIoV", 0, 54, 54),
-    (DEVICE_TABLE_ENTRY, "GV", 0, 55, 55),
-    (DEVICE_TABLE_ENTRY, "GLX", 0, 57, 56),
-    (DEVICE_TABLE_ENTRY, "GCR3TRP_14_12", 0, 60, 58),
-    (DEVICE_TABLE_ENTRY, "IR", 0, 61, 61),
-    (DEVICE_TABLE_ENTRY, "IW", 0, 62, 62),
-    (DEVICE_TABLE_ENTRY, "DomainID", 1, 15, 0),
-    (DEVICE_TABLE_ENTRY, "GCR3TRP_30_15", 1, 31, 16),
-    (DEVICE_TABLE_ENTRY, "I", 1, 32, 32),
-    (DEVICE_TABLE_ENTRY, "GCR3TRP_51_31", 1, 63, 43),
-    (DEVICE_TABLE_ENTRY, "GuestPagingMode", 2, 55, 54),
-    (V1_PAGE, "NextLevel", 0, 11, 9),
-    (V1_PAGE, "FC", 0, 60, 60),
-    (V1_PAGE, "IR", 0, 61, 61),
-    (V1_PAGE, "IW", 0, 62, 62),
-    (CONTROL, "GTEn", 0, 16, 16),
-    (CONTROL, "GCR3TRPMode", 0, 58, 58),
-    (EXT_FEATURES, "HATS", 0, 11, 10),
-    (EXT_FEATURES, "GATS", 0, 13, 12),
-    (EXT_FEATURES, "GLXSup", 0, 15, 14),
-    (EXT_FEATURES, "PASmax", 0, 36, 32),
-]
-
-
-@pytest.mark.parametrize(("layout", "name", "word", "high", "low"), POSITIONS)
-def test_a_field_lies_where_the_specification_puts_it(
-    layout: Layout, name: str, word: int, high: int, low: int
-) -> None:
-    found = next(each for each in layout.fields if each.name == name)
-
-    assert (found.high, found.low) == (64 * word + high, 64 * word + low)
 
 
 @given(root=st.integers(0, (1 << 40) - 1).map(lambda page: page << 12))

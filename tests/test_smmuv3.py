@@ -18,9 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import ask_both
 
-from iommu_abi.schemas import build, plain, smmuv3, smmuv3_entries, vmsa
+from iommu_abi.schemas import build, plain, smmuv3
 from iommu_abi.schemas.build import HUGE, LARGE, PAGE, READ, RW, RWX, WRITE
-from iommu_abi.schemas.entries import Bits, Layout
 from iommu_abi.schemas.smmuv3_entries import (
     CD,
     CR0,
@@ -53,63 +52,6 @@ CD_CLASS, TT_CLASS, IN_CLASS = 0, 1, 2
 def ask(registers: Mapping[str, int], host: build.Memory, request: Request) -> Translation:
     """The answer of both ledgers."""
     return ask_both("smmuv3", registers, host, request)
-
-
-# ---------------------------------------------------------------- conformance cases
-
-
-def number(value: Any) -> int:
-    return int(value, 0) if isinstance(value, str) else int(value)
-
-
-def reader(case: dict[str, Any]) -> plain.Read:
-    """Memory of a case: the words that it lists, and zeros."""
-    words = {number(word["hpa"]): number(word["qword"]) for word in case["memory"]}
-
-    def read(address: int, length: int) -> bytes:
-        return b"".join(words.get(address + i, 0).to_bytes(8, "little") for i in range(0, length, 8))
-
-    return read
-
-
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, id=case["id"]) for case in CASES if case["format"] == "smmuv3"]
-)
-def test_conformance_case(case: dict[str, Any]) -> None:
-    # cases_keys.md, section 4; what is not in a case is as the defaults.
-    config, asked, expect = case["config"], case["input"], case["expect"]
-    registers = {
-        "STRTAB_BASE": number(config["strtab"]),
-        "STRTAB_BASE_CFG": STRTAB_BASE_CFG.value(
-            FMT=int(config["fmt"] == "2level"), LOG2SIZE=config["log2size"], SPLIT=config.get("split", 0)
-        ),
-        "IDR1": IDR1.value(SIDSIZE=32, SSIDSIZE=config["ssidsize"]),
-        "IDR5": IDR5.value(OAS={44: 4, 48: 5}[config["oas"]], GRAN4K=1, GRAN16K=1, GRAN64K=1),
-    }
-    request = Request(
-        asked["sid"],
-        number(asked["ia"]),
-        asked.get("ssid"),
-        Access[asked["access"].upper()],
-        bool(asked.get("priv", 0)),
-    )
-
-    answer = plain.translate("smmuv3", registers, reader(case), request)
-
-    fault = answer.fault
-    if expect["result"] == "ok":
-        assert fault is None
-        assert answer.hpa == number(expect["hpa"])
-        return
-    assert fault is not None
-    if expect["result"] == "abort":
-        assert not fault.recorded
-        return
-    assert fault.native == number(expect["code"])
-    if "s2" in expect:
-        assert fault.detail & 1 == expect["s2"]
-    if "cls" in expect:
-        assert ("CD", "TT", "IN")[fault.detail >> 1] == expect["cls"]
 
 
 # ---------------------------------------------------------------- worlds to ask in
@@ -1831,115 +1773,6 @@ def test_no_memory_makes_the_walk_raise_or_run_on(
     assert answer.fault is None or answer.fault.reason is not Reason.OK
     plain.explain("smmuv3", unit, answer.refs, hostile(seed))
     plain.explain("smmuv3", unit, answer.refs, hostile(seed + 1))  # memory that has changed since
-
-
-# ---------------------------------------------------------------- schemas
-
-LAYOUTS = [
-    *(each for each in vars(smmuv3_entries).values() if isinstance(each, Layout)),
-    *vmsa.layouts(),
-]
-
-
-def numbers(each: Bits) -> st.SearchStrategy[int]:
-    """Values of a field; those of a pointer are aligned."""
-    return st.integers(0, (1 << each.width) - 1).map(lambda number: number << each.unit_lg2)
-
-
-def values(layout: Layout) -> st.SearchStrategy[dict[str, int]]:
-    return st.fixed_dictionaries({each.name: numbers(each) for each in layout.fields})
-
-
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
-@settings(deadline=None, max_examples=25)
-@given(data=st.data())
-def test_parsing_what_was_built_gives_every_field_back(layout: Layout, data: st.DataObject) -> None:
-    wanted = data.draw(values(layout))
-
-    built = layout.build(**wanted)
-    parsed = layout.parse(built)
-
-    assert len(built) == layout.size
-    assert {name: parsed[name] for name in wanted} == wanted
-    assert layout.schema.parse(built) == parsed  # compiled and interpreted agree
-
-
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
-def test_every_bit_belongs_to_exactly_one_named_field(layout: Layout) -> None:
-    for position in range(8 * layout.size):
-        parsed = layout.of(1 << position)
-        owners = [each for each in layout.fields if parsed[each.name]]
-        assert len(owners) == 1
-        assert owners[0].low <= position <= owners[0].high
-
-
-# Positions from formats/smmuv3.md, sections 1 to 3, and smmuv3_more.md, section 1; word and bits.
-POSITIONS = [
-    (STE, "Config", 0, 3, 1),
-    (STE, "S1Fmt", 0, 5, 4),
-    (STE, "S1ContextPtr", 0, 51, 6),
-    (STE, "S1CDMax", 0, 63, 59),
-    (STE, "S1DSS", 1, 1, 0),
-    (STE, "S1STALLD", 1, 27, 27),
-    (STE, "EATS", 1, 29, 28),
-    (STE, "STRW", 1, 31, 30),
-    (STE, "SHCFG", 1, 45, 44),
-    (STE, "PRIVCFG", 1, 49, 48),
-    (STE, "INSTCFG", 1, 51, 50),
-    (STE, "S2VMID", 2, 15, 0),
-    (STE, "S2T0SZ", 2, 37, 32),
-    (STE, "S2SL0", 2, 39, 38),
-    (STE, "S2TG", 2, 47, 46),
-    (STE, "S2PS", 2, 50, 48),
-    (STE, "S2AA64", 2, 51, 51),
-    (STE, "S2PTW", 2, 54, 54),
-    (STE, "S2HA", 2, 56, 56),
-    (STE, "S2R", 2, 58, 58),
-    (STE, "S2TTB", 3, 51, 4),
-    (L1STD, "Span", 0, 4, 0),
-    (L1STD, "L2Ptr", 0, 51, 6),
-    (L1CD, "L2Ptr", 0, 51, 12),
-    (CD, "TG0", 0, 7, 6),
-    (CD, "EPD0", 0, 14, 14),
-    (CD, "T1SZ", 0, 21, 16),
-    (CD, "TG1", 0, 23, 22),
-    (CD, "EPD1", 0, 30, 30),
-    (CD, "V", 0, 31, 31),
-    (CD, "IPS", 0, 34, 32),
-    (CD, "TBI1", 0, 39, 39),
-    (CD, "AA64", 0, 41, 41),
-    (CD, "HA", 0, 43, 43),
-    (CD, "A", 0, 46, 46),
-    (CD, "ASID", 0, 63, 48),
-    (CD, "HAD0", 1, 1, 1),
-    (CD, "E0PD0", 1, 2, 2),
-    (CD, "TTB0", 1, 51, 4),
-    (CD, "E0PD1", 2, 2, 2),
-    (CD, "TTB1", 2, 51, 4),
-    (IDR0, "HTTU", 0, 7, 6),
-    (IDR0, "CD2L", 0, 19, 19),
-    (IDR0, "STALL_MODEL", 0, 25, 24),
-    (IDR0, "ST_LEVEL", 0, 28, 27),
-    (IDR1, "SSIDSIZE", 0, 10, 6),
-    (IDR1, "ATTR_PERMS_OVR", 0, 26, 26),
-    (IDR3, "XNX", 0, 4, 4),
-    (IDR3, "STT", 0, 9, 9),
-    (IDR3, "E0PD", 0, 13, 13),
-    (IDR5, "GRAN64K", 0, 6, 6),
-    (IDR5, "VAX", 0, 11, 10),
-    (CR0, "ATSCHK", 0, 4, 4),
-    (GBPA, "ABORT", 0, 20, 20),
-    (STRTAB_BASE_CFG, "FMT", 0, 17, 16),
-]
-
-
-@pytest.mark.parametrize(("layout", "name", "word", "high", "low"), POSITIONS)
-def test_a_field_lies_where_the_specification_puts_it(
-    layout: Layout, name: str, word: int, high: int, low: int
-) -> None:
-    found = next(each for each in layout.fields if each.name == name)
-
-    assert (found.high, found.low) == (64 * word + high, 64 * word + low)
 
 
 # ---------------------------------------------------------------- entries in words

@@ -20,7 +20,7 @@ from ledgers import ask_both
 
 from iommu_abi.schemas import build, plain, vtd_entries
 from iommu_abi.schemas.build import HUGE, LARGE, PAGE, READ, RW, RWX, WRITE
-from iommu_abi.schemas.entries import Bits, Layout
+from iommu_abi.schemas.entries import Layout
 from iommu_abi.schemas.vtd_entries import (
     CAP,
     CONTEXT_ENTRY,
@@ -47,89 +47,6 @@ RID = 0x10
 PASID = 5
 IOVA = 0x12_3456_7000
 MAX_REFS = 96  # IOMMU_ABI_MAX_REFS of walk.h
-
-
-# ---------------------------------------------------------------- conformance cases
-
-
-def number(value: Any) -> int:
-    return int(value, 0) if isinstance(value, str) else int(value)
-
-
-def reader(case: dict[str, Any]) -> plain.Read:
-    """Memory of a case: the words that it lists, and zeros."""
-    words = {number(word["hpa"]): number(word["qword"]) for word in case["memory"]}
-
-    def read(address: int, length: int) -> bytes:
-        return b"".join(words.get(address + i, 0).to_bytes(8, "little") for i in range(0, length, 8))
-
-    return read
-
-
-def case_registers(config: dict[str, Any]) -> dict[str, int]:
-    """Registers of a case; what is absent is as cases_keys.md, section 1, says."""
-    ttm = config["ttm"] if isinstance(config["ttm"], int) else 2
-    return {
-        "RTADDR": RTADDR.value(RTA=number(config["root"]), TTM=ttm),
-        "HAW": config["haw"],
-        "CAP": CAP.value(
-            MGAW=config["mgaw"] - 1,
-            SAGAW=number(config.get("sagaw", 0b110)),
-            SLLPS=config.get("sllps", 3),
-            FL1GP=config.get("FL1GP", 1),
-            FL5LP=config.get("FL5LP", 0),
-        ),
-        "ECAP": ECAP.value(
-            **{name: config.get(name, 1) for name in ("SC", "DT", "PT", "NEST", "ERS", "SRS")},
-            ECS=config.get("ecs", 0),
-            RPS=config.get("RPS", 0),
-            PASID=1,
-            PSS=19,
-            SMTS=1,
-            SLTS=1,
-            FLTS=1,
-        ),
-    }
-
-
-def case_request(case: dict[str, Any]) -> Request:
-    asked = case["input"]
-    return Request(
-        rid=number(asked["bus"]) << 8 | number(asked["devfn"]),
-        iova=number(asked["iova"]),
-        pasid=asked.get("pasid"),
-        access=Access[asked["access"].upper()],
-        priv=bool(asked.get("priv", 0)),
-        at=At.TRANSLATION if asked.get("at") == "translation_request" else At.UNTRANSLATED,
-    )
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, id=case["id"])
-        for case in CASES
-        if case["format"] in ("vtd_legacy", "vtd_ecs", "vtd_scalable")
-    ],
-)
-def test_conformance_case(case: dict[str, Any]) -> None:
-    answer = plain.translate("vtd", case_registers(case["config"]), reader(case), case_request(case))
-
-    expect = case["expect"]
-    if expect["result"] == "ok":
-        assert answer.fault is None
-        assert answer.hpa == number(expect["hpa"])
-        if "r" in expect:
-            assert (READ in answer.access, WRITE in answer.access) == (bool(expect["r"]), bool(expect["w"]))
-    else:
-        assert answer.fault is not None
-        if expect["code"] is not None:
-            assert answer.fault.native in (
-                number(expect["code"]),
-                number(expect.get("code_alt", expect["code"])),
-            )
-        if "recorded" in expect:
-            assert answer.fault.recorded == expect["recorded"]
 
 
 # ---------------------------------------------------------------- worlds to ask in
@@ -1197,97 +1114,6 @@ def test_memory_of_random_bytes_is_a_fault_at_worst(mode: type[Any]) -> None:
         )
         answer = plain.translate("vtd", unit.registers, lambda _, length: dice.randbytes(length), request_)
         assert len(answer.refs) <= MAX_REFS
-
-
-# ---------------------------------------------------------------- schemas
-
-LAYOUTS = [
-    *(each for each in vars(vtd_entries).values() if isinstance(each, Layout)),
-    FIRST_STAGE.top,
-    FIRST_STAGE.table,
-    *FIRST_STAGE.pages.values(),
-    *SECOND_STAGE_PAGES.values(),
-]
-
-
-def numbers(each: Bits) -> st.SearchStrategy[int]:
-    """Values of a field; those of a pointer are aligned."""
-    return st.integers(0, (1 << each.width) - 1).map(lambda number: number << each.unit_lg2)
-
-
-def values(layout: Layout) -> st.SearchStrategy[dict[str, int]]:
-    return st.fixed_dictionaries({each.name: numbers(each) for each in layout.fields})
-
-
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
-@settings(deadline=None, max_examples=25)
-@given(data=st.data())
-def test_parsing_what_was_built_gives_every_field_back(layout: Layout, data: st.DataObject) -> None:
-    wanted = data.draw(values(layout))
-
-    built = layout.build(**wanted)
-    parsed = layout.parse(built)
-
-    assert len(built) == layout.size
-    assert {name: parsed[name] for name in wanted} == wanted
-    assert layout.schema.parse(built) == parsed  # compiled and interpreted agree
-
-
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
-def test_every_bit_belongs_to_exactly_one_named_field(layout: Layout) -> None:
-    for position in range(8 * layout.size):
-        parsed = layout.of(1 << position)
-        owners = [each for each in layout.fields if parsed[each.name]]
-        assert len(owners) == 1
-        assert owners[0].low <= position <= owners[0].high
-
-
-# Positions from the tables of the format notes that this project keeps; word and bit.
-POSITIONS = [
-    (CONTEXT_ENTRY, "TT", 0, 3, 2),
-    (CONTEXT_ENTRY, "AW", 1, 2, 0),
-    (CONTEXT_ENTRY, "DID", 1, 23, 8),
-    (EXTENDED_CONTEXT_ENTRY, "T", 0, 4, 2),
-    (EXTENDED_CONTEXT_ENTRY, "NESTE", 0, 10, 10),
-    (EXTENDED_CONTEXT_ENTRY, "PASIDE", 0, 11, 11),
-    (EXTENDED_CONTEXT_ENTRY, "SMEP", 1, 24, 24),
-    (EXTENDED_CONTEXT_ENTRY, "SLEE", 1, 27, 27),
-    (EXTENDED_CONTEXT_ENTRY, "PTS", 2, 3, 0),
-    (EXTENDED_CONTEXT_ENTRY, "PASIDPTR", 2, 63, 12),
-    (EXTENDED_PASID_ENTRY, "SRE", 0, 11, 11),
-    (SCALABLE_CONTEXT_ENTRY, "DTE", 0, 2, 2),
-    (SCALABLE_CONTEXT_ENTRY, "PDTS", 0, 11, 9),
-    (SCALABLE_CONTEXT_ENTRY, "RID_PASID", 1, 19, 0),
-    (SCALABLE_CONTEXT_ENTRY, "RID_PRIV", 1, 20, 20),
-    (SCALABLE_PASID_ENTRY, "AW", 0, 4, 2),
-    (SCALABLE_PASID_ENTRY, "PGTT", 0, 8, 6),
-    (SCALABLE_PASID_ENTRY, "SLADE", 0, 9, 9),
-    (SCALABLE_PASID_ENTRY, "FLPM", 2, 3, 2),
-    (SCALABLE_PASID_ENTRY, "EAFE", 2, 7, 7),
-    (SCALABLE_PASID_ENTRY, "FLPTPTR", 2, 63, 12),
-    (CAP, "SAGAW", 0, 12, 8),
-    (CAP, "MGAW", 0, 21, 16),
-    (CAP, "SLLPS", 0, 37, 34),
-    (CAP, "FL1GP", 0, 56, 56),
-    (CAP, "FL5LP", 0, 60, 60),
-    (ECAP, "PT", 0, 6, 6),
-    (ECAP, "ECS", 0, 24, 24),
-    (ECAP, "NEST", 0, 26, 26),
-    (ECAP, "PASID", 0, 40, 40),
-    (ECAP, "SMTS", 0, 43, 43),
-    (ECAP, "SLTS", 0, 46, 46),
-    (ECAP, "FLTS", 0, 47, 47),
-    (ECAP, "RPS", 0, 49, 49),
-]
-
-
-@pytest.mark.parametrize(("layout", "name", "word", "high", "low"), POSITIONS)
-def test_a_field_lies_where_the_specification_puts_it(
-    layout: Layout, name: str, word: int, high: int, low: int
-) -> None:
-    found = next(each for each in layout.fields if each.name == name)
-
-    assert (found.high, found.low) == (64 * word + high, 64 * word + low)
 
 
 def test_a_layout_with_a_hole_or_an_overlap_cannot_be_made() -> None:
