@@ -153,10 +153,10 @@ fuzz-lib: build/fuzz/lib-unpack build/fuzz/lib-walk
 	    { cat build/fuzz/lib-$$f.log; exit 1; }; \
 	  grep -E 'executed_units|new_units' build/fuzz/lib-$$f.log; done
 
-build/fuzz/lib-%: tests/c/fuzz_%.c tests/c/fuzz.h $(SRC) $(HDR)
+build/fuzz/lib-%: tests/c/fuzz_%.c $(wildcard tests/c/*.h) $(SRC) $(HDR)
 	@mkdir -p $(@D)
 	clang $(FLAGS) -g -O1 $(SAN) -fsanitize=fuzzer $(FUZZ_SRC) -o $@
 
-build/fuzz/%: tests/c/fuzz_%.c tests/c/fuzz_main.c tests/c/fuzz.h $(SRC) $(HDR)
+build/fuzz/%: tests/c/fuzz_%.c tests/c/fuzz_main.c $(wildcard tests/c/*.h) $(SRC) $(HDR)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) -g -O1 $(SAN) tests/c/fuzz_main.c $(FUZZ_SRC) -o $@
