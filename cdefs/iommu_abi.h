@@ -35,6 +35,7 @@
 #include "iommu_abi/error.h"
 #include "iommu_abi/uapi/v1_2017.h"
 #include "iommu_abi/payload.h"
+#include "iommu_abi/copy_struct.h"
 #include "iommu_abi/iommu.h"
 #include "iommu_abi/walk.h"
 

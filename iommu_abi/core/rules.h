@@ -28,6 +28,9 @@ RULE(SMMUV3_S1DSS, "smmuv3.s1dss", "s1dss", EINVAL, "at most %llu", "Arm IHI 007
 RULE(SMMUV3_PADDING, "smmuv3.padding", "padding", EINVAL, "%llu", OURS)
 RULE(PAYLOAD_TRAILING, "payload.trailing", "opaque", EINVAL, "%llu beyond the payload's own bytes", OURS)
 
+RULE(COPY_STRUCT_TAIL, "copy_struct.tail", "", E2BIG, "0 beyond the %llu bytes that this kernel knows",
+     "Linux, include/linux/uaccess.h, copy_struct_from_user()")
+
 RULE(BIND_MODEL, "bind.model", "model", EINVAL, "%llu, the driver's model", PATCH)
 RULE(BIND_LENGTH, "bind.length", "length", EINVAL, "0 or at least %llu", OURS)
 RULE(BIND_PTR_ZERO, "bind.ptr.zero", "ptr", EINVAL, "an address that is not 0", OURS)
