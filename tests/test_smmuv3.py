@@ -1,7 +1,7 @@
 """The SMMUv3 walk against facts from outside: cases, counts, and docs/walk_smmuv3.md.
 
 Codes are the event numbers of Arm IHI 0070, 7.3; where a comment says "ours", the source is
-docs/walk_smmuv3.md. Both ledgers are asked where the fast one knows the format.
+docs/walk_smmuv3.md. Both ledgers are asked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledgers import ask_both
+from ledgers import Remembered, ask_both
 
 from iommu_abi.schemas import build, plain, smmuv3
 from iommu_abi.schemas.build import HUGE, LARGE, PAGE, READ, RW, RWX, WRITE
@@ -1767,7 +1767,7 @@ def test_no_memory_makes_the_walk_raise_or_run_on(
 ) -> None:
     unit = {"STRTAB_BASE": 0x10_0000, "STRTAB_BASE_CFG": config} | registers_
 
-    answer = plain.translate("smmuv3", unit, hostile(seed), request_)
+    answer = ask_both("smmuv3", unit, Remembered(hostile(seed)), request_)
 
     assert len(answer.refs) <= MAX_REFS
     assert answer.fault is None or answer.fault.reason is not Reason.OK
