@@ -81,11 +81,12 @@ class Mutant:
 
 
 def code_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines of code: no comments, docstrings, preprocessor lines."""
+    """Lines of code with their numbers: no comments, preprocessor lines; blanks for what strings say."""
     text = path.read_text()
     blank = lambda m: re.sub(r"[^\n]", " ", m[0])  # noqa: E731
     if path.suffix == ".py":
         text = re.sub(r'"""(?:.|\n)*?"""', blank, text)
+        text = re.sub(r'"[^"\n]*"', blank, text)
         text = re.sub(r"#.*", blank, text)
     else:
         text = re.sub(r"/\*(?:.|\n)*?\*/", blank, text)
@@ -101,8 +102,9 @@ def candidates(path: Path) -> Iterator[Mutant]:
     for number, line in code_lines(path):
         for operator, pattern, change in OPERATORS:
             for match in re.finditer(pattern, line):
-                changed = line[: match.start()] + change(match) + line[match.end() :]
-                if changed != line:
+                whole = lines[number]
+                changed = whole[: match.start()] + change(match) + whole[match.end() :]
+                if changed != whole:
                     yield Mutant(name, number, operator, lines[number].strip(), changed.strip())
 
 

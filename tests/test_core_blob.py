@@ -174,6 +174,11 @@ def test_bind_checks_come_in_the_order_of_the_design(info, rule):
 
     assert rc == -EINVAL
     assert name(err) == rule
+    # the number that a rule's text speaks of; 0 where it speaks of none
+    wants = {"bind.ptr.align": 4096, "bind.ptr.range": (1 << 48) - 1}
+    wants |= {"bind.size.range": 256, "bind.size.host": 1 << 20, "bind.length": 16}
+    if rule != "bind.model":
+        assert err.want == wants.get(rule, 0)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,10 @@ class Dice(random.Random):
         """A number of at most ``bits`` bits, of any magnitude: small ones as often as large ones."""
         return self.getrandbits(self.randrange(bits + 1) or 1) if bits else 0
 
+    def offset(self) -> int:
+        """A byte of a page of 4 KiB, with its first and last among them."""
+        return self.pick((0, 0xFFF, self.getrandbits(12), self.getrandbits(12)))
+
     def address(self, lg2: int, align_lg2: int) -> int:
         """An aligned address below 2^``lg2``: near 0, near the top, or anywhere."""
         pages = lg2 - align_lg2
@@ -309,7 +313,7 @@ def interrupts(address: int) -> bool:
 def low_address(dice: Dice, lg2: int) -> int:
     """An address below 2^``lg2`` that is no interrupt address."""
     while True:
-        address = dice.address(lg2, 12) | dice.getrandbits(12)
+        address = dice.address(lg2, 12) | dice.offset()
         if not interrupts(address):
             return address
 
@@ -330,7 +334,7 @@ def direct(dice: Dice, lg2: int, size_lg2: int) -> Target:
     """A page of host memory, and an offset that is no interrupt address."""
     while True:
         page = dice.address(lg2, size_lg2)
-        offset = dice.address(size_lg2, 12) | dice.getrandbits(12)
+        offset = dice.address(size_lg2, 12) | dice.offset()
         if not interrupts(page + offset):
             return Target(page, offset)
 
@@ -349,5 +353,5 @@ def through(guest: Guest, size_lg2: int, second_lg2: int, access: Access, **fiel
             guest.second, gpa - inside, out, second_lg2, access, **fields
         ):
             continue
-        return Target(page, gpa - page | dice.getrandbits(12), access)
+        return Target(page, gpa - page | dice.offset(), access)
     raise Unlucky

@@ -144,5 +144,5 @@ def interrupt_file(b: Builder, made: Device) -> int:
 
 def use_msi(b: Builder, made: Device) -> None:
     """A request of a device without first stage to an interrupt file."""
-    iova = interrupt_file(b, made) | b.dice.getrandbits(12)
+    iova = interrupt_file(b, made) | b.dice.offset()
     ask(b, made, Request(made.number, iova, None, b.dice.pick((READ, WRITE))))

@@ -116,7 +116,7 @@ def target_of(b: Builder, made: Device, size: int) -> Target | None:
 def interrupt_target(dice: Dice, gpa: int, size: int) -> Target:
     """The page of that size that holds an interrupt file."""
     page = gpa & -1 << size
-    return Target(page, gpa - page | dice.getrandbits(12), RW)
+    return Target(page, gpa - page | dice.offset(), RW)
 
 
 def canonical(dice: Dice, first: build.RiscvFirstStage, size: int) -> int:

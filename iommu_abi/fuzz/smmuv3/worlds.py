@@ -193,7 +193,7 @@ def top_byte(dice: Dice, iova: int, is_ignored: int) -> int:
 
 def bypassing(b: Builder, stream: Stream) -> None:
     """A request that meets no stage."""
-    iova = b.dice.address(b.limits.ias_lg2, 12) | b.dice.getrandbits(12)
+    iova = b.dice.address(b.limits.ias_lg2, 12) | b.dice.offset()
     b.requests.append(Request(stream.sid, iova, access=b.dice.pick(ACCESSES), priv=b.dice.chance(0.5)))
 
 
