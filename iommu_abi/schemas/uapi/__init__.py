@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from iommu_abi.errors import UsageError
 from iommu_abi.schemas.uapi import (
     linux_iommu,
-    nesting,
     ptc,
     tables_2017,
     tables_2018,
@@ -25,7 +24,7 @@ from iommu_abi.schemas.uapi import (
     virtio_2021,
 )
 from iommu_abi.schemas.uapi.abi import ABIS, Abi, abi
-from iommu_abi.schemas.uapi.build import Layout, Leaf, layout, leaves, schema
+from iommu_abi.schemas.uapi.build import Layout, Leaf, element_size, layout, leaves, schema
 from iommu_abi.schemas.uapi.fields import Field, Integer, Struct, Use, Values
 from iommu_abi.schemas.uapi.generation import Generation, Ioctl, Payload
 from iommu_abi.schemas.uapi.iommufd_6_3 import IOMMUFD_6_3
@@ -42,7 +41,6 @@ GENERATIONS: Mapping[str, Generation] = {
         *tables_2018.GENERATIONS,
         *ptc.GENERATIONS,
         *linux_iommu.GENERATIONS,
-        *nesting.GENERATIONS,
         *vfio_proposed.GENERATIONS,
         *virtio_2021.GENERATIONS,
         *vfio_cdev.GENERATIONS,
@@ -84,6 +82,7 @@ __all__ = [
     "Use",
     "Values",
     "abi",
+    "element_size",
     "generation",
     "get",
     "holders",

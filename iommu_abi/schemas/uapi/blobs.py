@@ -10,7 +10,7 @@ import construct  # type: ignore[import-untyped]
 
 from iommu_abi.errors import AbiError, Rule, UsageError
 from iommu_abi.schemas.uapi.abi import Abi
-from iommu_abi.schemas.uapi.build import integer_size, layout, leaves, schema
+from iommu_abi.schemas.uapi.build import element_size, integer_size, layout, leaves, schema
 from iommu_abi.schemas.uapi.fields import Field, Integer, Struct
 
 OURS = "ours"
@@ -34,10 +34,11 @@ def check_whole(struct: Struct, data: bytes, abi: Abi) -> None:
 def _check_tail(struct: Struct, data: bytes, abi: Abi) -> None:
     """As many bytes follow as the length says; else AbiError."""
     size, tail = layout(struct, abi).size, struct.tail
-    if tail and not tail.length:
-        return
     end = size
-    if tail:
+    if tail and not tail.length:
+        follow = len(data) - size
+        end = len(data) - follow % element_size(tail, abi)
+    elif tail:
         length = next(leaf for leaf in leaves(struct, abi) if leaf.path == tail.length)
         raw = data[length.offset : length.offset + length.size]
         given = int.from_bytes(raw, "little" if abi.order == "<" else "big")
@@ -66,7 +67,8 @@ def _check_number(where: str, type_: Integer, value: Any, abi: Abi) -> None:
 
 def _check_value(where: str, field: Field, value: Any, abi: Abi) -> None:
     if isinstance(field.type, Struct):
-        _check_values(where, field.type, value, abi)
+        for each in value if field.flexible else (value,):
+            _check_values(where, field.type, each, abi)
     elif field.count is None and not field.flexible:
         _check_number(where, field.type, value, abi)
     else:

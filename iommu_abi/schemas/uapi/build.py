@@ -72,6 +72,11 @@ def _size_align(type_: Type, abi: Abi) -> tuple[int, int]:
     return integer_size(type_, abi), _integer_align(type_, abi)
 
 
+def element_size(field: Field, abi: Abi) -> int:
+    """Bytes of a field, or of one element if it is an array."""
+    return _size_align(field.type, abi)[0]
+
+
 @cache
 def layout(struct: Struct, abi: Abi) -> Layout:
     """Place the members of a struct or union as a C compiler does."""
@@ -104,7 +109,7 @@ def leaves(struct: Struct, abi: Abi, offset: int = 0, prefix: str = "") -> Itera
     """Every number and array of a struct, those of unions once per member."""
     for place in layout(struct, abi).places:
         at = offset + place.offset
-        if isinstance(place.field.type, Struct):
+        if isinstance(place.field.type, Struct) and not place.field.flexible:
             inner = f"{prefix}{place.field.name}." if place.field.name else prefix
             yield from leaves(place.field.type, abi, at, inner)
         else:
@@ -167,7 +172,8 @@ def _integer(type_: Integer, abi: Abi) -> Any:
 
 def _type(each: Field, abi: Abi) -> Any:
     if isinstance(each.type, Struct):
-        return schema(each.type, abi)
+        one = schema(each.type, abi)
+        return construct.GreedyRange(one) if each.flexible else one
     if each.flexible:
         return construct.Bytes(construct.this[each.length]) if each.length else construct.GreedyBytes
     if each.count is not None and each.type.size == 1:

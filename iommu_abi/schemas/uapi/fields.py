@@ -48,7 +48,7 @@ s32 = Integer(4, signed=True)
 aligned_u64 = Integer(8, aligned=True)
 le16, le32, le64 = Integer(2, order="<"), Integer(4, order="<"), Integer(8, order="<")
 aligned_le64 = Integer(8, aligned=True, order="<")
-kernel_pointer = Integer(0, kind="pointer")
+pointer = Integer(0, kind="pointer")
 c_enum = Integer(0, kind="enum")
 one_bit = Integer(4, kind="bit")
 

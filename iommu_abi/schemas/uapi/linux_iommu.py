@@ -11,6 +11,7 @@ from iommu_abi.schemas.uapi.fields import (
     Field,
     Struct,
     Use,
+    Values,
     enumeration,
     flags,
     member,
@@ -126,19 +127,24 @@ def _bind_2019(name: str, padding: int) -> Struct:
 
 
 _VTD_BITS = ("SRE", "EAFE", "PCD", "PWT", "EMTE", "CD")
-_MTS_MASK = 0x3C  # CD, EMTE, PCD, PWT
 _BIND_ENUMS = (
     enumeration("IOMMU_GPASID_BIND_VERSION", "IOMMU_GPASID_BIND_VERSION_1", first=1),
-    enumeration(
-        "IOMMU_PASID_FORMAT", "IOMMU_PASID_FORMAT_INTEL_VTD", first=1, bounds={"IOMMU_PASID_FORMAT_LAST": 2}
-    ),
+    enumeration("IOMMU_PASID_FORMAT", "IOMMU_PASID_FORMAT_INTEL_VTD", first=1),
     flags("IOMMU_SVA_GPASID", "IOMMU_SVA_GPASID_VAL"),
-    flags(
-        "IOMMU_SVA_VTD_GPASID",
-        *(f"IOMMU_SVA_VTD_GPASID_{bit}" for bit in _VTD_BITS),
-        bounds={"IOMMU_SVA_VTD_GPASID_LAST": 1 << 6, "IOMMU_SVA_VTD_GPASID_MTS_MASK": _MTS_MASK},
-    ),
+    flags("IOMMU_SVA_VTD_GPASID", *(f"IOMMU_SVA_VTD_GPASID_{bit}" for bit in _VTD_BITS)),
 )
+
+
+def _vtd_flags(*bits: str) -> Values:
+    """From 5.10 on with the end of the flags, and those that are about memory types."""
+    return flags(
+        "IOMMU_SVA_VTD_GPASID",
+        *(f"IOMMU_SVA_VTD_GPASID_{bit}" for bit in bits),
+        bounds={
+            "IOMMU_SVA_VTD_GPASID_LAST": 1 << len(bits),
+            "IOMMU_SVA_VTD_GPASID_MTS_MASK": 0x3C,  # CD, EMTE, PCD, PWT
+        },
+    )
 
 
 def _by_format(struct_name: str, union_name: str) -> Payload:
@@ -167,11 +173,11 @@ _PAGE_REQUEST = struct(
 )
 
 
-def _fault(*more: Field) -> Struct:
+def _fault(*more: Field, second: str = "padding") -> Struct:
     return struct(
         "iommu_fault",
         u32("type", "which member of the union", values="iommu_fault_type", use=Use.OUT),
-        reserved("padding", type_=u32),
+        reserved(second, type_=u32),
         union("", member("event", _UNRECOVERABLE), member("prm", _PAGE_REQUEST), *more),
     )
 
@@ -252,7 +258,7 @@ SVA_V3_2019 = generation(
         ),
     ],
     enums=[
-        *(e for e in _INV_ENUMS if e.tag != "IOMMU_INV_PASID_FLAGS"),
+        *(Values(e.tag, e.names, e.flags) for e in _INV_ENUMS if e.tag != "IOMMU_INV_PASID_FLAGS"),
         flags("IOMMU_SVA_GPASID", "IOMMU_SVA_GPASID_SRE"),
     ],
     payloads=[_by_granularity("", "pasid")],
@@ -264,6 +270,22 @@ FAULT_JUN_2019 = generation(
     structs=[_UNRECOVERABLE, _PAGE_REQUEST, _FAULT_2019],
     enums=_FAULT_ENUMS,
     payloads=[_BY_TYPE],
+)
+
+FAULT_EARLY_2019 = FAULT_JUN_2019.then(
+    "fault_early_2019",
+    "early 2019: the union, with flags that were renumbered by May",
+    structs=[_fault(second="reserved")],
+    enums=[
+        flags("IOMMU_FAULT_PERM", *(f"IOMMU_FAULT_PERM_{name}" for name in ("WRITE", "EXEC", "PRIV"))),
+        flags(
+            "IOMMU_FAULT_UNRECOV",
+            "IOMMU_FAULT_UNRECOV_PASID_VALID",
+            "IOMMU_FAULT_UNRECOV_PERM_VALID",
+            "IOMMU_FAULT_UNRECOV_ADDR_VALID",
+            "IOMMU_FAULT_UNRECOV_FETCH_ADDR_VALID",
+        ),
+    ],
 )
 
 SVA_V4_2019 = generation(
@@ -335,22 +357,22 @@ LINUX_5_10 = LINUX_5_5.then(
     enums=[
         next(e for e in _FAULT_ENUMS if e.tag == "IOMMU_FAULT_PAGE_REQUEST").and_also(
             IOMMU_FAULT_PAGE_RESPONSE_NEEDS_PASID=8
-        )
+        ),
+        enumeration(
+            "IOMMU_PASID_FORMAT",
+            "IOMMU_PASID_FORMAT_INTEL_VTD",
+            first=1,
+            bounds={"IOMMU_PASID_FORMAT_LAST": 2},
+        ),
+        _vtd_flags(*_VTD_BITS),
     ],
     payloads=[_by_granularity("granu", "pasid_info"), _by_format("iommu_gpasid_bind_data", "vendor")],
 )
 LINUX_5_17 = LINUX_5_10.then(
     "linux_5_17",
     "Linux 5.11 to 5.17: a flag more for VT-d, and the end of the flags moved",
-    enums=[
-        flags(
-            "IOMMU_SVA_VTD_GPASID",
-            *(f"IOMMU_SVA_VTD_GPASID_{bit}" for bit in (*_VTD_BITS, "WPE")),
-            bounds={"IOMMU_SVA_VTD_GPASID_LAST": 1 << 7, "IOMMU_SVA_VTD_GPASID_MTS_MASK": _MTS_MASK},
-        )
-    ],
+    enums=[_vtd_flags(*_VTD_BITS, "WPE")],
 )
-
 LINUX_6_1 = LINUX_5_17.then(
     "linux_6_1",
     "Linux 5.18 to 6.8, seen in 6.1 and 6.3",
@@ -376,8 +398,24 @@ ARGSZ_V2_2020 = generation(
     ],
 )
 
+#: v7 to v10 of the series that put argsz first; only this enumeration of it is on record.
+ARGSZ_V7_2020 = generation(
+    "argsz_v7_2020",
+    "v7 to v10 of 2020: formats as an enumeration, a macro again in v11",
+    structs=[],
+    enums=[
+        enumeration(
+            "iommu_pasid_data_format",
+            "IOMMU_PASID_FORMAT_INTEL_VTD",
+            first=1,
+            bounds={"IOMMU_PASID_FORMAT_LAST": 2},
+        )
+    ],
+)
+
 GENERATIONS = (
     SVA_V3_2019,
+    FAULT_EARLY_2019,
     FAULT_JUN_2019,
     SVA_V4_2019,
     SVA_V5_2019,
@@ -386,4 +424,5 @@ GENERATIONS = (
     LINUX_5_17,
     LINUX_6_1,
     ARGSZ_V2_2020,
+    ARGSZ_V7_2020,
 )

@@ -26,9 +26,7 @@ from iommu_abi.schemas.uapi.generation import Payload, generation
 _FORMAT = u32("format", "whose capabilities", values="IOMMU_PASID_FORMAT", use=Use.OUT)
 _FEATURES = u32("features", "", values="IOMMU_NESTING_FEAT", use=Use.OUT)
 _FLAGS = u32("flags", "0", use=Use.OUT)
-_FORMATS = enumeration(
-    "IOMMU_PASID_FORMAT", "IOMMU_PASID_FORMAT_INTEL_VTD", first=1, bounds={"IOMMU_PASID_FORMAT_LAST": 2}
-)
+_FORMATS = enumeration("IOMMU_PASID_FORMAT", "IOMMU_PASID_FORMAT_INTEL_VTD", first=1)  # of linux_5_10
 
 NESTING_V2 = generation(
     "nesting_v2",
@@ -90,27 +88,18 @@ NESTING_V8 = NESTING_V7.then(
     structs=[_vtd(12), _info(_vtd(12))],
     enums=[flags("IOMMU_NESTING_FEAT", "IOMMU_NESTING_FEAT_BIND_PGTBL", "IOMMU_NESTING_FEAT_CACHE_INVLD")],
 )
-SMMUV3_2021 = generation(
-    "nesting_smmuv3_2021",
-    "RFC of February 2021",
-    structs=[
-        struct(
-            "iommu_nesting_info_arm_smmuv3",
-            u32("flags", "0", use=Use.OUT),
-            u16("asid_bits", "bits of an ASID", use=Use.OUT),
-            u8("pgtbl_fmt", "format of a page table", use=Use.OUT),
-            reserved("padding", 9),
-        )
-    ],
-    enums=[
-        enumeration(
-            "IOMMU_PASID_FORMAT",
-            "IOMMU_PASID_FORMAT_INTEL_VTD",
-            "IOMMU_PASID_FORMAT_ARM_SMMU_V3",
-            first=1,
-            bounds={"IOMMU_PASID_FORMAT_LAST": 3},
-        )
-    ],
+#: What the RFC of January and February 2021 for SMMUv3 adds, part of ptc_asid_2021.
+NESTING_SMMUV3 = struct(
+    "iommu_nesting_info_arm_smmuv3",
+    u32("flags", "0", use=Use.OUT),
+    u16("asid_bits", "bits of an ASID", use=Use.OUT),
+    u8("pgtbl_fmt", "format of a page table", use=Use.OUT),
+    reserved("padding", 9),
 )
-
-GENERATIONS = (SMMUV3_2021,)  # the others are part of VFIO's, vfio_proposed.py
+FORMATS_SMMUV3 = enumeration(
+    "IOMMU_PASID_FORMAT_2021",
+    "IOMMU_PASID_FORMAT_INTEL_VTD",
+    "IOMMU_PASID_FORMAT_ARM_SMMU_V3",
+    first=1,
+    bounds={"IOMMU_PASID_FORMAT_LAST": 3},
+)

@@ -1,9 +1,9 @@
 """``iommu_pasid_table_config``: sixteen revisions from August 2018 to October 2021, five layouts.
 
 Sources: the series "SMMUv3 Nested Stage Setup", RFC v1 (ptc_v1), RFC v3 (ptc_v3), v4 to v11 (ptc_v4),
-v12 and v13 (ptc_v12), v14 to RFC v16 (ptc_v14), and the RFC of January 2021 that puts ASIDs into v12's
-padding (ptc_asid_2021). RFC v2's header was not found. ``version`` stayed 1 while the layout changed
-twice. ``ptc_v12`` has a hole at 12 but on i386 and m68k.
+v12 and v13 (ptc_v12), v14 to RFC v16 (ptc_v14), and the RFC of January and February 2021 that puts ASIDs
+into v12's padding (ptc_asid_2021). RFC v2's header was not found. ``version`` stayed 1 while the layout
+changed twice. ``ptc_v12`` has a hole at 12 but on i386 and m68k.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from iommu_abi.schemas.uapi.fields import (
     union,
 )
 from iommu_abi.schemas.uapi.generation import Payload, generation
+from iommu_abi.schemas.uapi.nesting import FORMATS_SMMUV3, NESTING_SMMUV3
 from iommu_abi.schemas.uapi.tables_2018 import PASID_TABLE_CONFIG, V5_2018, tlb_invalidate_hdr
 
 _VERSION = u32("version", "1", values="PASID_TABLE_CFG_VERSION")
@@ -65,14 +66,14 @@ PTC_V1 = generation(
     enums=[
         V5_2018.enums["PASID_TABLE_CFG_VERSION"],
         flags("IOMMU_SMMU_S1", "IOMMU_SMMU_S1_DISABLED", "IOMMU_SMMU_S1_BYPASSED", "IOMMU_SMMU_S1_ABORTED"),
-        flags("IOMMU_GUEST_STAGE", "IOMMU_PASID_TABLE", "IOMMU_SMMUV3_S1_CFG"),
+        flags("IOMMU_GUEST_STAGE", "PASID_TABLE", "SMMUV3_S1_CFG"),
     ],
     payloads=[
         Payload(
             "iommu_guest_stage_config",
             "flags",
             "",
-            {"IOMMU_PASID_TABLE": "pasidt", "IOMMU_SMMUV3_S1_CFG": "smmu_s1"},
+            {"PASID_TABLE": "pasidt", "SMMUV3_S1_CFG": "smmu_s1"},
         )
     ],
 )
@@ -211,8 +212,9 @@ PTC_V12 = generation(
 _WITH_ASID = _smmuv3(u16("asid_bits", "bits of an ASID"))
 PTC_ASID_2021 = PTC_V12.then(
     "ptc_asid_2021",
-    "RFC of January 2021 on top of v12",
-    structs=[_WITH_ASID, _table_v12(_WITH_ASID)],
+    "RFC of January and February 2021 on top of v12",
+    structs=[_WITH_ASID, _table_v12(_WITH_ASID), NESTING_SMMUV3],
+    enums=[FORMATS_SMMUV3],
 )
 PTC_V14 = generation(
     "ptc_v14", "v14 of February 2021 to RFC v16 of October 2021", [SMMUV3, CONFIG_V14], _ENUMS,

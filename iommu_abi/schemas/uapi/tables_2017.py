@@ -7,7 +7,7 @@ length before its tail.
 
 from __future__ import annotations
 
-from iommu_abi.schemas.uapi.fields import enumeration, flags, kernel_pointer, struct, tail, u32, u64
+from iommu_abi.schemas.uapi.fields import enumeration, flags, pointer, struct, tail, u32, u64
 from iommu_abi.schemas.uapi.generation import generation
 
 _TABLE = struct(
@@ -45,7 +45,7 @@ V1_2017 = RFC2017.then(
         ),
         struct(
             "iommu_fault_event",
-            kernel_pointer("dev", "struct device of the kernel, although this header is for user space"),
+            pointer("dev", "struct device of the kernel, although this header is for user space"),
             u64("addr", "address of the fault"),
             u32("pasid", "PASID, if there was one"),
             u32("prot", "IOMMU_READ, IOMMU_WRITE"),

@@ -54,15 +54,6 @@ V4_2018 = generation(
             u32("pasid"),
             u64("addr"),
         ),
-        struct(
-            "page_response_msg",
-            u64("addr", "address that was asked for"),
-            u32("pasid"),
-            c_enum("resp_code", "", values="page_response_code"),
-            one_bit("pasid_present", "pasid is valid"),
-            u32("page_req_group_id"),
-            u64("private_data", "as the request had it"),
-        ),
     ],
     enums=[
         enumeration("PASID_TABLE_CFG_VERSION", "PASID_TABLE_CFG_VERSION", first=1),
@@ -95,12 +86,6 @@ V4_2018 = generation(
             "IOMMU_INVALIDATE_GLOBAL_PAGE",
             "IOMMU_INVALIDATE_PASID_TAGGED",
         ),
-        enumeration(
-            "page_response_code",
-            "IOMMU_PAGE_RESP_SUCCESS",
-            "IOMMU_PAGE_RESP_INVALID",
-            "IOMMU_PAGE_RESP_FAILURE",
-        ),
     ],
 )
 
@@ -118,6 +103,15 @@ V5_2018 = V4_2018.then(
             u32("pasid"),
             u64("addr"),
         ),
+        struct(
+            "page_response_msg",
+            u64("addr", "address that was asked for"),
+            u32("pasid"),
+            c_enum("resp_code", "", values="page_response_code"),
+            one_bit("pasid_present", "pasid is valid"),
+            u32("page_req_group_id"),
+            u64("private_data", "as the request had it"),
+        ),
     ],
     enums=[
         enumeration("PASID_TABLE_CFG_VERSION", "PASID_TABLE_CFG_VERSION_1", first=1),
@@ -134,6 +128,12 @@ V5_2018 = V4_2018.then(
             "IOMMU_INV_TYPE_TLB",
             "IOMMU_INV_TYPE_PASID",
             bounds={"IOMMU_INV_NR_TYPE": 3},
+        ),
+        enumeration(
+            "page_response_code",
+            "IOMMU_PAGE_RESP_SUCCESS",
+            "IOMMU_PAGE_RESP_INVALID",
+            "IOMMU_PAGE_RESP_FAILURE",
         ),
         flags("IOMMU_INVALIDATE", "IOMMU_INVALIDATE_ADDR_LEAF", "IOMMU_INVALIDATE_GLOBAL_PAGE"),
     ],
@@ -153,7 +153,7 @@ PAGE_RESPONSE_V8_2019 = generation(
             u64("iommu_data", "as the request had it"),
         ),
     ],
-    enums=[V4_2018.enums["page_response_code"]],
+    enums=[V5_2018.enums["page_response_code"]],
 )
 
 GENERATIONS = (V4_2018, V5_2018, PAGE_RESPONSE_V8_2019)

@@ -6,8 +6,22 @@ scheme is argsz and flags.
 
 from __future__ import annotations
 
-from iommu_abi.schemas.uapi.fields import Use, aligned_u64, flags, s32, struct, u32
+from iommu_abi.schemas.uapi.fields import (
+    Field,
+    Use,
+    aligned_u64,
+    flags,
+    member,
+    pointer,
+    reserved,
+    s32,
+    struct,
+    tail,
+    u32,
+    u64,
+)
 from iommu_abi.schemas.uapi.generation import Ioctl, generation
+from iommu_abi.schemas.uapi.vfio_proposed import CAP_HEADER
 
 _ARGSZ = u32("argsz", "bytes that the caller gives")
 _IOMMUFD = s32("iommufd", "file of /dev/iommu")
@@ -33,7 +47,7 @@ VFIO_6_12 = generation(
 
 VFIO_6_19 = VFIO_6_12.then(
     "vfio_6_19",
-    "<linux/vfio.h> of Linux 6.19 and 7.2",
+    "<linux/vfio.h> of Linux 6.19",
     structs=[
         struct(
             "vfio_device_bind_iommufd",
@@ -61,4 +75,73 @@ VFIO_6_19 = VFIO_6_12.then(
     ],
 )
 
-GENERATIONS = (VFIO_6_12, VFIO_6_19)
+# ---------------------------------------------------------------- the type 1 IOMMU and devices, as of 7.2
+
+_FLAGS = u32("flags", "what is valid, or wanted")
+_OUT_FLAGS = u32("flags", "", use=Use.OUT)
+_HEADER = member("header", CAP_HEADER)
+_RANGE = struct("vfio_iova_range", u64("start", use=Use.OUT), u64("end", "inclusive", use=Use.OUT))
+_CAP_OFFSET = u32("cap_offset", "of the first capability, 0 for none", use=Use.OUT)
+
+VFIO_7_2 = VFIO_6_19.then(
+    "vfio_7_2",
+    "<linux/vfio.h> of Linux 7.2; only here with what is older than iommufd",
+    structs=[
+        CAP_HEADER,
+        struct(
+            "vfio_region_info",
+            _ARGSZ,
+            _OUT_FLAGS,
+            u32("index"),
+            _CAP_OFFSET,
+            aligned_u64("size", "bytes", use=Use.OUT),
+            aligned_u64("offset", "in the device's file", use=Use.OUT),
+        ),
+        struct("vfio_irq_info", _ARGSZ, _OUT_FLAGS, u32("index"), u32("count", use=Use.OUT)),
+        struct(
+            "vfio_irq_set",
+            _ARGSZ,
+            _FLAGS,
+            u32("index"),
+            u32("start"),
+            u32("count"),
+            tail("data", "as the flags say"),
+        ),
+        struct(
+            "vfio_iommu_type1_info",
+            _ARGSZ,
+            _OUT_FLAGS,
+            aligned_u64("iova_pgsizes", "sizes of pages, a bit map", use=Use.OUT),
+            _CAP_OFFSET,
+            reserved("pad", type_=u32),
+        ),
+        _RANGE,
+        struct(
+            "vfio_iommu_type1_info_cap_iova_range",
+            _HEADER,
+            u32("nr_iovas", use=Use.OUT),
+            reserved("reserved", type_=u32),
+            Field("iova_ranges", _RANGE, "what may be mapped", use=Use.OUT, flexible=True),
+        ),
+        struct(
+            "vfio_iommu_type1_info_cap_migration",
+            _HEADER,
+            _OUT_FLAGS,
+            u64("pgsize_bitmap", "sizes of pages, a bit map", use=Use.OUT),
+            u64("max_dirty_bitmap_size", "bytes", use=Use.OUT),
+        ),
+        struct("vfio_iommu_type1_info_dma_avail", _HEADER, u32("avail", "mappings left", use=Use.OUT)),
+        struct("vfio_iommu_type1_dma_map", _ARGSZ, _FLAGS, u64("vaddr"), u64("iova"), u64("size")),
+        struct("vfio_bitmap", u64("pgsize"), u64("size", "bytes"), pointer("data", "user pointer")),
+        struct(
+            "vfio_iommu_type1_dma_unmap",
+            _ARGSZ,
+            _FLAGS,
+            u64("iova"),
+            u64("size"),
+            tail("data", "a vfio_bitmap"),
+        ),
+    ],
+)
+
+GENERATIONS = (VFIO_6_12, VFIO_6_19, VFIO_7_2)

@@ -21,10 +21,10 @@ from iommu_abi.schemas.uapi.fields import (
     u64,
     union,
 )
-from iommu_abi.schemas.uapi.generation import Generation, Ioctl, Payload, generation
-from iommu_abi.schemas.uapi.linux_iommu import CACHE_INVALIDATE_INFO_5_5, LINUX_5_10
+from iommu_abi.schemas.uapi.generation import Generation, Ioctl, Payload
+from iommu_abi.schemas.uapi.linux_iommu import LINUX_5_5, LINUX_5_10
 from iommu_abi.schemas.uapi.nesting import NESTING_V2, NESTING_V7, NESTING_V8
-from iommu_abi.schemas.uapi.ptc import CONFIG_V4, CONFIG_V12, CONFIG_V14
+from iommu_abi.schemas.uapi.ptc import PTC_V4, PTC_V12, PTC_V14
 
 BASE = 100
 _ARGSZ = u32("argsz", "bytes that the caller gives")
@@ -44,7 +44,26 @@ def _command(name: str, number: int, struct_name: str = "", least: str = "") -> 
 
 # ---------------------------------------------------------------- PASID tables of SMMUv3
 
-_CACHE_INVALIDATE = _carrier("vfio_iommu_type1_cache_invalidate", member("info", CACHE_INVALIDATE_INFO_5_5))
+_INVALIDATION = "iommu_cache_invalidate_info"
+
+
+def _carries(kernel: Generation, tables: Generation | None = None) -> Generation:
+    """The structs that a carrier carries: a table's configuration, and an invalidation of a kernel."""
+    names = ("iommu_inv_addr_info", "iommu_inv_pasid_info", _INVALIDATION)
+    info = kernel.structs[_INVALIDATION]
+    start = tables or Generation("", "", {})
+    return start.then(
+        start.name,
+        start.source,
+        structs=[
+            *(kernel.structs[name] for name in names),
+            _carrier("vfio_iommu_type1_cache_invalidate", member("info", info)),
+        ],
+        enums=[e for tag, e in kernel.enums.items() if "INV" in tag or "inv" in tag],
+        payloads=[p for p in kernel.payloads if p.struct == _INVALIDATION],
+    )
+
+
 CAP_HEADER = struct(
     "vfio_info_cap_header",
     u16("id", "which capability", use=Use.OUT),
@@ -52,12 +71,14 @@ CAP_HEADER = struct(
     u32("next", "offset of the next one, 0 for the last", use=Use.OUT),
 )
 
-V8 = generation(
+_CAP_FAULT = struct("vfio_region_info_cap_fault", member("header", CAP_HEADER), u32("version", use=Use.OUT))
+_CONFIG = "iommu_pasid_table_config"
+
+V8 = _carries(LINUX_5_5, PTC_V4).then(
     "vfio_ptc_v8",
     "VFIO part, v8 of 2019",
     structs=[
-        _carrier("vfio_iommu_type1_attach_pasid_table", member("config", CONFIG_V4)),
-        _CACHE_INVALIDATE,
+        _carrier("vfio_iommu_type1_attach_pasid_table", member("config", PTC_V4.structs[_CONFIG])),
         struct("vfio_iommu_type1_bind_msi", _ARGSZ, _NO_FLAGS, _IOVA, _GPA, _SIZE),
         struct("vfio_iommu_type1_unbind_msi", _ARGSZ, _NO_FLAGS, _IOVA),
         struct(
@@ -70,7 +91,7 @@ V8 = generation(
         ),
         struct("vfio_region_fault_cons", u32("version"), u32("cons", "index that the caller writes")),
         CAP_HEADER,
-        struct("vfio_region_info_cap_fault", member("header", CAP_HEADER), u32("version", use=Use.OUT)),
+        _CAP_FAULT,
     ],
     ioctls=[
         _command("ATTACH_PASID_TABLE", 22, "vfio_iommu_type1_attach_pasid_table", "config"),
@@ -80,10 +101,6 @@ V8 = generation(
         _command("UNBIND_MSI", 26, "vfio_iommu_type1_unbind_msi", "iova"),
     ],
 )
-
-
-def _set_pasid_table(config: Struct) -> Struct:
-    return _carrier("vfio_iommu_type1_set_pasid_table", member("config", config), "VFIO_PASID_TABLE_FLAG")
 
 
 def _numbers(first: int) -> list[Ioctl]:
@@ -103,37 +120,37 @@ _SET_MSI_BINDING = struct(
     _SIZE,
 )
 
-V9 = generation(
+
+def _set_and_unset(kernel: Generation, tables: Generation, name: str, source: str, first: int) -> Generation:
+    """v9 to v13: one command that sets and unsets a table, and its neighbours."""
+    config = member("config", tables.structs[_CONFIG])
+    return _carries(kernel, tables).then(
+        name,
+        source,
+        structs=[
+            _carrier("vfio_iommu_type1_set_pasid_table", config, "VFIO_PASID_TABLE_FLAG"),
+            _SET_MSI_BINDING,
+            CAP_HEADER,
+            _CAP_FAULT,
+        ],
+        enums=[
+            flags("VFIO_PASID_TABLE_FLAG", "VFIO_PASID_TABLE_FLAG_SET", "VFIO_PASID_TABLE_FLAG_UNSET"),
+            flags("VFIO_IOMMU_MSI_BINDING_FLAG", "VFIO_IOMMU_BIND_MSI", "VFIO_IOMMU_UNBIND_MSI"),
+        ],
+        ioctls=_numbers(first),
+    )
+
+
+V9 = _set_and_unset(LINUX_5_5, PTC_V4, "vfio_ptc_v9", "VFIO part, v9 and v10 of 2020", 22).then(
     "vfio_ptc_v9",
     "VFIO part, v9 and v10 of 2020",
-    structs=[_set_pasid_table(CONFIG_V4), _CACHE_INVALIDATE, _SET_MSI_BINDING],
-    enums=[
-        flags("VFIO_PASID_TABLE_FLAG", "VFIO_PASID_TABLE_FLAG_SET", "VFIO_PASID_TABLE_FLAG_UNSET"),
-        flags("VFIO_IOMMU_MSI_BINDING_FLAG", "VFIO_IOMMU_BIND_MSI", "VFIO_IOMMU_UNBIND_MSI"),
-    ],
-    ioctls=[
-        _command("SET_PASID_TABLE", 22, "vfio_iommu_type1_set_pasid_table", "config"),
-        *_numbers(22)[1:],
-    ],
+    ioctls=[_command("SET_PASID_TABLE", 22, "vfio_iommu_type1_set_pasid_table", "config")],
 )
-
-
-def _with_5_10(config: Struct) -> list[Struct]:
-    info = LINUX_5_10.structs["iommu_cache_invalidate_info"]
-    return [
-        _set_pasid_table(config),
-        _carrier("vfio_iommu_type1_cache_invalidate", member("info", info)),
-    ]
-
-
-V11 = V9.then(
-    "vfio_ptc_v11", "VFIO part, v11 of November 2020", structs=_with_5_10(CONFIG_V12), ioctls=_numbers(22)
-)
-V12 = V11.then(
+V11 = _set_and_unset(LINUX_5_10, PTC_V12, "vfio_ptc_v11", "VFIO part, v11 of November 2020", 22)
+V12 = _set_and_unset(LINUX_5_10, PTC_V14, "vfio_ptc_v12", "VFIO part, v12 and v13 of 2021", 18).then(
     "vfio_ptc_v12",
     "VFIO part, v12 and v13 of 2021",
     structs=[
-        *_with_5_10(CONFIG_V14),
         struct(
             "vfio_region_dma_fault",
             u32("tail", "index that the caller writes"),
@@ -151,14 +168,13 @@ V12 = V11.then(
             u32("tail", "index that the kernel writes", use=Use.OUT),
         ),
     ],
-    ioctls=_numbers(18),
 )
 
 # ---------------------------------------------------------------- PASIDs and page tables of VT-d
 
 _TAIL = tail("data", "as the operation needs")
 
-VSVA_V1 = generation(
+VSVA_V1 = _carries(LINUX_5_5).then(
     "vfio_sva_v1",
     "vSVA v1 of March 2020",
     structs=[
@@ -184,7 +200,7 @@ VSVA_V1 = generation(
     ioctls=[
         _command("PASID_REQUEST", 22, "vfio_iommu_type1_pasid_request"),
         _command("BIND", 23, "vfio_iommu_type1_bind"),
-        _command("CACHE_INVALIDATE", 24),
+        _command("CACHE_INVALIDATE", 24, "vfio_iommu_type1_cache_invalidate", "info"),
     ],
     payloads=[
         Payload(
@@ -208,7 +224,6 @@ _OPERATIONS = enumeration(
     "VFIO_IOMMU_NESTING_OP_BIND_PGTBL",
     "VFIO_IOMMU_NESTING_OP_UNBIND_PGTBL",
     "VFIO_IOMMU_NESTING_OP_CACHE_INVLD",
-    bounds={"VFIO_NESTING_OP_MASK": 0xFFFF},
 )
 
 
@@ -238,7 +253,7 @@ VSVA_V7 = _with_nesting(
 ).then(
     "vfio_sva_v7",
     "vSVA v5 to v7 of 2020",
-    enums=[VSVA_V1.enums["VFIO_IOMMU_PASID"]],
+    enums=[flags("VFIO_IOMMU_PASID", "VFIO_IOMMU_FLAG_ALLOC_PASID", "VFIO_IOMMU_FLAG_FREE_PASID")],
     ioctls=[_command("PASID_REQUEST", 18, "vfio_iommu_type1_pasid_request", "range")],
 )
 VSVA_V8 = _with_nesting(
