@@ -73,8 +73,9 @@ fuzz-smoke: build/asan/ready build/fuzz/unpack build/fuzz/walk ## valid inputs, 
 peers: $(VENV)/ready ## random tables: the C walk against QEMU's IOMMUs, where there is a QEMU
 	PYTHONPATH=tests $(BIN)/python -m peers $(PEERS)
 
-bench: $(VENV)/ready build/bench/walk ## instructions of a nested walk, counted by callgrind
+bench: $(VENV)/ready build/bench/walk ## instructions of a nested walk; unpacking beside other libraries
 	$(BIN)/python tests/bench.py build/bench/walk
+	$(BIN)/python tests/bench_types.py
 
 clean: ## remove what make made
 	rm -rf build dist *.egg-info $(VENV) iommu_abi/*.so iommu_abi/uapi/*.so

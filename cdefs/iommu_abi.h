@@ -120,6 +120,24 @@ IOMMU_ABI_API int iommu_abi_pasid_table_info_unpack(enum iommu_abi_generation ge
 						    struct pasid_table_info *info);
 
 /**
+ * iommu_abi_pasid_table_info_unpack_many() - check blobs that lie one behind the other
+ * @gen: whose numbers they use
+ * @blobs: @len bytes
+ * @len: exactly the bytes of all of them
+ * @room: elements at @heads and at @offsets; @len / 24 are always enough
+ * @err: filled on error, its offset counts from @blobs; may be NULL
+ * @heads: receives ptr, size, model and length of each
+ * @offsets: receives where in @blobs the opaque[] of each begins
+ * @n: receives how many there are; on error the index of the one that was refused
+ *
+ * Return: 0, -EINVAL as above, -ENOSPC if @room is too small.
+ */
+IOMMU_ABI_API int iommu_abi_pasid_table_info_unpack_many(enum iommu_abi_generation gen, const void *blobs,
+							 size_t len, size_t room, struct iommu_abi_error *err,
+							 struct pasid_table_info *heads, __u64 *offsets,
+							 size_t *n);
+
+/**
  * iommu_abi_pasid_table_info_view() - check a blob and use it where it lies
  * @gen: whose numbers @blob uses
  * @blob: @len bytes, aligned as struct pasid_table_info is

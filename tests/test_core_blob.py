@@ -268,3 +268,56 @@ def test_regions_out_of_order_overlapping_or_wrapping_are_refused():
         [((1 << 64) - 8, 8), (0, 8)],
     ):
         assert check(*bad) == -EINVAL
+
+
+# ---------------------------------------------------------------- many blobs, one behind the other
+
+
+def unpack_many(blobs, room):
+    heads, offsets, n = (
+        ffi.new("struct pasid_table_info[]", room),
+        ffi.new("__u64[]", room),
+        ffi.new("size_t *"),
+    )
+    err = ffi.new("struct iommu_abi_error *")
+    rc = lib.iommu_abi_pasid_table_info_unpack_many(GEN, blobs, len(blobs), room, err, heads, offsets, n)
+    return rc, n[0], err, heads, offsets
+
+
+def test_many_blobs_give_their_headers_and_where_their_opaque_bytes_begin():
+    empty = struct.pack("=QQII", 7, 8, 0, 0)
+
+    rc, n, _, heads, offsets = unpack_many(WHOLE + empty + WHOLE, 3)
+
+    assert (rc, n) == (0, 3)
+    assert [(h.ptr, h.size, h.model, h.length) for h in heads] == [
+        (0x20000, 4096, 1, 4), (7, 8, 0, 0), (0x20000, 4096, 1, 4)
+    ]  # fmt: skip
+    assert list(offsets) == [24, 52, 76]
+
+
+@pytest.mark.parametrize(
+    ("tail", "rule", "offset"),
+    [
+        (HEAD[:23], "pasid_table_info.truncated", 28 + 20),
+        (HEAD + b"abc", "pasid_table_info.length", 28 + 20),
+        (struct.pack("=QQII", 0, 0, 2, 0), "pasid_table_info.model", 28 + 16),
+    ],
+)
+def test_the_first_bad_blob_of_many_is_named_where_it_lies(tail, rule, offset):
+    rc, n, err, _, _ = unpack_many(WHOLE + tail, 9)
+
+    assert (rc, n) == (-EINVAL, 1)
+    assert (name(err), err.offset) == (rule, offset)
+
+
+def test_more_blobs_than_there_is_room_for():
+    rc, n, err, _, _ = unpack_many(WHOLE * 3, 2)
+
+    assert (rc, n, name(err), err.got, err.want) == (-ENOSPC, 2, "pasid_table_info.room", 2, 3)
+
+
+def test_no_blobs_are_no_error():
+    rc, n, *_ = unpack_many(b"", 0)
+
+    assert (rc, n) == (0, 0)

@@ -8,7 +8,7 @@ import pickle
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iommu_abi import AbiError, UsageError
@@ -180,3 +180,55 @@ def test_the_kernel_would_be_given_the_exact_bytes():
 
 def test_an_explicit_length_is_kept_so_that_broken_blobs_can_be_made():
     assert info_type(length=9).length == 9
+
+
+# ---------------------------------------------------------------- the short cut for bytes, and many blobs
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 3), st.binary(max_size=40)), max_size=6))
+def test_many_blobs_are_what_each_is_alone(rows):
+    blobs = [struct.pack("=QQII", ptr, 4096, model & 1, len(opaque)) + opaque for ptr, model, opaque in rows]
+
+    many = v1_2017.pasid_table_info.unpack_many(b"".join(blobs))
+
+    assert len(many) == len(blobs)
+    for blob, head, offset in zip(blobs, many.heads, many.offsets, strict=True):
+        alone = v1_2017.pasid_table_info.unpack(blob)
+        assert (head.ptr, head.size, head.model, head.length) == (
+            alone.ptr,
+            alone.size,
+            alone.model,
+            alone.length,
+        )
+        assert b"".join(blobs)[offset : offset + head.length] == bytes(alone.opaque)
+
+
+def test_a_bad_blob_among_many_is_named_by_its_number_and_place():
+    good = struct.pack("=QQII", 0, 4096, 1, 0)
+
+    with pytest.raises(AbiError, match=r"pasid_table_info\[2\].model at offset 64: got 9"):
+        v1_2017.pasid_table_info.unpack_many(good + good + struct.pack("=QQII", 0, 4096, 9, 0))
+
+
+def test_arrays_are_used_again():
+    blob = struct.pack("=QQII", 5, 4096, 1, 0)
+    arrays = v1_2017.pasid_table_info.unpack_many(blob * 4)
+
+    again = v1_2017.pasid_table_info.unpack_many(blob * 2, into=arrays)
+
+    assert [head.ptr for head in again.heads] == [5, 5]
+    with pytest.raises(AbiError, match="ENOSPC"):
+        v1_2017.pasid_table_info.unpack_many(blob * 5, into=arrays)
+
+
+@pytest.mark.parametrize("form", [bytes, bytearray, memoryview])
+def test_every_kind_of_buffer_and_every_call_is_checked_alike(form):
+    good = struct.pack("=QQII", 5, 4096, 1, 2) + b"ab"
+    bad = struct.pack("=QQII", 5, 4096, 7, 2) + b"ab"
+
+    for _ in range(2):  # the second call takes the short cut
+        assert v1_2017.pasid_table_info.unpack(form(good)).ptr == 5
+        with pytest.raises(AbiError, match="model"):
+            v1_2017.pasid_table_info.unpack(form(bad))
+        assert v1_2017.pasid_table_info.unpack(form(bad), strict=False).model == 7

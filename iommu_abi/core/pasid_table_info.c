@@ -57,13 +57,17 @@ static int not_zero(struct iommu_abi_error *err, enum rule_id id, const unsigned
 
 /* ---- the envelope ---- */
 
+/* Each generation has two models, with neighbouring numbers. */
+static bool known_model(enum iommu_abi_generation gen, __u32 model)
+{
+	return model - (gen == IOMMU_ABI_RFC2017 ? 1 : IOMMU_MODEL_INTEL_VTD) < 2;
+}
+
 static int check_model(enum iommu_abi_generation gen, __u32 model, struct iommu_abi_error *err)
 {
-	bool known = gen == IOMMU_ABI_RFC2017
-			     ? model == 1 || model == 2
-			     : model == IOMMU_MODEL_INTEL_VTD || model == IOMMU_MODEL_ARM_SMMU;
-
-	return known ? 0 : refuse(err, RULE_INFO_MODEL, offsetof(struct pasid_table_info, model), model, 0);
+	if (known_model(gen, model))
+		return 0;
+	return refuse(err, RULE_INFO_MODEL, offsetof(struct pasid_table_info, model), model, 0);
 }
 
 /* A struct of at least its own length in @have bytes; copies the header to @head. */
@@ -142,6 +146,37 @@ int iommu_abi_pasid_table_info_unpack(enum iommu_abi_generation gen, const void 
 		return refuse(err, RULE_INFO_ROOM, 0, room, len);
 	memcpy(info, blob, len);
 	return 0;
+}
+
+int iommu_abi_pasid_table_info_unpack_many(enum iommu_abi_generation gen, const void *blobs, size_t len,
+					   size_t room, struct iommu_abi_error *err,
+					   struct pasid_table_info *heads, __u64 *offsets, size_t *n)
+{
+	const unsigned char *p = blobs;
+	struct pasid_table_info head;
+	size_t at = 0, i;
+	int rc = 0;
+
+	for (i = 0; at < len && i < room; i++) {
+		if (len - at < HEAD)
+			break;
+		memcpy(&head, p + at, HEAD);
+		if (!known_model(gen, head.model) || head.length > len - at - HEAD)
+			break;
+		memcpy(&heads[i], &head, HEAD);
+		at += HEAD;
+		offsets[i] = at;
+		at += head.length;
+	}
+	*n = i;
+	if (at == len)
+		return 0;
+	/* say why it stopped */
+	rc = i == room ? refuse(err, RULE_INFO_ROOM, 0, room, i + 1)
+		       : check_have(gen, p + at, len - at, err, &head);
+	if (err)
+		err->offset += at;
+	return rc;
 }
 
 int iommu_abi_pasid_table_info_view(enum iommu_abi_generation gen, const void *blob, size_t len,

@@ -10,14 +10,10 @@ from importlib import import_module
 from typing import Any, Literal
 
 from iommu_abi import _core_errors as core_errors
-from iommu_abi._core import ffi, lib
-from iommu_abi.errors import AbiError, Error
+from iommu_abi.errors import Error
+from iommu_abi.uapi import _seed
 from iommu_abi.uapi import layout as _layout
 from iommu_abi.uapi.types import Buffer, make_structs, tail_count
-
-#: enum iommu_abi_generation; generations without a pasid_table_info have no number in C
-C_GENERATIONS = {"rfc2017": lib.IOMMU_ABI_RFC2017, "v1_2017": lib.IOMMU_ABI_V1_2017}
-_A_MODEL_OF_BOTH = 1
 
 
 def text(name: str) -> str:
@@ -36,28 +32,6 @@ def struct_names(name: str) -> list[str]:
 def declarations(name: str) -> _layout.Declarations:
     """What the generation's header declares."""
     return _layout.parse(text(name))
-
-
-def _validate(gen: int, data: Buffer) -> None:
-    view = ffi.from_buffer(data)
-    if lib.iommu_abi_pasid_table_info_validate(gen, view, len(view), ffi.NULL):
-        err = ffi.new("struct iommu_abi_error *")
-        lib.iommu_abi_pasid_table_info_validate(gen, view, len(view), err)
-        raise core_errors.abi_error(err, "pasid_table_info")
-
-
-def _check_pasid_table_info(gen: int, data: Buffer, strict: bool) -> None:
-    if strict:
-        _validate(gen, data)
-        return
-    known = bytearray(data)
-    if len(known) >= 24:
-        known[16:20] = _A_MODEL_OF_BOTH.to_bytes(4, "little" if _layout.host().order == "<" else "big")
-    try:
-        _validate(gen, known)
-    except AbiError as error:
-        if error.rule.name != "pasid_table_info.trailing":
-            raise
 
 
 def _check_size(made: _layout.Layout, data: Buffer, strict: bool) -> None:
@@ -87,7 +61,7 @@ def _announced(made: _layout.Layout, data: Buffer) -> tuple[bytes, Literal["litt
 
 def _checker(name: str, made: _layout.Layout) -> Callable[[Buffer, bool], None]:
     if made.record.tag == "pasid_table_info":
-        return partial(_check_pasid_table_info, C_GENERATIONS[name])
+        return partial(_seed.check, _seed.C_GENERATIONS[name])
     return partial(_check_size, made)
 
 
@@ -117,6 +91,8 @@ def load(name: str) -> dict[str, Any]:
         _compare(name, made)
     found: dict[str, Any] = {"__structs__": tuple(declared.records)}
     found.update(make_structs(name, layouts, partial(_checker, name)))
+    if "pasid_table_info" in found:
+        _seed.make_fast(found["pasid_table_info"], _seed.C_GENERATIONS[name])
     for enum_name, e in declared.enums.items():
         if enum_name and not enum_name.isdigit():
             found[enum_name] = enum.IntEnum(enum_name, list(e.constants), module=f"iommu_abi.uapi.{name}")

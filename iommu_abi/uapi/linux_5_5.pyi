@@ -6,6 +6,7 @@ from builtins import bytes as _bytes
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from iommu_abi.uapi._seed import Blobs
 from iommu_abi.uapi._stub import Flexible, Inner, Struct
 
 __structs__: tuple[str, ...]

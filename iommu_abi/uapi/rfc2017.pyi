@@ -6,6 +6,7 @@ from builtins import bytes as _bytes
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from iommu_abi.uapi._seed import Blobs
 from iommu_abi.uapi._stub import Flexible, Inner, Struct
 
 __structs__: tuple[str, ...]
@@ -19,6 +20,8 @@ class pasid_table_info(Flexible):
     length: int
     opaque: Any
     def __init__(self, *, ptr: int = ..., size: int = ..., model: int = ..., length: int = ..., opaque: _bytes | Sequence[int] = ...) -> None: ...
+    @staticmethod
+    def unpack_many(data: Any, into: Blobs | None = ...) -> Blobs: ...
 class tlb_invalidate_info(Flexible):
     model: int
     opaque: Any

@@ -20,6 +20,7 @@ from builtins import bytes as _bytes
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from iommu_abi.uapi._seed import Blobs
 from iommu_abi.uapi._stub import Flexible, Inner, Struct
 
 __structs__: tuple[str, ...]
@@ -61,6 +62,9 @@ def _class(name: str, record: _layout.Record) -> Iterator[str]:
     yield f"class {name}({base}):"
     yield from (f"    {m.name}: {_annotation(m.type, inner[m.name])}" for m in members)
     yield f"    def __init__(self, *, {arguments}) -> None: ..."
+    if name == "pasid_table_info":  # see _seed.py
+        yield "    @staticmethod"
+        yield "    def unpack_many(data: Any, into: Blobs | None = ...) -> Blobs: ..."
 
 
 def _enum(name: str, e: _layout.Enum) -> str:

@@ -1,0 +1,115 @@
+"""What ``pasid_table_info`` has beyond its layout: the rules of the C core, and speed.
+
+``unpack()`` of bytes costs hardly more than ctypes alone, because the core checks them where they
+lie; ``unpack_many()`` takes a run of blobs into two arrays without an object for each.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from iommu_abi import _core_errors as core_errors
+from iommu_abi._core import ffi, lib
+from iommu_abi.errors import AbiError
+from iommu_abi.uapi import layout as _layout
+from iommu_abi.uapi.types import Buffer
+
+#: enum iommu_abi_generation; generations without a pasid_table_info have no number in C
+C_GENERATIONS = {"rfc2017": lib.IOMMU_ABI_RFC2017, "v1_2017": lib.IOMMU_ABI_V1_2017}
+HEAD = 24
+MOST_LENGTHS = 256  # that have a short cut
+_A_MODEL_OF_BOTH = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Blobs:
+    """Blobs that lie one behind the other: header i, and where in the buffer its opaque bytes begin.
+
+    Both are ctypes arrays, so ``numpy.frombuffer`` and ``memoryview`` read them without a copy.
+    """
+
+    heads: Any
+    offsets: Any
+
+    def __len__(self) -> int:
+        return len(self.heads)
+
+
+def check(gen: int, data: Buffer, strict: bool) -> None:
+    """AbiError if the blob breaks a rule. Not strict: unknown models and trailing bytes pass."""
+    if strict:
+        _validate(gen, data)
+        return
+    known = bytearray(data)
+    if len(known) >= HEAD:
+        known[16:20] = _A_MODEL_OF_BOTH.to_bytes(4, "little" if _layout.host().order == "<" else "big")
+    try:
+        _validate(gen, known)
+    except AbiError as error:
+        if error.rule.name != "pasid_table_info.trailing":
+            raise
+
+
+def _validate(gen: int, data: Buffer) -> None:
+    view = ffi.from_buffer(data)
+    err = ffi.new("struct iommu_abi_error *")
+    if lib.iommu_abi_pasid_table_info_validate(gen, view, len(view), err):
+        raise core_errors.abi_error(err, "pasid_table_info")
+
+
+def make_fast(cls: Any, gen: int) -> None:
+    """Give the class its quick ``unpack`` and ``unpack_many``."""
+    cls.unpack = staticmethod(_unpack(cls, gen))
+    cls.unpack_many = staticmethod(_unpack_many(cls, gen))
+
+
+def _unpack(cls: Any, gen: int) -> Callable[..., Any]:
+    """The class's own unpack, with a short cut for bytes that break no rule."""
+    thorough, validate, nowhere = cls.unpack, lib.iommu_abi_pasid_table_info_validate, ffi.NULL
+    copies: dict[int, Callable[[bytes], Any]] = {}  # by the length of the blob
+
+    def unpack(data: Buffer, *, strict: bool = True) -> Any:
+        if type(data) is bytes and strict:
+            n = len(data)
+            copy = copies.get(n)
+            if copy is not None and not validate(gen, data, n, nowhere):
+                return copy(data)
+        made = thorough(data, strict=strict)
+        if len(copies) < MOST_LENGTHS:
+            copies[ctypes.sizeof(made)] = type(made).from_buffer_copy
+        return made
+
+    unpack.__doc__ = thorough.__doc__
+    return unpack
+
+
+def _unpack_many(cls: Any, gen: int) -> Callable[..., Blobs]:
+    head = cls._head_class
+
+    def unpack_many(data: Buffer, into: Blobs | None = None) -> Blobs:
+        """Blobs one behind the other, each checked; AbiError names the first that breaks a rule.
+
+        The error's offset counts from the start of ``data``. ``into``: arrays to use again.
+        """
+        view = ffi.from_buffer(data)
+        most = len(view) // HEAD
+        # not ctypes arrays, which would touch every page of what may not be needed
+        heads = into.heads if into else bytearray(HEAD * most)
+        offsets = into.offsets if into else bytearray(8 * most)
+        room = min(memoryview(heads).nbytes // HEAD, memoryview(offsets).nbytes // 8)
+        to_heads, to_offsets = _array("struct pasid_table_info", heads), _array("__u64", offsets)
+        err, n = ffi.new("struct iommu_abi_error *"), ffi.new("size_t *")
+        if lib.iommu_abi_pasid_table_info_unpack_many(
+            gen, view, len(view), room, err, to_heads, to_offsets, n
+        ):
+            raise core_errors.abi_error(err, f"pasid_table_info[{n[0]}]")
+        return Blobs((head * n[0]).from_buffer(heads), (ctypes.c_uint64 * n[0]).from_buffer(offsets))
+
+    return unpack_many
+
+
+def _array(item: str, buffer: Buffer) -> Any:
+    return ffi.from_buffer(f"{item}[]", buffer, require_writable=True)
