@@ -166,6 +166,14 @@ def test_the_example_is_clean_under_sanitizers(tmp_path):
     assert run(tmp_path / "example") == SAID
 
 
+@pytest.mark.parametrize("level", ["-O0", "-Og", "-Os"])
+def test_the_core_compiles_at_every_level_of_optimisation(tmp_path, level):
+    sources = sorted((ROOT / "iommu_abi/core").glob("*.c"))
+    flags = ["-std=gnu11", level, *STRICT, "-DCONFIG_IOMMU_API", '-DIOMMU_ABI_VERSION="0"', f"-I{ROOT}/cdefs"]
+
+    run(tool("cc"), *flags, "-r", "-nostdlib", *sources, "-o", tmp_path / "core.o")
+
+
 def test_the_readmes_example_is_this_one():
     block = re.search(r"```c\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
 

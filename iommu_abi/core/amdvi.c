@@ -73,7 +73,7 @@ static int amdvi_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
 
 enum { AD_A = 1, AD_D = 2 }; /* pt_stage.flags: flags that the hardware keeps */
 
-PT_INLINE struct pt_entry v1_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+static inline struct pt_entry v1_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	unsigned int next = raw >> 9 & 7;
 	struct pt_entry e = {
@@ -98,13 +98,13 @@ PT_INLINE struct pt_entry v1_decode(u64 raw, unsigned int level, const struct pt
 	return e;
 }
 
-PT_INLINE u64 v1_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+static inline u64 v1_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	return raw | (s->flags & AD_A ? BIT(5) : 0) |
 	       (s->flags & AD_D && leaf && access == PT_W ? BIT(6) : 0);
 }
 
-PT_INLINE struct pt_entry v2_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+static inline struct pt_entry v2_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	(void)s;
 	return (struct pt_entry){

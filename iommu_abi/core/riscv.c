@@ -119,7 +119,7 @@ PT_INLINE struct pt_entry decode(u64 raw, unsigned int level, unsigned int index
 	return e;
 }
 
-PT_INLINE struct pt_entry sv64_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+static inline struct pt_entry sv64_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	struct pt_entry e = decode(raw, level, 9);
 
@@ -134,13 +134,13 @@ PT_INLINE struct pt_entry sv64_decode(u64 raw, unsigned int level, const struct 
 	return e;
 }
 
-PT_INLINE struct pt_entry sv32_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+static inline struct pt_entry sv32_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	(void)s;
 	return decode(raw, level, 10);
 }
 
-PT_INLINE u64 update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+static inline u64 update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	(void)s;
 	if (!leaf)

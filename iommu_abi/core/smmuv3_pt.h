@@ -91,7 +91,7 @@ PT_INLINE struct pt_entry vmsa_s1_decode(u64 raw, unsigned int level, const stru
 	return e;
 }
 
-PT_INLINE u64 vmsa_s1_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+static inline u64 vmsa_s1_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	if (!leaf || !(s->flags & SETS_AF))
 		return raw;
@@ -121,7 +121,7 @@ PT_INLINE struct pt_entry vmsa_s2_decode(u64 raw, unsigned int level, const stru
 	return e;
 }
 
-PT_INLINE u64 vmsa_s2_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+static inline u64 vmsa_s2_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	if (!leaf || !(s->flags & SETS_AF))
 		return raw;
@@ -130,20 +130,20 @@ PT_INLINE u64 vmsa_s2_update(u64 raw, bool leaf, unsigned int access, const stru
 	return raw | DESC_AF;
 }
 
-#define VMSA_FORMAT(stage, name, lg2)                                                  \
-	PT_INLINE struct pt_entry stage##_##name##_decode(u64 raw, unsigned int level, \
-							  const struct pt_stage *s)    \
-	{                                                                              \
-		return vmsa_##stage##_decode(raw, level, s, lg2);                      \
-	}                                                                              \
-	static const struct pt_format stage##_##name = {                               \
-		.granule_lg2 = lg2,                                                    \
-		.index_lg2 = lg2 - 3,                                                  \
-		.entry_lg2 = 3,                                                        \
-		.checks_out = true,                                                    \
-		.has_never = true,                                                     \
-		.decode = stage##_##name##_decode,                                     \
-		.update = vmsa_##stage##_update,                                       \
+#define VMSA_FORMAT(stage, name, lg2)                                                      \
+	static inline struct pt_entry stage##_##name##_decode(u64 raw, unsigned int level, \
+							      const struct pt_stage *s)    \
+	{                                                                                  \
+		return vmsa_##stage##_decode(raw, level, s, lg2);                          \
+	}                                                                                  \
+	static const struct pt_format stage##_##name = {                                   \
+		.granule_lg2 = lg2,                                                        \
+		.index_lg2 = lg2 - 3,                                                      \
+		.entry_lg2 = 3,                                                            \
+		.checks_out = true,                                                        \
+		.has_never = true,                                                         \
+		.decode = stage##_##name##_decode,                                         \
+		.update = vmsa_##stage##_update,                                           \
 	};
 
 VMSA_FORMAT(s1, 4k, 12)

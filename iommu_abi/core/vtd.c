@@ -124,7 +124,7 @@ static int vtd_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
 
 enum { FS_EAFE = 1, SS_SLADE = 1 }; /* pt_stage.flags */
 
-PT_INLINE struct pt_entry fs_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+static inline struct pt_entry fs_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	(void)s;
 	return (struct pt_entry){
@@ -137,12 +137,12 @@ PT_INLINE struct pt_entry fs_decode(u64 raw, unsigned int level, const struct pt
 	};
 }
 
-PT_INLINE u64 fs_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+static inline u64 fs_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	return raw | BIT(5) | (s->flags & FS_EAFE ? BIT(10) : 0) | (leaf && access == PT_W ? BIT(6) : 0);
 }
 
-PT_INLINE struct pt_entry ss_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+static inline struct pt_entry ss_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	(void)s;
 	return (struct pt_entry){
@@ -155,7 +155,7 @@ PT_INLINE struct pt_entry ss_decode(u64 raw, unsigned int level, const struct pt
 	};
 }
 
-PT_INLINE u64 ss_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+static inline u64 ss_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	if (!(s->flags & SS_SLADE))
 		return raw;
