@@ -62,12 +62,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """A capture whose image has not been opened yet; ``where`` is the file with its registers."""
+    """A capture without its image; ``where`` is the file with its registers."""
 
     name: str
     where: str
     meta: Meta
-    image: Path
     lines: tuple[Line, ...]
 
 
@@ -126,7 +125,8 @@ def _ram(meta: Record) -> list[tuple[int, int]]:
     return found
 
 
-def _image(directory: Path) -> Path:
+def image(directory: Path) -> Path:
+    """The image of a capture."""
     for name in IMAGES:
         if (directory / name).is_file():
             return directory / name
@@ -162,10 +162,10 @@ def _lines(path: Path) -> tuple[Line, ...]:
     return found
 
 
-def load(directory: Path, image: Path | None = None) -> Capture:
-    """Read a capture; ``image`` is used instead of its own, with its registers and oracle."""
+def load(directory: Path) -> Capture:
+    """Read a capture: all but its image."""
     where = directory / "meta.json"
     meta = read_meta(read_text(where), str(where))
     lines = _lines(directory / "oracle.jsonl")
     name = directory.name or str(directory.resolve().name)
-    return Capture(name, str(where), meta, image or _image(directory), lines)
+    return Capture(name, str(where), meta, lines)

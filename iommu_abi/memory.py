@@ -20,7 +20,7 @@ from typing import Any
 
 from iommu_abi._core import ffi, lib
 from iommu_abi.errors import ImageError, UsageError
-from iommu_abi.images import Piece, open_image
+from iommu_abi.images import Piece, Source, open_image
 
 Buffer = Any
 
@@ -74,7 +74,7 @@ class Memory:
     @classmethod
     def open(
         cls,
-        *paths: str | Path,
+        *images: str | Path | Source,
         format: str = "auto",
         base: int = 0,
         copy: bool = False,
@@ -82,14 +82,16 @@ class Memory:
     ) -> Memory:
         """Memory from image files, as one address space.
 
-        ``format``: "auto", "elf" (core file: one region per PT_LOAD at its p_paddr) or "raw" (one
-        region at ``base``). ``.xz`` and ``.gz`` are unpacked, to at most ``max_size`` bytes.
+        ``format``: "auto", "elf" (core file: one region per PT_LOAD at its p_paddr), "lime", "kdump"
+        (kdump-compressed, through libkdumpfile) or "raw" (one region at ``base``, or where its
+        :class:`Source` says). ``.xz``, ``.gz`` and kdump are unpacked, to at most ``max_size`` bytes.
         Other files are mapped, not read: a file that shrinks meanwhile kills the process;
         ``copy=True`` reads it instead. ImageError says what is wrong with a file.
         """
         memory = cls()
-        for path in paths:
-            memory._map_pieces(open_image(Path(path), format=format, base=base, copy=copy, max_size=max_size))
+        for image in images:
+            source = image if isinstance(image, Source) else Source(Path(image))
+            memory._map_pieces(open_image(source, format=format, base=base, copy=copy, max_size=max_size))
         return memory
 
     def map(self, first: int, buffer: Buffer, *, writable: bool = False, source: str = "buffer") -> None:

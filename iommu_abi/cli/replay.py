@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import output, words
+from iommu_abi.cli import output, target, words
 from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,20 +32,25 @@ def add(commands: words.Commands) -> None:
     made = commands.add_parser("replay", help="compare the walk with a capture", epilog=EPILOG)
     made.add_argument("captures", metavar="CAPTURE_DIR", nargs="+")
     made.add_argument(
-        "--image", metavar="FILE", help="use this memory with the capture's registers and oracle"
+        "--image",
+        metavar=target.IMAGE,
+        action="append",
+        default=[],
+        help="use this memory with the capture's registers and oracle; again for more files",
     )
+    target.add_image_options(made)
     made.add_argument("--json", action="store_true", help="print JSON")
     made.set_defaults(run=run)
 
 
-def _verdicts(capture: Capture, quiet: bool) -> list[Verdict]:
-    from iommu_abi.memory import Memory
+def _verdicts(args: argparse.Namespace, directory: Path) -> tuple[Capture, list[Verdict]]:
+    from iommu_abi import capture
     from iommu_abi.replay import replay
 
-    with output.busy(f"opening {capture.image}", quiet=quiet):
-        memory = Memory.open(capture.image)
-    found = replay(capture, memory)
-    return list(output.track(found, len(capture.lines), capture.name, quiet=quiet))
+    images = args.image or [str(capture.image(directory))]
+    loaded = capture.load(directory)
+    found = replay(loaded, target.memory(args, target.sources(images)))
+    return loaded, list(output.track(found, len(loaded.lines), loaded.name, quiet=args.json))
 
 
 def _line_json(verdict: Verdict) -> dict[str, object]:
@@ -143,13 +148,9 @@ def _status(all_: list[Verdict]) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Replay every capture, then say how they did."""
-    from iommu_abi.capture import load
-
     if args.image and len(args.captures) > 1:
         raise UsageError("--image goes with one capture")
-    image = Path(args.image) if args.image else None
-    captures = [load(Path(directory), image) for directory in args.captures]
-    results = [(capture, _verdicts(capture, args.json)) for capture in captures]
+    results = [_verdicts(args, Path(directory)) for directory in args.captures]
     everything = [v for _, verdicts in results for v in verdicts]
     if not args.json:
         for capture, verdicts in results:

@@ -1,0 +1,100 @@
+"""What a command is about: the memory and the IOMMU, by the options that such commands share."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iommu_abi.cli import output, words
+from iommu_abi.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from iommu_abi.images import Source
+    from iommu_abi.memory import Memory
+    from iommu_abi.walk import Unit
+
+IMAGE = "IMAGE[@BASE]"
+IMAGE_HELP = "ELF core, LiME, kdump-compressed or raw memory, also .xz or .gz; several are one address space"
+
+_NUMBER = r"(?:0[xX][0-9a-fA-F]+|[0-9]+)"
+_PLACE = re.compile(rf"(.+)@({_NUMBER})(?::({_NUMBER})(?:\+({_NUMBER}))?)?", re.DOTALL)
+
+
+def add_image_options(made: argparse._ActionsContainer) -> None:
+    """How image files are read."""
+    from iommu_abi.images import FORMATS
+
+    made.add_argument("--format", choices=FORMATS, default="auto", help="of every IMAGE")
+    made.add_argument("--base", metavar="ADDR", default="0", help="where a raw image begins (default: 0)")
+    made.add_argument("--copy", action="store_true", help="read the image instead of mapping it")
+    made.add_argument("--max-size", metavar="BYTES", default=str(1 << 40), help="most bytes to unpack to")
+
+
+def add_unit_options(made: argparse.ArgumentParser, *, required: bool) -> None:
+    """Which IOMMU it is."""
+    unit = made.add_mutually_exclusive_group(required=required)
+    unit.add_argument("--config", metavar="META.json", help="kind and registers as a capture has them")
+    unit.add_argument("--iommu", metavar="KIND", help="vtd, amdvi, ...; with --reg")
+    made.add_argument(
+        "--reg", metavar="NAME=VALUE", action="append", default=[], help="a register; wins over --config"
+    )
+
+
+def source(text: str) -> Source:
+    """``FILE`` or ``FILE@BASE[:OFFSET[+SIZE]]``; a file that has the whole name wins."""
+    from iommu_abi.images import Source
+
+    found = None if Path(text).exists() else _PLACE.fullmatch(text)
+    if not found:
+        return Source(Path(text))
+    base, offset, size = (None if n is None else words.number(n, text) for n in found.groups()[1:])
+    return Source(Path(found[1]), base, offset or 0, size)
+
+
+def sources(texts: list[str]) -> list[Source]:
+    """The image files."""
+    if "-" in texts:
+        raise UsageError("an image cannot be read from standard input: it is mapped")
+    return [source(text) for text in texts]
+
+
+def memory(args: argparse.Namespace, images: list[Source]) -> Memory:
+    """The image files as one address space."""
+    from iommu_abi.memory import Memory
+
+    base, most = words.number(args.base, "--base"), words.number(args.max_size, "--max-size")
+    with output.busy("opening the image", quiet=args.json):
+        return Memory.open(*images, format=args.format, base=base, copy=args.copy, max_size=most)
+
+
+def _given(args: argparse.Namespace) -> tuple[str, dict[str, int]]:
+    """Kind and registers."""
+    from iommu_abi import capture
+    from iommu_abi.walk import kinds, registers
+
+    found: dict[str, int] = {}
+    if args.config:
+        meta = capture.read_meta(words.read_text(args.config), words.input_name(args.config))
+        if meta.ignored:
+            raise capture.unknown_register(meta.kind, list(meta.ignored))
+        kind, found = meta.kind, dict(meta.registers)
+    else:
+        kind = capture.KINDS.get(args.iommu, args.iommu)
+        if kind not in kinds():
+            raise UsageError(f"--iommu: unknown kind {args.iommu!r}, expected one of: {' '.join(kinds())}")
+    texts = words.assignments(args.reg, "--reg")
+    unknown = [name for name in texts if name not in registers(kind)]
+    if unknown:
+        raise capture.unknown_register(kind, unknown)
+    return kind, found | {name: words.number(text, f"--reg {name}") for name, text in texts.items()}
+
+
+def unit(args: argparse.Namespace) -> Unit:
+    """The IOMMU of --config or --iommu, with --reg."""
+    from iommu_abi.capture import make_unit
+
+    kind, given = _given(args)
+    return make_unit(kind, given, words.input_name(args.config) if args.config else "--reg")
