@@ -245,7 +245,7 @@ PT_INLINE int pt_s2(struct pt_walk *w, const struct pt_format *f, bool tracing, 
 static PT_COLD int pt_dirty(struct pt_walk *w, const struct pt_format *f2, const struct pt_place *at,
 			    u64 updated)
 {
-	struct pt_result r;
+	struct pt_result r = { 0 };
 
 	if (pt_s2(w, f2, false, IOMMU_ABI_FOR_S1_UPDATE, at->level, at->gpa, PT_JUDGE_W, PT_W, &r)) {
 		if (w->out->fault.reason == IOMMU_ABI_DENIED || w->out->fault.reason == IOMMU_ABI_ACCESS_FLAG)
@@ -285,7 +285,7 @@ PT_INLINE int pt_s1(struct pt_walk *w, const struct pt_format *f, const struct p
 	do {
 		unsigned int level = k.level;
 		u64 gpa = k.at, updated;
-		struct pt_result entry;
+		struct pt_result entry = { 0 };
 
 		if (PT_UNLIKELY(pt_s2(w, f2, tracing, IOMMU_ABI_FOR_S1_ENTRY, level, gpa, PT_JUDGE_TABLE,
 				      PT_R, &entry)))
@@ -348,7 +348,7 @@ PT_INLINE bool pt_read_hpa(struct pt_walk *w, unsigned int stage, unsigned int l
 PT_INLINE bool pt_read_gpa(struct pt_walk *w, const struct pt_format *f2, struct pt_place *at, u64 gpa,
 			   unsigned int n, u64 *q)
 {
-	struct pt_result r;
+	struct pt_result r = { 0 };
 
 	if (pt_s2(w, f2, w->trace, IOMMU_ABI_FOR_PASID_ENTRY, at->level, gpa, PT_JUDGE_TABLE, PT_R, &r))
 		return false;
