@@ -19,7 +19,7 @@ SONAME  := libiommu_abi.so.$(firstword $(subst ., ,$(VERSION)))
 PACKAGE := build/iommu_abi.pc build/iommu_abi-config.cmake build/iommu_abi-config-version.cmake
 OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)
 
-.PHONY: help demo test lib install lint asan fuzz-smoke peers bench clean check-host
+.PHONY: help demo test lib install lint asan fuzz-smoke peers cross cross-history bench clean check-host
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -72,6 +72,24 @@ fuzz-smoke: build/asan/ready build/fuzz/unpack build/fuzz/walk ## valid inputs, 
 
 peers: $(VENV)/ready ## random tables: the C walk against QEMU's IOMMUs, where there is a QEMU
 	PYTHONPATH=tests $(BIN)/python -m peers $(PEERS)
+
+cross: $(VENV)/ready ## structs x ABIs against the headers of Linux 7.2 in the ziglang wheel (100 MB)
+	$(PIP) install --no-build-isolation -e '.[cross]'
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/check_cross.py
+
+# The wheels that bring the headers of Linux 6.19, 6.13 and 6.3, 300 MB.
+OLD_ZIG := 0.16.0 0.15.2 0.13.0
+ZIG_INCLUDE = ziglang/lib/libc/include
+
+cross-history: $(OLD_ZIG:%=build/zig/%/ready) ## the same against the headers of Linux 6.3, 6.13 and 6.19
+	CROSS_HEADERS="$(OLD_ZIG:%=$(CURDIR)/build/zig/%/$(ZIG_INCLUDE)/any-linux-any)" $(MAKE) cross
+
+build/zig/%/ready: | $(VENV)/ready
+	$(PIP) download --no-deps -d build/zig ziglang==$*
+	$(BIN)/python -c "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); \
+	  z.extractall(sys.argv[2], [n for n in z.namelist() if n.startswith('$(ZIG_INCLUDE)/')])" \
+	  build/zig/ziglang-$*-*.whl build/zig/$*
+	@touch $@
 
 bench: $(VENV)/ready build/bench/walk ## instructions of a nested walk; unpacking beside other libraries
 	$(BIN)/python tests/bench.py build/bench/walk

@@ -128,11 +128,12 @@ def test_every_symbol_has_a_version(prefix):
 @pytest.mark.parametrize("order", ["", "-DLINUX_LAST"], ids=["linux first", "linux last"])
 def test_the_umbrella_compiles_beside_the_systems_iommufd_header(tmp_path, order):
     source = ROOT / "tests/c/beside_linux.c"
-    if Path("/usr/include/linux/iommufd.h").exists():
-        cc = [tool("cc")]
-    else:
-        pytest.importorskip("ziglang", reason="no <linux/iommufd.h> here, and no ziglang that brings one")
-        cc = [sys.executable, "-m", "ziglang", "cc"]
+    cc = [tool("cc")]
+    if not Path("/usr/include/linux/iommufd.h").exists():
+        zig = pytest.importorskip(
+            "ziglang", reason="no <linux/iommufd.h> here, and no ziglang that brings one"
+        )
+        cc += ["-idirafter", str(Path(zig.__file__).parent / "lib/libc/include/any-linux-any")]
 
     run(*cc, *STRICT, *([order] if order else []), *asked("--cflags"), source, *asked("--libs"),
         "-o", tmp_path / "beside")  # fmt: skip

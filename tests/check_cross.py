@@ -1,0 +1,98 @@
+"""Structs x ABIs against the kernels' own headers: `make cross`, for ziglang is large.
+
+The newest ziglang brings the headers of Linux 7.2. CROSS_HEADERS names directories with linux/ of other
+kernels, `make cross-history` fetches those of 6.3, 6.13 and 6.19. Both machines' words are compared on every
+fact: sizes, alignments, offsets, enumerators, flags, ioctl numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import witness
+from rich.console import Console
+from rich.table import Table
+
+from iommu_abi import uapi
+from iommu_abi.uapi import layout
+
+M68K = json.loads((Path(__file__).parent / "data/layouts.json").read_text())["kernels"]
+
+HEADERS = [witness.bundled(), *map(witness.Headers, map(Path, os.environ.get("CROSS_HEADERS", "").split()))]
+
+
+def _m68k(kernel: str, header: str, struct: str) -> str:
+    """What gcc says for m68k, which LLVM in the wheel has no target for."""
+    found = next((each for name, each in M68K.items() if name.startswith(f"{kernel}.")), {"headers": {}})
+    rows = found["headers"].get(header, {"structs": {}})["structs"].get(struct)
+    if rows is None:
+        return "-"
+    group = next(group for group in rows["layouts"] if "m68k" in group["arches"])
+    equal = uapi.layout_of(f"{struct}@{GEN_OF[kernel, header]}", "m68k").size == group["size"]
+    return str(group["size"]) + ("" if equal else "!")
+
+
+GEN_OF = {(kernel, header): gen for kernel, gens in witness.KERNELS.items() for gen, header in gens.items()}
+
+
+def _print(headers: witness.Headers, found: dict[tuple[str, str], list[witness.Difference]]) -> None:
+    """Sizes by struct and ABI; a "!" where any fact of the struct differs."""
+    total = sum(map(len, found.values()))
+    made = Table(title=f"Linux {headers.kernel}: bytes of each struct, {total} differences", box=None)
+    made.add_column("struct")
+    for number in range(1, len(witness.TARGETS) + 2):
+        made.add_column(str(number), justify="right", min_width=2)
+    for gen, header in witness.KERNELS[headers.kernel].items():
+        for struct in uapi.generation(gen).__structs__:
+            cells = [_m68k(headers.kernel, header, struct)]
+            for abi in witness.TARGETS:
+                size = uapi.layout_of(f"{struct}@{gen}", abi).size
+                wrong = any(struct in each.what for each in found[gen, abi])
+                cells.insert(-1, f"{size}!" if wrong else str(size))
+            made.add_row(f"{struct}@{gen}", *cells)
+    console = Console(width=170, highlight=False)
+    console.print(made)
+    names = [*witness.TARGETS, "m68k (gcc, layouts.json)"]
+    console.print("ABIs: " + ", ".join(f"{i} {name}" for i, name in enumerate(names, 1)), "\n")
+
+
+@pytest.mark.parametrize("headers", HEADERS, ids=lambda headers: headers.kernel)
+def test_the_kernels_own_headers_say_what_we_say(headers, capsys):
+    found = witness.all_differences(witness.kernels_headers(headers), headers)
+
+    with capsys.disabled():
+        print()
+        _print(headers, found)
+    assert [each for differences in found.values() for each in differences] == []
+
+
+@pytest.mark.parametrize("headers", HEADERS, ids=lambda headers: headers.kernel)
+def test_no_struct_of_the_kernels_header_is_missing(headers):
+    for gen, header in witness.KERNELS[headers.kernel].items():
+        if header != "vfio.h":  # of which we have what concerns the IOMMU
+            assert headers.structs(header) == set(uapi.generation(gen).__structs__)
+
+
+def test_our_headers_compile_to_our_layouts_on_every_abi(capsys):
+    found = witness.all_differences(witness.own_headers())
+
+    with capsys.disabled():
+        differences = sum(map(len, found.values()))
+        print(
+            f"\nour {len(uapi.GENERATIONS)} headers on {len(witness.TARGETS)} ABIs: {differences} differences"
+        )
+    assert [each for differences in found.values() for each in differences] == []
+
+
+def test_the_witness_sees_a_struct_that_grew():
+    # control: 6.13 against the header of 7.2, in which iommu_viommu_alloc has 40 bytes and not 24
+    found = witness.differences("iommufd_6_13", "#include <linux/iommufd.h>", "s390x")
+
+    assert witness.Difference("iommufd_6_13", "s390x", "sizeof iommu_viommu_alloc", 24, 40) in found
+
+
+def test_the_abis_are_all_but_one():
+    assert set(layout.ABIS) - set(witness.TARGETS) == {"m68k"}
