@@ -62,6 +62,13 @@ def structs() -> dict[str, list[str]]:
     return found
 
 
+def declarations(name: str) -> _layout.Declarations:
+    """What a generation's header declares."""
+    generation(name)
+    made: _layout.Declarations = _loader().declarations(name)
+    return made
+
+
 def layout_of(name: str, abi: str | None = None) -> Layout:
     """Layout of ``"STRUCT@GEN"`` or ``"STRUCT"`` on an ABI, this machine's if none is named."""
     struct, gen = resolve(name)

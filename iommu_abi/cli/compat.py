@@ -1,0 +1,182 @@
+"""iommu-abi compat: whether programs and kernels of two states of an ABI understand each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from iommu_abi.cli import output, words
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from iommu_abi.compat import Finding, Report, Subject
+
+EPILOG = """\
+OLD and NEW are generations (iommufd_6_12), C headers, or object files with DWARF (cc -g); a header is
+compiled by $CC, cc, gcc, clang or the package ziglang, and its integer macros are evaluated.
+
+A struct whose first member is __u32 size or argsz may grow at the end; any other is frozen, and so is
+an array's element. COMPATIBLE_IF_ZERO: while programs leave zero what the other side does not know.
+
+exit status: 0 compatible, or compatible if zero; 1 breaking, in one of the directions; 2 misuse.
+
+examples:
+  iommu-abi compat iommufd_6_12 iommufd_7_2
+  iommu-abi compat old/linux/iommufd.h new/linux/iommufd.h --markdown
+  iommu-abi compat ptc_v4 ptc_v12 --abi i386
+"""
+
+STYLES = ("green", "yellow", "red")
+HEADINGS = ("", "contract", "was", "is", "old on new", "new on old")
+
+
+def add(commands: words.Commands) -> None:
+    """Describe the command."""
+    made = commands.add_parser("compat", help="what breaks between two states of an ABI", epilog=EPILOG)
+    made.add_argument("old", metavar="OLD", help="a generation, a C header or an object file")
+    made.add_argument("new", metavar="NEW", help="the same of the newer state")
+    made.add_argument(
+        "--abi", metavar="A", help="compare the layouts of this ABI (default: the one compiled for)"
+    )
+    made.add_argument(
+        "-I",
+        "--include",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="where headers find what they include; a header in DIR/linux/ has DIR by itself",
+    )
+    made.add_argument("--all", action="store_true", help="also list what was added or did not change")
+    made.add_argument("--markdown", action="store_true", help="print Markdown")
+    made.add_argument("--json", action="store_true", help="print JSON: all, also what did not change")
+    made.set_defaults(run=run)
+
+
+def _number(subject: Subject, value: int | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if subject.kind != "constant" or 0 <= value < 10 else f"{value:#x}"
+
+
+def _row(subject: Subject) -> tuple[str, ...]:
+    numbers = _number(subject, subject.was), _number(subject, subject.now)
+    return subject.name, subject.contract, *numbers, subject.old_program.name, subject.new_program.name
+
+
+def _is_plain(subject: Subject) -> bool:
+    """Unchanged, or new without anything to say about it."""
+    return all(finding.change == "added" for finding in subject.findings)
+
+
+def _path(subject: Subject, finding: Finding) -> str:
+    return f"{subject.name}.{finding.field}" if finding.field else subject.name
+
+
+def _summary(report: Report) -> Iterator[str]:
+    yield f"old programs on the new kernel (old on new): {report.old_program.name}"
+    yield f"new programs on the old kernel (new on old): {report.new_program.name}"
+    for kinds, title in ((("struct", "union"), "structs"), (("constant",), "constants")):
+        subjects = [s for s in report.subjects if s.kind in kinds]
+        added = sum(s.was is None for s in subjects)
+        gone = sum(s.now is None for s in subjects)
+        same = sum(not s.findings for s in subjects)
+        changed = len(subjects) - added - gone - same
+        yield f"{title}: {same} unchanged, {changed} changed, {added} added, {gone} withdrawn"
+
+
+def _groups(report: Report, everything: bool) -> Iterator[tuple[str, list[Subject]]]:
+    for kinds, title in ((("struct", "union"), "struct"), (("constant",), "constant")):
+        found = [s for s in report.subjects if s.kind in kinds and (everything or not _is_plain(s))]
+        if found:
+            yield title, found
+
+
+def _print(report: Report, everything: bool) -> None:
+    output.line(f"{report.old} -> {report.new}, {report.abi}")
+    for text in _summary(report):
+        output.line(text)
+    for title, subjects in _groups(report, everything):
+        headings = (title, *HEADINGS[1:])
+        output.table(None, headings, map(_row, subjects))
+        for subject in subjects:
+            for f in subject.findings:
+                worst = max(f.old_program, f.new_program)
+                output.line(f"{_path(subject, f)}: {f.change}: {f.reason}", STYLES[worst])
+    for text in report.notes:
+        output.line(text, "yellow")
+
+
+def _cells(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def _markdown(report: Report, everything: bool) -> Iterator[str]:
+    yield f"# {report.old} -> {report.new}, {report.abi}"
+    yield ""
+    yield from (f"- {text}" for text in (*_summary(report), *report.notes))
+    for title, subjects in _groups(report, everything):
+        yield from ("", _cells((title, *HEADINGS[1:])), _cells(["---"] * len(HEADINGS)))
+        yield from map(_cells, map(_row, subjects))
+        findings = [(s, f) for s in subjects for f in s.findings]
+        if not findings:
+            continue
+        yield from ("", _cells(("field", "change", "reason")), _cells(["---"] * 3))
+        yield from (_cells((f"`{_path(s, f)}`", f.change, f.reason)) for s, f in findings)
+
+
+def _json(report: Report) -> dict[str, object]:
+    return {
+        "old": report.old,
+        "new": report.new,
+        "abi": report.abi,
+        "verdict": report.verdict.name,
+        "old_program_new_kernel": report.old_program.name,
+        "new_program_old_kernel": report.new_program.name,
+        "subjects": [_subject_json(subject) for subject in report.subjects],
+        "notes": list(report.notes),
+    }
+
+
+def _subject_json(subject: Subject) -> dict[str, object]:
+    return {
+        "kind": subject.kind,
+        "name": subject.name,
+        "contract": subject.contract or None,
+        "was": subject.was,
+        "is": subject.now,
+        "verdict": subject.verdict.name,
+        "old_program_new_kernel": subject.old_program.name,
+        "new_program_old_kernel": subject.new_program.name,
+        "findings": [
+            {
+                "field": f.field or None,
+                "change": f.change,
+                "reason": f.reason,
+                "old_program_new_kernel": f.old_program.name,
+                "new_program_old_kernel": f.new_program.name,
+            }
+            for f in subject.findings
+        ],
+    }
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read both, compare, show."""
+    from iommu_abi import compat
+    from iommu_abi.cli import FOUND
+    from iommu_abi.errors import UsageError
+    from iommu_abi.uapi.layout import abi
+
+    if args.json and args.markdown:
+        raise UsageError("compat: --json and --markdown are two forms of one report: give one")
+    on = abi(args.abi) if args.abi else None
+    include = tuple(args.include)
+    report = compat.compare(compat.read(args.old, include), compat.read(args.new, include), on)
+    if args.json:
+        output.emit_json(_json(report))
+    elif args.markdown:
+        print("\n".join(_markdown(report, args.all)))
+    else:
+        _print(report, args.all)
+    return FOUND if report.verdict is compat.Verdict.BREAKING else 0

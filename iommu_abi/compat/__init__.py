@@ -1,0 +1,14 @@
+"""Whether programs and kernels of two states of an ABI understand each other.
+
+``compare(read(OLD), read(NEW))`` judges every struct and constant, in both directions, by the contract
+under which the kernel takes it: a struct that begins with its size grows at the end, any other is frozen.
+"""
+
+from __future__ import annotations
+
+from iommu_abi.compat.compare import compare
+from iommu_abi.compat.model import Model
+from iommu_abi.compat.sources import read
+from iommu_abi.compat.verdict import Finding, Report, Subject, Verdict
+
+__all__ = ["Finding", "Model", "Report", "Subject", "Verdict", "compare", "read"]

@@ -1,0 +1,57 @@
+"""Whether a struct is the same on every ABI: else a 32-bit program and a 64-bit kernel disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from iommu_abi.compat.fields import place
+from iommu_abi.compat.model import Model
+from iommu_abi.compat.verdict import Finding, breaking, note
+from iommu_abi.uapi.layout import ABIS, Layout
+
+_Shape = tuple[int, tuple[tuple[int, int], ...]]
+
+
+def _shape(layout: Layout) -> _Shape:
+    return layout.size, tuple(place(f) for f in layout.fields)
+
+
+def _groups(model: Model, name: str) -> list[list[Layout]]:
+    """The layouts of a struct, equal ones together, the most frequent first."""
+    found: dict[_Shape, list[Layout]] = {}
+    for abi in ABIS.values():
+        made = model.layout(name, abi)
+        found.setdefault(_shape(made), []).append(made)
+    return sorted(found.values(), key=len, reverse=True)
+
+
+def _where(layout: Layout, number: int) -> str:
+    """A field by its number, which is the same on every ABI."""
+    f = layout.fields[number]
+    return f"{f.size} bytes at {f.offset}"
+
+
+def _difference(groups: Sequence[list[Layout]]) -> tuple[str, str]:
+    """The first field that differs, and a sentence."""
+    usual, *others = groups
+    words = [f"{usual[0].size} bytes on {len(usual)} ABIs"]
+    words += [f"{group[0].size} on {' '.join(made.abi.name for made in group)}" for group in others]
+    first, other = usual[0], others[0][0]
+    for number, (a, b) in enumerate(zip(first.fields, other.fields)):
+        if place(a) != place(b):
+            places = f"{a.name} is {_where(first, number)}, and {_where(other, number)} on {other.abi.name}"
+            return a.name, f"{', '.join(words)}: {places}"
+    return "", ", ".join(words)
+
+
+def judge(old: Model | None, new: Model, old_name: str, name: str) -> list[Finding]:
+    """A break where the new model differs between ABIs and the old one did not; a note where both do."""
+    if not new.portable(name):
+        return []
+    groups = _groups(new, name)
+    if len(groups) == 1:
+        return []
+    field, reason = _difference(groups)
+    if old and old.portable(old_name) and len(_groups(old, old_name)) > 1:
+        return [note(field, "ABIs differ", f"{reason}; it differed before")]
+    return [breaking(field, "ABIs differ", reason)]

@@ -1,0 +1,126 @@
+"""The verdict on constants: macros and enumerators alike, because headers turn one into the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from iommu_abi.compat.model import Constant
+from iommu_abi.compat.verdict import Finding, Subject, Verdict, breaking, note
+
+#: Names that say how many there are, or all of them: they grow with what they count.
+_LIMIT = re.compile(r"_(LAST|MAX|NR|NUM|COUNT|END|MASK)$")
+VERSION = re.compile(r"(?:^|_)VERSION(_\d+)?$")
+_IOCTL_SIZE = ((1 << 13) - 1) << 16  # 14 bits on most machines, 13 on mips, powerpc and sparc
+
+Constants = Mapping[str, Constant]
+
+
+def _number(value: int) -> str:
+    return f"{value:#x}" if value > 9 else str(value)
+
+
+def _words(name: str) -> set[str]:
+    return set(name.upper().split("_")) - {""}
+
+
+def _is_ioctl(value: int) -> bool:
+    """Whether a number has an ioctl's type byte, a character (include/uapi/asm-generic/ioctl.h)."""
+    return 0x20 <= value >> 8 & 0xFF < 0x7F and value < 1 << 32
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    old: Constants
+    new: Constants
+    complete: bool
+
+    def subjects(self) -> Iterator[Subject]:
+        renames = self._renames()
+        for was in self.old.values():
+            name = renames.get(was.name, was.name)
+            now = self.new.get(name)
+            if now is None and not self.complete:
+                continue
+            findings = tuple(self._kept(was, now) if now else self._withdrawn(was))
+            yield Subject("constant", was.name, "", was.value, now.value if now else None, findings)
+        known = {*self.old, *renames.values()}
+        for now in self.new.values():
+            if now.name not in known:
+                yield Subject("constant", now.name, "", None, now.value, (self._added(now),))
+
+    # ------------------------------------------------------------ names
+
+    def _renames(self) -> dict[str, str]:
+        """Old names whose words are all in exactly one of the new ones, or the other way round."""
+        gone = [c for c in self.old.values() if c.name not in self.new]
+        fresh = [c for c in self.new.values() if c.name not in self.old]
+        found = {}
+        for was in gone:
+            like = [now for now in fresh if _same_words(was.name, now.name)]
+            if len(like) > 1:
+                like = [now for now in like if now.value == was.value]
+            if len(like) == 1:
+                found[was.name] = like[0].name
+        taken = list(found.values())
+        return {was: now for was, now in found.items() if taken.count(now) == 1}
+
+    def _holder(self, value: int, among: Constant) -> str:
+        """What a value means now, in the enumeration or among the ioctls where it had a meaning."""
+        for c in self.new.values():
+            of_one_kind = (c.group and c.group == among.group) or _is_ioctl(value)
+            if c.value == value and of_one_kind:
+                return c.name
+        return ""
+
+    # ------------------------------------------------------------ changes
+
+    def _kept(self, was: Constant, now: Constant) -> Iterator[Finding]:
+        named = "" if was.name == now.name else f"{was.name} -> {now.name}, "
+        if was.value != now.value:
+            yield self._renumbered(was, now, named)
+        elif "RESERVED" in _words(now.name) - _words(was.name):
+            yield breaking("", "withdrawn", f"{named}only so that {_number(now.value)} is not used again")
+        elif named:
+            yield note("", "renamed", f"{named}the number is the same")
+
+    def _renumbered(self, was: Constant, now: Constant, named: str) -> Finding:
+        numbers = f"{named}{_number(was.value)} -> {_number(now.value)}"
+        if VERSION.search(was.name):
+            return note("", "version", numbers)
+        if _LIMIT.search(was.name) and _grew(was, now):
+            return note("", "limit", f"{numbers}: it counts the others")
+        if _is_ioctl(was.value) and not (was.value ^ now.value) & ~_IOCTL_SIZE:
+            return breaking("", "renumbered", f"{numbers}: the size of its struct is part of the number")
+        holder = self._holder(was.value, now)
+        meaning = f": {_number(was.value)} is {holder} now" if holder else ""
+        return breaking("", "renumbered", numbers + meaning)
+
+    def _withdrawn(self, was: Constant) -> Iterator[Finding]:
+        holder = self._holder(was.value, was)
+        if _LIMIT.search(was.name) or VERSION.search(was.name):
+            yield note("", "withdrawn", "nobody passes it")
+        elif holder:
+            yield breaking("", "withdrawn", f"{_number(was.value)} is {holder} now")
+        else:
+            reason = f"new kernels need not know {_number(was.value)}"
+            yield Finding("", "withdrawn", reason, Verdict.BREAKING, Verdict.COMPATIBLE)
+
+    def _added(self, now: Constant) -> Finding:
+        return note("", "added", "old kernels refuse it")
+
+
+def _same_words(was: str, now: str) -> bool:
+    """INTEL_IOMMU and IOMMU_MODEL_INTEL_VTD."""
+    a, b = _words(was), _words(now)
+    return len(a) > 1 and len(b) > 1 and (a <= b or b <= a)
+
+
+def _grew(was: Constant, now: Constant) -> bool:
+    return now.value > was.value and (not was.name.endswith("_MASK") or now.value & was.value == was.value)
+
+
+def compare(old: Constants, new: Constants, *, complete: bool) -> list[Subject]:
+    """Every constant of both; those that an incomplete source does not show are left out."""
+    return list(_Comparison(old, new, complete).subjects())

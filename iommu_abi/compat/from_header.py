@@ -1,0 +1,66 @@
+"""A C header as a model: compiled for this machine, its integer macros evaluated."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from iommu_abi.compat import compiler, elf, from_object, macros
+from iommu_abi.compat.model import Model
+from iommu_abi.errors import UsageError
+
+_FLAGS = ("-std=gnu11", "-x", "c", "-w", "-D__user=", "-fmax-errors=0")
+_DEBUG = ("-g", "-O0", "-fno-eliminate-unused-debug-types", "-c")
+_FILE = "header.c"
+
+
+def read(path: Path, include: tuple[str, ...] = ()) -> Model:
+    """The model of what the header declares itself, and what it includes with quotes."""
+    with tempfile.TemporaryDirectory(prefix="iommu-abi-") as directory:
+        return _Header(path, include, directory).read()
+
+
+class _Header:
+    def __init__(self, path: Path, include: tuple[str, ...], directory: str) -> None:
+        self.path, self.directory = path, directory
+        full = path.resolve()
+        self.include = f'#include <linux/types.h>\n#include "{full}"'
+        own = [str(full.parent.parent)] if full.parent.name == "linux" else []  # .../include/linux/x.h
+        self.flags = [f"-isystem{d}" for d in (*(str(Path(i).resolve()) for i in include), *own)]
+
+    def read(self) -> Model:
+        text = self._compile(self.include, "-E", "-dD")
+        files, names = macros.owned(text, self.directory)
+        files.discard(str(Path(self.directory, _FILE).resolve()))
+        values = self._evaluate(names)
+        reader = from_object.load(Path(self.directory, "header.o"), str(self.path), files.__contains__)
+        return from_object.model(str(self.path), reader, values, ())
+
+    def _evaluate(self, names: list[str]) -> dict[str, int]:
+        """Compile the header, with those of its macros that are integers."""
+        good, bad = names, {""}
+        while bad:
+            source, lines = macros.source(self.include, good)
+            bad = macros.refused(self._run(source, "-fsyntax-only").stderr, _FILE, lines)
+            good = [name for name in good if name not in bad]
+        self._compile(source, *_DEBUG, "-o", "header.o")
+        data, order = elf.symbol_bytes(Path(self.directory, "header.o"), macros.ARRAY)
+        starts = range(0, 8 * len(good), 8)
+        return {n: int.from_bytes(data[s : s + 8], order, signed=True) for n, s in zip(good, starts)}
+
+    def _compile(self, source: str, *arguments: str) -> str:
+        """What the compiler prints; UsageError with its first error."""
+        done = self._run(source, *arguments)
+        if done.returncode:
+            found = re.search(r"^(.*?:\d+:.*?error: .*|.*error.*)$", done.stderr, re.M)
+            raise UsageError(
+                f"{self.path}: the C compiler {compiler.command()[0]} refuses it:"
+                f" {(found[1] if found else done.stderr).strip()}"
+            )
+        return done.stdout
+
+    def _run(self, source: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        Path(self.directory, _FILE).write_text(source)
+        return compiler.run(*_FLAGS, *self.flags, *arguments, _FILE, directory=self.directory)

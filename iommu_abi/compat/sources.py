@@ -1,0 +1,24 @@
+"""What OLD and NEW may be: a generation's name, an object file, a C header."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from iommu_abi import uapi
+from iommu_abi.compat import from_generation, from_header, from_object
+from iommu_abi.compat.model import Model
+from iommu_abi.errors import UsageError
+
+
+def read(source: str, include: tuple[str, ...] = ()) -> Model:
+    """A name of a generation, or a path; ``include`` are directories for a header's own includes."""
+    if source in uapi.GENERATIONS:
+        return from_generation.read(source)
+    path = Path(source)
+    if not path.exists():
+        raise UsageError(
+            f"{source!r} is neither a file nor a generation; these are: {' '.join(uapi.GENERATIONS)}"
+        )
+    with path.open("rb") as file:
+        is_elf = file.read(4) == b"\x7fELF"
+    return from_object.read(path) if is_elf else from_header.read(path, include)
