@@ -28,7 +28,7 @@ examples:
 """
 
 STYLES = ("green", "yellow", "red")
-HEADINGS = ("", "contract", "was", "is", "old on new", "new on old")
+SHORT = ("compatible", "if zero", "BREAKING")  # a terminal is narrow
 
 
 def add(commands: words.Commands) -> None:
@@ -59,9 +59,22 @@ def _number(subject: Subject, value: int | None) -> str:
     return str(value) if subject.kind != "constant" or 0 <= value < 10 else f"{value:#x}"
 
 
-def _row(subject: Subject) -> tuple[str, ...]:
-    numbers = _number(subject, subject.was), _number(subject, subject.now)
-    return subject.name, subject.contract, *numbers, subject.old_program.name, subject.new_program.name
+def _headings(title: str) -> tuple[str, ...]:
+    number = "value" if title == "constant" else "bytes"
+    return title, "contract", number, "old on new", "new on old"
+
+
+def _row(subject: Subject, verdicts: Iterable[str]) -> tuple[str, ...]:
+    was, now = _number(subject, subject.was), _number(subject, subject.now)
+    return subject.name, subject.contract, was if was == now else f"{was} -> {now}", *verdicts
+
+
+def _short(subject: Subject) -> tuple[str, ...]:
+    return _row(subject, (SHORT[subject.old_program], SHORT[subject.new_program]))
+
+
+def _full(subject: Subject) -> tuple[str, ...]:
+    return _row(subject, (subject.old_program.name, subject.new_program.name))
 
 
 def _is_plain(subject: Subject) -> bool:
@@ -97,8 +110,7 @@ def _print(report: Report, everything: bool) -> None:
     for text in _summary(report):
         output.line(text)
     for title, subjects in _groups(report, everything):
-        headings = (title, *HEADINGS[1:])
-        output.table(None, headings, map(_row, subjects))
+        output.table(None, _headings(title), map(_short, subjects))
         for subject in subjects:
             for f in subject.findings:
                 worst = max(f.old_program, f.new_program)
@@ -116,8 +128,8 @@ def _markdown(report: Report, everything: bool) -> Iterator[str]:
     yield ""
     yield from (f"- {text}" for text in (*_summary(report), *report.notes))
     for title, subjects in _groups(report, everything):
-        yield from ("", _cells((title, *HEADINGS[1:])), _cells(["---"] * len(HEADINGS)))
-        yield from map(_cells, map(_row, subjects))
+        yield from ("", _cells(_headings(title)), _cells(["---"] * 5))
+        yield from map(_cells, map(_full, subjects))
         findings = [(s, f) for s in subjects for f in s.findings]
         if not findings:
             continue

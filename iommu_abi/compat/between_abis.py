@@ -25,6 +25,10 @@ def _groups(model: Model, name: str) -> list[list[Layout]]:
     return sorted(found.values(), key=len, reverse=True)
 
 
+def _shapes(groups: list[list[Layout]]) -> dict[str, _Shape]:
+    return {made.abi.name: _shape(made) for group in groups for made in group}
+
+
 def _where(layout: Layout, number: int) -> str:
     """A field by its number, which is the same on every ABI."""
     f = layout.fields[number]
@@ -45,13 +49,23 @@ def _difference(groups: Sequence[list[Layout]]) -> tuple[str, str]:
 
 
 def judge(old: Model | None, new: Model, old_name: str, name: str) -> list[Finding]:
-    """A break where the new model differs between ABIs and the old one did not; a note where both do."""
+    """A break where the new model differs between ABIs and the old one did not.
+
+    A note where both do, and nothing where the struct is on each ABI what it was.
+    """
     if not new.portable(name):
         return []
     groups = _groups(new, name)
     if len(groups) == 1:
         return []
     field, reason = _difference(groups)
-    if old and old.portable(old_name) and len(_groups(old, old_name)) > 1:
-        return [note(field, "ABIs differ", f"{reason}; it differed before")]
-    return [breaking(field, "ABIs differ", reason)]
+    if not old or not old.portable(old_name):
+        return [breaking(field, "ABIs differ", reason)]
+    before = _groups(old, old_name)
+    if len(before) == 1:
+        return [breaking(field, "ABIs differ", reason)]
+    return (
+        []
+        if _shapes(groups) == _shapes(before)
+        else [note(field, "ABIs differ", f"{reason}; it differed before")]
+    )

@@ -32,19 +32,29 @@ class _Comparison:
     new_abi: Abi
 
     def subjects(self) -> Iterator[Subject]:
+        """Structs, then constants."""
+        yield from filter(self._means_something, self._structs())
+        made = constants.compare(self.old.constants(), self.new.constants())
+        yield from filter(self._means_something, made)
+
+    def _means_something(self, subject: Subject) -> bool:
+        """An object has other people's types too, and lacks what it does not use."""
+        if subject.now is None:
+            return self.old.complete and self.new.complete
+        return subject.was is not None or self.old.complete == self.new.complete
+
+    def _structs(self) -> Iterator[Subject]:
         renames = self._renames()
         elements = self.old.elements() | self.new.elements()
         for name in self.old.structs():
             now = renames.get(name, name)
             if now in self.new.structs():
                 yield self._both(name, now, elements)
-            elif self.new.complete:
+            else:
                 yield self._withdrawn(name)
         for name in self.new.structs():
             if name not in self.old.structs() and name not in renames.values():
                 yield self._added(name)
-        complete = self.new.macros is not None or self.new.abi is None
-        yield from constants.compare(self.old.constants(), self.new.constants(), complete=complete)
 
     def _renames(self) -> dict[str, str]:
         """gpasid_bind_data became iommu_gpasid_bind_data: words before the old name."""

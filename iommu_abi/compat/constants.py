@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from iommu_abi.compat.model import Constant
 from iommu_abi.compat.verdict import Finding, Subject, Verdict, breaking, note
 
-#: Names that say how many there are, or all of them: they grow with what they count.
-_LIMIT = re.compile(r"_(LAST|MAX|NR|NUM|COUNT|END|MASK)$")
+#: Words of constants that say how many there are, or which: they grow with what they count.
+_LIMITS = {"LAST", "MAX", "NR", "NUM", "COUNT", "END", "MASK"}
 VERSION = re.compile(r"(?:^|_)VERSION(_\d+)?$")
 _IOCTL_SIZE = ((1 << 13) - 1) << 16  # 14 bits on most machines, 13 on mips, powerpc and sparc
 
@@ -25,6 +25,10 @@ def _words(name: str) -> set[str]:
     return set(name.upper().split("_")) - {""}
 
 
+def _is_limit(name: str) -> bool:
+    return not _LIMITS.isdisjoint(_words(name))
+
+
 def _is_ioctl(value: int) -> bool:
     """Whether a number has an ioctl's type byte, a character (include/uapi/asm-generic/ioctl.h)."""
     return 0x20 <= value >> 8 & 0xFF < 0x7F and value < 1 << 32
@@ -34,15 +38,12 @@ def _is_ioctl(value: int) -> bool:
 class _Comparison:
     old: Constants
     new: Constants
-    complete: bool
 
     def subjects(self) -> Iterator[Subject]:
         renames = self._renames()
         for was in self.old.values():
             name = renames.get(was.name, was.name)
             now = self.new.get(name)
-            if now is None and not self.complete:
-                continue
             findings = tuple(self._kept(was, now) if now else self._withdrawn(was))
             yield Subject("constant", was.name, "", was.value, now.value if now else None, findings)
         known = {*self.old, *renames.values()}
@@ -70,7 +71,7 @@ class _Comparison:
         """What a value means now, in the enumeration or among the ioctls where it had a meaning."""
         for c in self.new.values():
             of_one_kind = (c.group and c.group == among.group) or _is_ioctl(value)
-            if c.value == value and of_one_kind:
+            if c.value == value and of_one_kind and not _is_limit(c.name):
                 return c.name
         return ""
 
@@ -89,7 +90,7 @@ class _Comparison:
         numbers = f"{named}{_number(was.value)} -> {_number(now.value)}"
         if VERSION.search(was.name):
             return note("", "version", numbers)
-        if _LIMIT.search(was.name) and _grew(was, now):
+        if _is_limit(was.name) and _grew(was, now):
             return note("", "limit", f"{numbers}: it counts the others")
         if _is_ioctl(was.value) and not (was.value ^ now.value) & ~_IOCTL_SIZE:
             return breaking("", "renumbered", f"{numbers}: the size of its struct is part of the number")
@@ -99,7 +100,7 @@ class _Comparison:
 
     def _withdrawn(self, was: Constant) -> Iterator[Finding]:
         holder = self._holder(was.value, was)
-        if _LIMIT.search(was.name) or VERSION.search(was.name):
+        if _is_limit(was.name) or VERSION.search(was.name):
             yield note("", "withdrawn", "nobody passes it")
         elif holder:
             yield breaking("", "withdrawn", f"{_number(was.value)} is {holder} now")
@@ -121,6 +122,6 @@ def _grew(was: Constant, now: Constant) -> bool:
     return now.value > was.value and (not was.name.endswith("_MASK") or now.value & was.value == was.value)
 
 
-def compare(old: Constants, new: Constants, *, complete: bool) -> list[Subject]:
-    """Every constant of both; those that an incomplete source does not show are left out."""
-    return list(_Comparison(old, new, complete).subjects())
+def compare(old: Constants, new: Constants) -> list[Subject]:
+    """Every constant of both."""
+    return list(_Comparison(old, new).subjects())

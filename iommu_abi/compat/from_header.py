@@ -31,7 +31,7 @@ class _Header:
         self.flags = [f"-isystem{d}" for d in (*(str(Path(i).resolve()) for i in include), *own)]
 
     def read(self) -> Model:
-        text = self._compile(self.include, "-E", "-dD")
+        text = self._accepted(self._run(self.include, "-E", "-dD"))
         files, names = macros.owned(text, self.directory)
         files.discard(str(Path(self.directory, _FILE).resolve()))
         values = self._evaluate(names)
@@ -40,19 +40,22 @@ class _Header:
 
     def _evaluate(self, names: list[str]) -> dict[str, int]:
         """Compile the header, with those of its macros that are integers."""
-        good, bad = names, {""}
-        while bad:
-            source, lines = macros.source(self.include, good)
-            bad = macros.refused(self._run(source, "-fsyntax-only").stderr, _FILE, lines)
-            good = [name for name in good if name not in bad]
-        self._compile(source, *_DEBUG, "-o", "header.o")
+        done, bad = self._with_macros(names)
+        while done.returncode and bad:
+            names = [name for name in names if name not in bad]
+            done, bad = self._with_macros(names)
+        self._accepted(done)
         data, order = elf.symbol_bytes(Path(self.directory, "header.o"), macros.ARRAY)
-        starts = range(0, 8 * len(good), 8)
-        return {n: int.from_bytes(data[s : s + 8], order, signed=True) for n, s in zip(good, starts)}
+        starts = range(0, 8 * len(names), 8)
+        return {n: int.from_bytes(data[s : s + 8], order, signed=True) for n, s in zip(names, starts)}
 
-    def _compile(self, source: str, *arguments: str) -> str:
-        """What the compiler prints; UsageError with its first error."""
-        done = self._run(source, *arguments)
+    def _with_macros(self, names: list[str]) -> tuple[subprocess.CompletedProcess[str], set[str]]:
+        source, lines = macros.source(self.include, names)
+        done = self._run(source, *_DEBUG, "-o", "header.o")
+        return done, macros.refused(done.stderr, _FILE, lines)
+
+    def _accepted(self, done: subprocess.CompletedProcess[str]) -> str:
+        """What the compiler printed; UsageError with its first error."""
         if done.returncode:
             found = re.search(r"^(.*?:\d+:.*?error: .*|.*error.*)$", done.stderr, re.M)
             raise UsageError(

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 _DEFINE = re.compile(r"#define (\w+)(?= |$)(.*)")  # no "(" after the name: a function cannot be evaluated
 _UNDEFINE = re.compile(r"#undef (\w+)")
 _MARKER = re.compile(r'# \d+ "(.*?)"((?: \d)*)$')
+_CHARACTER = re.compile(r"'(?:\\.|[^'])'")
 _SYSTEM = "3"
 
 ARRAY = "iommu_abi_macro_values"
@@ -37,6 +38,7 @@ def owned(preprocessed: str, directory: str) -> tuple[set[str], list[str]]:
 
 def _may_be_integer(text: str) -> bool:
     """Whether a macro can stand in an expression without taking the lines after it along."""
+    text = _CHARACTER.sub("0", text)
     return bool(text) and not re.search(r"[{};\"#]", text) and text.count("(") == text.count(")")
 
 

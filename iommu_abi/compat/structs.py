@@ -16,6 +16,11 @@ _OK, _IF_ZERO, _BREAKING = Verdict
 SIZED = "size first"
 ELEMENT = "array element"
 FROZEN = "frozen"
+#: What a kernel does with bytes that it does not know, by the name of the first member.
+_ON_SURPLUS = {
+    "size": "refuses surplus bytes that are not zero (E2BIG)",
+    "argsz": "ignores surplus bytes",
+}
 _WHY_FROZEN = {
     ELEMENT: "it is an array's element, and the distance of the elements is its size",
     FROZEN: "it does not begin with its size, so neither side can tell how much of it the other knows",
@@ -79,7 +84,7 @@ class _Comparison:
             return
         orders = byte_order(was.type, self.old.abi), byte_order(now.type, self.new.abi)
         types = f"{words_of(was.type)} -> {words_of(now.type)}"
-        if orders[0] != orders[1]:
+        if all(orders) and orders[0] != orders[1]:
             yield breaking(now.name, "byte order", f"{types}: {orders[0]} endian, now {orders[1]}")
         elif shape(was.type) != shape(now.type):
             yield note(now.name, "type", f"{types}: the same bytes, read in another way")
@@ -123,7 +128,8 @@ class _Comparison:
     def _appended(self, f: Field, where: str) -> Finding:
         if self.contract != SIZED:
             return breaking(f.name, "appended", f"{where}: {_WHY_FROZEN[self.contract]}")
-        reason = f"{where}: absent bytes count as zero; an old kernel refuses others with E2BIG"
+        surplus = _ON_SURPLUS[self.new.fields[0].name]
+        reason = f"{where}: bytes that old programs lack count as zero; an old kernel {surplus}"
         return Finding(f.name, "appended", reason, _OK, _IF_ZERO)
 
     def _on_top_of(self, f: Field, where: str, meant: list[Field], pairs: Pairs) -> Finding:
@@ -156,7 +162,7 @@ class _Comparison:
         elif now > was:
             yield note("", "size", f"{sizes}: it begins with its size and grows at the end")
         else:
-            reason = f"{sizes}: old programs are refused with E2BIG unless the bytes that are gone are zero"
+            reason = f"{sizes}: a new kernel {_ON_SURPLUS[self.new.fields[0].name]}"
             yield Finding("", "size", reason, _IF_ZERO, _OK)
 
     def _spare(self) -> Iterator[Finding]:
