@@ -129,7 +129,7 @@ class _Comparison:
         if self.contract != SIZED:
             return breaking(f.name, "appended", f"{where}: {_WHY_FROZEN[self.contract]}")
         surplus = _ON_SURPLUS[self.new.fields[0].name]
-        reason = f"{where}: bytes that old programs lack count as zero; an old kernel {surplus}"
+        reason = f"{where}: an old kernel {surplus}"
         return Finding(f.name, "appended", reason, _OK, _IF_ZERO)
 
     def _on_top_of(self, f: Field, where: str, meant: list[Field], pairs: Pairs) -> Finding:
@@ -160,7 +160,9 @@ class _Comparison:
         if self.contract != SIZED:
             yield breaking("", "size", f"{sizes}: {_WHY_FROZEN[self.contract]}")
         elif now > was:
-            yield note("", "size", f"{sizes}: it begins with its size and grows at the end")
+            yield note(
+                "", "size", f"{sizes}: it begins with its size, and what old programs lack counts as zero"
+            )
         else:
             reason = f"{sizes}: a new kernel {_ON_SURPLUS[self.new.fields[0].name]}"
             yield Finding("", "size", reason, _IF_ZERO, _OK)
