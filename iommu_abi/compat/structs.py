@@ -160,9 +160,7 @@ class _Comparison:
         if self.contract != SIZED:
             yield breaking("", "size", f"{sizes}: {_WHY_FROZEN[self.contract]}")
         elif now > was:
-            yield note(
-                "", "size", f"{sizes}: it begins with its size, and what old programs lack counts as zero"
-            )
+            yield note("", "size", f"{sizes}: it begins with its size; what old programs lack counts as 0")
         else:
             reason = f"{sizes}: a new kernel {_ON_SURPLUS[self.new.fields[0].name]}"
             yield Finding("", "size", reason, _IF_ZERO, _OK)
