@@ -25,11 +25,10 @@ from iommu_abi.fuzz.pool import Chunk, Finding, Pool, Tally, run_chunk
 from iommu_abi.fuzz.report import Goals
 
 BLOBS_PER_CHUNK = 250
-#: Attempts of a plan in one round, at most.
-MOST = 64 * cases.BLOCK
-#: The share of attempts that is expected to hit before anything is known, and at least.
-FIRST_GUESS, LEAST_GUESS = 0.5, 0.02
-
+#: Attempts of a plan in the first round, before anything is known, and in one round at most.
+FIRST, MOST = 4 * cases.BLOCK, 64 * cases.BLOCK
+#: The share of attempts that is expected to hit, at least.
+LEAST_GUESS = 0.02
 
 #: Sanitizer -> what a library that was built with it refers to.
 SANITIZERS = {"address": b"__asan_report_", "undefined": b"__ubsan_handle_"}
@@ -62,8 +61,10 @@ class Schedule:
         if plan.row is None and plan.use is None:
             return self.goals.free - done
         hits = tally.rows[plan.row] if plan.row else tally.uses[plan.use] if plan.use else 0
-        rate = max(LEAST_GUESS, hits / done) if done else FIRST_GUESS
-        return min(MOST, math.ceil((self.goals.hits - hits) / rate))
+        missing = self.goals.hits - hits
+        if not done:
+            return min(FIRST, 2 * missing)
+        return min(MOST, math.ceil(missing / max(LEAST_GUESS, hits / done)))
 
 
 def run(seed: int, jobs: int, goals: Goals, seconds: float, console: Console) -> tuple[Tally, bool]:
