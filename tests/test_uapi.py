@@ -126,6 +126,12 @@ def test_the_generations_of_python_are_the_headers():
     assert sorted(uapi.GENERATIONS) == sorted(path.stem for path in HEADERS.glob("*.h"))
 
 
+def test_every_generation_has_a_row_in_the_document():
+    text = (ROOT / "docs/generations.md").read_text()
+
+    assert [gen for gen in uapi.GENERATIONS if not re.search(rf"\b{gen}\b", text)] == []
+
+
 def test_every_part_belongs_to_a_generation():
     included = "".join(path.read_text() for path in HEADERS.rglob("*.h"))
 

@@ -45,7 +45,10 @@ struct tlb_invalidate_info {
 	__u8 opaque[];
 };
 
-/* Flags of struct iommu_fault_event; posted as macros. */
+/*
+ * Flags of struct iommu_fault_event; posted as macros. Linux 5.3 to 6.8 used the first name
+ * for another thing, so that their <linux/iommu.h> does not go with this header.
+ */
 enum {
 	IOMMU_FAULT_PAGE_REQ = 1 << 0,
 	IOMMU_FAULT_UNRECOV = 1 << 1,
