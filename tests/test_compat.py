@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import subprocess
 import sys
@@ -560,11 +561,37 @@ def test_misuse_is_one_sentence(capsys, header, tmp_path):
         ((made, good, "--abi", "m68k"), "object file for another ABI"),
         ((good, good, "--abi", "vax"), "unknown ABI"),
         ((good, good, "--json", "--markdown"), "give one"),
+        (("-", "-"), "not both"),
     ]:
         done = run(capsys, "compat", *words)
 
         assert done.status == 2, words
         assert expected in sentence(done), words
+
+
+def test_a_damaged_object_file_is_misuse_wherever_it_is_damaged(capsys, header):
+    made = compile_object(header(PTC_V12))
+    whole = made.read_bytes()
+    rng = random.Random(7)
+    for _ in range(60):
+        data = bytearray(whole)
+        for _ in range(4):
+            data[rng.randrange(64, len(data))] = rng.randrange(256)
+        made.write_bytes(data)
+
+        done = run(capsys, "compat", made, "ptc_v12")
+
+        assert done.status in (0, 1, 2)
+        assert done.status < 2 or sentence(done)
+
+
+def test_standard_input_is_a_header_or_an_object(capsys, header, monkeypatch):
+    old, new = header(A1), header(A3)
+    for data in (old.read_bytes(), compile_object(old).read_bytes()):
+        done = run(capsys, "compat", "-", new, stdin=data, monkeypatch=monkeypatch)
+
+        assert done.status == 1
+        assert done.out.startswith(f"standard input -> {new}")
 
 
 def test_without_a_compiler_the_sentence_says_what_would_do(capsys, header, monkeypatch):

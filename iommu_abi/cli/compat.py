@@ -8,13 +8,13 @@ from iommu_abi.cli import output, words
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from iommu_abi.compat import Finding, Report, Subject
+    from iommu_abi.compat import Finding, Model, Report, Subject
 
 EPILOG = """\
-OLD and NEW are generations (iommufd_6_12), C headers, or object files with DWARF (cc -g); a header is
-compiled by $CC, cc, gcc, clang or the package ziglang, and its integer macros are evaluated.
+OLD and NEW are generations (iommufd_6_12), C headers, or object files with DWARF (cc -g), one of them
+may be -, standard input. A header is compiled by $CC, cc, gcc, clang or the package ziglang, and its integer macros are evaluated.
 
 A struct whose first member is __u32 size or argsz may grow at the end; any other is frozen, and so is
 an array's element. COMPATIBLE_IF_ZERO: while programs leave zero what the other side does not know.
@@ -24,6 +24,7 @@ exit status: 0 compatible, or compatible if zero; 1 breaking, in one of the dire
 examples:
   iommu-abi compat iommufd_6_12 iommufd_7_2
   iommu-abi compat old/linux/iommufd.h new/linux/iommufd.h --markdown
+  git show v1:abi.h | iommu-abi compat - abi.h
   iommu-abi compat ptc_v4 ptc_v12 --abi i386
 """
 
@@ -173,6 +174,14 @@ def _subject_json(subject: Subject) -> dict[str, object]:
     }
 
 
+def _read(source: str, include: Sequence[str]) -> Model:
+    from iommu_abi import compat
+
+    if source == "-":
+        return compat.read_bytes(words.read_bytes("-"), words.input_name("-"), tuple(include))
+    return compat.read(source, tuple(include))
+
+
 def run(args: argparse.Namespace) -> int:
     """Read both, compare, show."""
     from iommu_abi import compat
@@ -183,8 +192,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json and args.markdown:
         raise UsageError("compat: --json and --markdown are two forms of one report: give one")
     on = abi(args.abi) if args.abi else None
-    include = tuple(args.include)
-    report = compat.compare(compat.read(args.old, include), compat.read(args.new, include), on)
+    if args.old == args.new == "-":
+        raise UsageError("compat: standard input can be OLD or NEW, not both")
+    report = compat.compare(_read(args.old, args.include), _read(args.new, args.include), on)
     if args.json:
         output.emit_json(_json(report))
     elif args.markdown:

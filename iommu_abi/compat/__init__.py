@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from iommu_abi.compat.compare import compare
 from iommu_abi.compat.model import Model
-from iommu_abi.compat.sources import read
+from iommu_abi.compat.sources import read, read_bytes
 from iommu_abi.compat.verdict import Finding, Report, Subject, Verdict
 
-__all__ = ["Finding", "Model", "Report", "Subject", "Verdict", "compare", "read"]
+__all__ = ["Finding", "Model", "Report", "Subject", "Verdict", "compare", "read", "read_bytes"]

@@ -24,6 +24,7 @@ from iommu_abi.uapi.layout import (
 
 _TRANSPARENT = ("DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_atomic_type", "DW_TAG_restrict_type")
 _RECORDS = {"DW_TAG_structure_type": "struct", "DW_TAG_union_type": "union", "DW_TAG_class_type": "struct"}
+_OLDEST = 3  # before it, members are placed by small programs
 _SIGNED = (0x05, 0x06, 0x0D)  # DW_ATE_signed, signed_char, signed_fixed
 _FIXED = re.compile(r"_*(u|s|int|uint|le|be|aligned_u|aligned_le|aligned_be)(8|16|32|64)(_t)?")
 _ORDERED = re.compile(r"_*(?:aligned_)?(le|be)(?:16|32|64)")
@@ -53,6 +54,8 @@ class Reader:
     def read(self, dwarf: Any) -> None:
         """Take all named types of all units; the first of a name counts."""
         for unit in dwarf.iter_CUs():
+            if unit["version"] < _OLDEST:
+                raise UsageError(f"DWARF {unit['version']}, expected {_OLDEST} or later")
             paths = _paths(dwarf, unit) if self.owned else []
             for die in unit.get_top_DIE().iter_children():
                 if self.owned and not self.owned(_path(die, paths)):
@@ -164,13 +167,23 @@ class Reader:
             elif member.bits is None:
                 yield Field(name, offset, layouts.size_align(member.type, self.abi)[0], member.type, shared)
             else:
-                at = 8 * base + _number(child, "DW_AT_data_bit_offset")
+                at = 8 * base + _first_bit(child, member, self.abi)
                 size = (at + member.bits - 1) // 8 - at // 8 + 1
                 yield Field(name, at // 8, size, member.type, shared, at, member.bits)
 
 
 def _members(die: Any) -> Iterator[Any]:
     return (child for child in die.iter_children() if child.tag == "DW_TAG_member")
+
+
+def _first_bit(die: Any, member: Member, abi: Abi) -> int:
+    """Of a bit field, in its record. Before DWARF 5: in a storage unit, from its most significant bit."""
+    if "DW_AT_bit_offset" not in die.attributes:
+        return _number(die, "DW_AT_data_bit_offset")
+    unit = _number(die, "DW_AT_byte_size", layouts.size_align(member.type, abi)[0])
+    high = _number(die, "DW_AT_bit_offset")
+    first = high if abi.byteorder == "big" else 8 * unit - high - (member.bits or 0)
+    return 8 * _number(die, "DW_AT_data_member_location") + first
 
 
 def _record_of(member: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from elftools.common.exceptions import DWARFError, ELFError
+from elftools.common.exceptions import ELFRelocationError
 from elftools.elf.elffile import ELFFile
 
 from iommu_abi.errors import UsageError
@@ -53,12 +53,14 @@ def abi_of(elf: ELFFile, label: str) -> Abi:
 
 def dwarf_of(elf: ELFFile, label: str) -> Any:
     """The debugging information; UsageError if there is none or it cannot be read."""
+    if not elf.has_dwarf_info():
+        raise UsageError(f"{label}: no DWARF debugging information, expected an object compiled with -g")
     try:
-        if not elf.has_dwarf_info():
-            raise UsageError(f"{label}: no DWARF debugging information, expected an object compiled with -g")
         return elf.get_dwarf_info()
-    except (ELFError, DWARFError, NotImplementedError) as error:
-        raise UsageError(f"{label}: its DWARF cannot be read: {error}") from None
+    except ELFRelocationError as error:
+        raise UsageError(
+            f"{label}: its DWARF cannot be read: {error}; a linked program or library has none"
+        ) from None
 
 
 def symbol_bytes(path: Path, name: str) -> tuple[bytes, Literal["little", "big"]]:

@@ -12,19 +12,20 @@ from iommu_abi.compat.model import Model
 from iommu_abi.errors import UsageError
 
 _FLAGS = ("-std=gnu11", "-x", "c", "-w", "-D__user=", "-fmax-errors=0")
-_DEBUG = ("-g", "-O0", "-fno-eliminate-unused-debug-types", "-c")
+#: Linked, because nothing then has to be relocated: elftools cannot do that for every machine.
+_DEBUG = ("-g", "-fno-eliminate-unused-debug-types", "-shared", "-fPIC", "-nostdlib")
 _FILE = "header.c"
 
 
-def read(path: Path, include: tuple[str, ...] = ()) -> Model:
+def read(path: Path, include: tuple[str, ...], label: str) -> Model:
     """The model of what the header declares itself, and what it includes with quotes."""
     with tempfile.TemporaryDirectory(prefix="iommu-abi-") as directory:
-        return _Header(path, include, directory).read()
+        return _Header(path, include, label, directory).read()
 
 
 class _Header:
-    def __init__(self, path: Path, include: tuple[str, ...], directory: str) -> None:
-        self.path, self.directory = path, directory
+    def __init__(self, path: Path, include: tuple[str, ...], label: str, directory: str) -> None:
+        self.label, self.directory = label, directory
         full = path.resolve()
         self.include = f'#include <linux/types.h>\n#include "{full}"'
         own = [str(full.parent.parent)] if full.parent.name == "linux" else []  # .../include/linux/x.h
@@ -35,8 +36,8 @@ class _Header:
         files, names = macros.owned(text, self.directory)
         files.discard(str(Path(self.directory, _FILE).resolve()))
         values = self._evaluate(names)
-        reader = from_object.load(Path(self.directory, "header.o"), str(self.path), files.__contains__)
-        return from_object.model(str(self.path), reader, values, ())
+        reader = from_object.load(Path(self.directory, "header.so"), self.label, files.__contains__)
+        return from_object.model(self.label, reader, values, ())
 
     def _evaluate(self, names: list[str]) -> dict[str, int]:
         """Compile the header, with those of its macros that are integers."""
@@ -45,13 +46,13 @@ class _Header:
             names = [name for name in names if name not in bad]
             done, bad = self._with_macros(names)
         self._accepted(done)
-        data, order = elf.symbol_bytes(Path(self.directory, "header.o"), macros.ARRAY)
+        data, order = elf.symbol_bytes(Path(self.directory, "header.so"), macros.ARRAY)
         starts = range(0, 8 * len(names), 8)
         return {n: int.from_bytes(data[s : s + 8], order, signed=True) for n, s in zip(names, starts)}
 
     def _with_macros(self, names: list[str]) -> tuple[subprocess.CompletedProcess[str], set[str]]:
         source, lines = macros.source(self.include, names)
-        done = self._run(source, *_DEBUG, "-o", "header.o")
+        done = self._run(source, *_DEBUG, "-o", "header.so")
         return done, macros.refused(done.stderr, _FILE, lines)
 
     def _accepted(self, done: subprocess.CompletedProcess[str]) -> str:
@@ -59,7 +60,7 @@ class _Header:
         if done.returncode:
             found = re.search(r"^(.*?:\d+:.*?error: .*|.*error.*)$", done.stderr, re.M)
             raise UsageError(
-                f"{self.path}: the C compiler {compiler.command()[0]} refuses it:"
+                f"{self.label}: the C compiler {compiler.command()[0]} refuses it:"
                 f" {(found[1] if found else done.stderr).strip()}"
             )
         return done.stdout

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from iommu_abi.compat import dwarf, elf
@@ -18,11 +17,14 @@ def load(path: Path, label: str, owned: Callable[[str], bool] | None = None) -> 
     with path.open("rb") as file:
         try:
             opened = ELFFile(file)
-        except ELFError as error:
-            raise UsageError(f"{label}: not a usable ELF file: {error}") from None
-        abi = elf.abi_of(opened, label)
-        reader = dwarf.Reader(abi, owned)
-        reader.read(elf.dwarf_of(opened, label))
+            reader = dwarf.Reader(elf.abi_of(opened, label), owned)
+            reader.read(elf.dwarf_of(opened, label))
+        except UsageError:
+            raise
+        except Exception as error:  # elftools has no error of its own for most kinds of damage
+            raise UsageError(
+                f"{label}: not a usable ELF file with DWARF: {error or type(error).__name__}"
+            ) from None
     return reader
 
 
@@ -30,11 +32,11 @@ def model(
     label: str, reader: dwarf.Reader, macros: Mapping[str, int] | None, notes: tuple[str, ...]
 ) -> Model:
     """What a reader has found."""
-    return Model(label, reader.declarations, macros, reader.abi, reader.measured, macros is not None, notes)
+    complete = macros is not None
+    return Model(label, reader.declarations, macros, reader.abi, reader.measured, complete, notes)
 
 
-def read(path: Path) -> Model:
+def read(path: Path, label: str) -> Model:
     """The model of every named type in the file."""
-    reader = load(path, str(path))
-    unseen = f"{path}: macros were not visible: an object file has none; nor has it types that nothing uses"
-    return model(str(path), reader, None, (unseen,))
+    unseen = f"{label}: macros were not visible: an object file has none; nor has it types that nothing uses"
+    return model(label, load(path, label), None, (unseen,))

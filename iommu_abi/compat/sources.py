@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from iommu_abi import uapi
@@ -19,6 +20,18 @@ def read(source: str, include: tuple[str, ...] = ()) -> Model:
         raise UsageError(
             f"{source!r} is neither a file nor a generation; these are: {' '.join(uapi.GENERATIONS)}"
         )
+    return _read_file(path, include, source)
+
+
+def read_bytes(data: bytes, label: str, include: tuple[str, ...] = ()) -> Model:
+    """A header or an object file that has no path; reports call it ``label``."""
+    with tempfile.TemporaryDirectory(prefix="iommu-abi-") as directory:
+        path = Path(directory, "input.h")
+        path.write_bytes(data)
+        return _read_file(path, include, label)
+
+
+def _read_file(path: Path, include: tuple[str, ...], label: str) -> Model:
     with path.open("rb") as file:
         is_elf = file.read(4) == b"\x7fELF"
-    return from_object.read(path) if is_elf else from_header.read(path, include)
+    return from_object.read(path, label) if is_elf else from_header.read(path, include, label)

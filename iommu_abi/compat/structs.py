@@ -22,8 +22,8 @@ _ON_SURPLUS = {
     "argsz": "ignores surplus bytes",
 }
 _WHY_FROZEN = {
-    ELEMENT: "it is an array's element, and the distance of the elements is its size",
-    FROZEN: "it does not begin with its size, so neither side can tell how much of it the other knows",
+    ELEMENT: "the distance of an array's elements may not change",
+    FROZEN: "no first member tells the struct's size",
 }
 
 
@@ -127,7 +127,7 @@ class _Comparison:
 
     def _appended(self, f: Field, where: str) -> Finding:
         if self.contract != SIZED:
-            return breaking(f.name, "appended", f"{where}: {_WHY_FROZEN[self.contract]}")
+            return breaking(f.name, "appended", f"{where}, and {_WHY_FROZEN[self.contract]}")
         surplus = _ON_SURPLUS[self.new.fields[0].name]
         reason = f"{where}: an old kernel {surplus}"
         return Finding(f.name, "appended", reason, _OK, _IF_ZERO)
