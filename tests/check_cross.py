@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ import witness
 from rich.console import Console
 from rich.table import Table
 
-from iommu_abi import uapi
+from iommu_abi import compat, uapi
+from iommu_abi.compat import compiler
 from iommu_abi.uapi import layout
 
 M68K = json.loads((Path(__file__).parent / "data/layouts.json").read_text())["kernels"]
@@ -74,6 +76,33 @@ def test_no_struct_of_the_kernels_header_is_missing(headers):
     for gen, header in witness.KERNELS[headers.kernel].items():
         if header != "vfio.h":  # of which we have what concerns the IOMMU
             assert headers.structs(header) == set(uapi.generation(gen).__structs__)
+
+
+def _changed(report: compat.Report) -> list[str]:
+    """Of what both have: our generations have only that part of vfio.h which concerns the IOMMU."""
+    return [s.name for s in report.subjects if s.was is not None and s.findings]
+
+
+@pytest.mark.parametrize("headers", HEADERS, ids=lambda headers: headers.kernel)
+def test_compat_finds_no_change_from_a_generation_to_its_kernels_header(headers):
+    for gen, header in witness.KERNELS[headers.kernel].items():
+        report = compat.compare(compat.read(gen), compat.read(str(headers.path / "linux" / header)))
+
+        assert _changed(report) == []
+        assert len(report.subjects) > 50
+
+
+def test_compat_reads_headers_with_ziglang_where_there_is_no_other_compiler(monkeypatch):
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    compiler.command.cache_clear()
+    path = witness.bundled().path / "linux/iommufd.h"
+
+    report = compat.compare(compat.read("iommufd_7_2"), compat.read(str(path)))
+
+    compiler.command.cache_clear()
+    assert _changed(report) == []
+    assert len(report.subjects) == 37 + 99
 
 
 def test_our_headers_compile_to_our_layouts_on_every_abi(capsys):

@@ -109,9 +109,16 @@ def test_the_three_pairs_that_other_tools_judge_wrongly(
     assert all("macros were not visible" in text for text in report.notes)
 
 
-def test_a_struct_that_grows_is_frozen_where_it_is_an_element(compared):
-    array = "struct all {{ __u32 size; __u32 n; {} list[2]; }};"
-    old, new = (text.replace("op", "item") + array.format("struct item") for text in (A1, A2))
+@pytest.mark.parametrize(
+    "array",
+    [
+        "struct all { __u32 size; __u32 n; struct item list[2]; };",
+        "struct all { __u32 size; __u32 n; struct item list[]; };",
+        "struct all { __u32 size; __u32 n; union { struct { struct item list[2]; } a; __u64 b; }; };",
+    ],
+)
+def test_a_struct_that_grows_is_frozen_where_it_is_an_element(compared, array):
+    old, new = (text.replace("op", "item") + array for text in (A1, A2))
 
     found = compared(old, new, "item")
 
@@ -427,6 +434,62 @@ def test_headers_are_compared_for_other_abis(compared):
     assert change(compared(old, new, "s", layout.ABIS["i386"]), "c") == ("inserted", BREAKING, BREAKING)
 
 
+KERNEL_TYPES = """typedef unsigned char __u8; typedef unsigned short __u16; typedef unsigned int __u32;
+typedef unsigned long long __u64; typedef __u64 __attribute__((aligned(8))) __aligned_u64;
+typedef __u32 __be32;
+"""
+ALL_KINDS = (
+    KERNEL_TYPES
+    + PTC_V12
+    + "\nstruct kinds { __u8 a; long l; void *p; enum { A, B } e; __u32 x:3; __u32 y:7;"
+    " __u16 z; struct { __u8 c; __be32 d; } in[2]; __aligned_u64 g; __u8 m[2][3]; __u64 tail[]; };"
+)
+CLANG_TARGETS = {
+    "x86_64": "x86_64-linux-gnu", "x32": "x86_64-linux-gnux32", "i386": "i386-linux-gnu",
+    "aarch64": "aarch64-linux-gnu", "aarch64_be": "aarch64_be-linux-gnu", "arm": "arm-linux-gnueabihf",
+    "armeb": "armeb-linux-gnueabihf", "powerpc64": "powerpc64-linux-gnu", "s390x": "s390x-linux-gnu",
+    "powerpc64le": "powerpc64le-linux-gnu", "mips": "mips-linux-gnu", "mipsel": "mipsel-linux-gnu",
+    "mips64": "mips64-linux-gnuabi64", "mips64n32": "mips64-linux-gnuabin32",
+}  # fmt: skip
+
+
+def clang_object(directory, abi):
+    """Everything in ALL_KINDS, compiled for an ABI."""
+    if not shutil.which("clang"):
+        pytest.skip("no clang here")
+    source, made = directory / "x.c", directory / f"{abi}.o"
+    source.write_text(ALL_KINDS)
+    flags = ("-g", "-c", "-fno-eliminate-unused-debug-types", "-target", CLANG_TARGETS[abi])
+    subprocess.run(["clang", *flags, source, "-o", made], check=True)
+    return compat.read(str(made))
+
+
+@pytest.mark.parametrize("abi", CLANG_TARGETS)
+def test_the_layout_in_an_object_of_any_abi_is_the_computed_one(tmp_path, abi):
+    model = clang_object(tmp_path, abi)
+
+    assert model.abi == layout.ABIS[abi]
+    assert set(model.structs()) == {"iommu_pasid_table_config", "kinds"}
+    assert all(map(model.portable, model.structs()))
+    report = compat.compare(model, compat.read("ptc_v12"))
+    assert subject(report, "iommu_pasid_table_config").findings == ()
+    assert report.abi == abi
+
+
+@pytest.mark.parametrize("version", [3, 4, 5])
+def test_the_layout_in_an_object_of_any_version_of_dwarf_is_the_computed_one(header, version):
+    model = compat.read(str(compile_object(header(ALL_KINDS[len(KERNEL_TYPES) :]), f"-gdwarf-{version}")))
+
+    assert model.portable("kinds")
+
+
+def test_objects_of_two_abis_are_compared_each_on_its_own(tmp_path):
+    report = compat.compare(clang_object(tmp_path, "x86_64"), clang_object(tmp_path, "i386"))
+
+    assert report.abi == "x86_64 and i386"
+    assert change(subject(report, "iommu_pasid_table_config"), "base_ptr")[0] == "moved"
+
+
 # ---------------------------------------------------------------- constants
 
 
@@ -451,6 +514,14 @@ def test_constants(header, old, new, what, verdict):
 
     assert [f.change for f in found.findings] == ([what] if what else [])
     assert report.verdict is verdict
+
+
+def test_a_struct_without_a_tag_is_called_by_its_typedef(compared):
+    text = "typedef struct {{ __u32 size; {}}} item; struct all {{ item list[2]; }};"
+    found = compared(text.format(""), text.format("__u32 more; "), "item")
+
+    assert found.contract == "array element"
+    assert found.verdict is BREAKING
 
 
 def test_an_ioctl_number_that_holds_the_size_of_its_struct_changes_with_it(compared):

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from iommu_abi.compat import Finding, Model, Report, Subject
 
 EPILOG = """\
-OLD and NEW are generations (iommufd_6_12), C headers, or object files with DWARF (cc -g), one of them
-may be -, standard input. A header is compiled by $CC, cc, gcc, clang or the package ziglang, and its integer macros are evaluated.
+OLD and NEW are generations (iommufd_6_12), C headers, or object files with DWARF (cc -g); one of them
+may be -, standard input. A header is compiled by $CC, cc, gcc, clang or the package ziglang, and its
+integer macros are evaluated.
 
 A struct whose first member is __u32 size or argsz may grow at the end; any other is frozen, and so is
 an array's element. COMPATIBLE_IF_ZERO: while programs leave zero what the other side does not know.

@@ -119,6 +119,8 @@ class Reader:
         made, name = self._type(die), _name(die) or ""
         if isinstance(made, Pointer) and _FIXED.fullmatch(name):  # uint64_t is a long here
             made = Scalar(name, self.abi.pointer, not name.lstrip("_").startswith("u"))
+        if isinstance(made, Record) and made.tag is None:
+            return Record(made.kind, name, made.members)
         if not isinstance(made, Scalar):
             return made
         order = _ORDERED.fullmatch(name)
@@ -152,7 +154,10 @@ class Reader:
         aligned = _number(die, "DW_AT_alignment")
         if aligned and isinstance(made, Scalar):
             made = Scalar(made.name, made.size, made.signed, made.byteorder, aligned)
-        return Member(_name(die), made, _number(die, "DW_AT_bit_size") or None)
+        bits = _number(die, "DW_AT_bit_size")
+        if bits and not layouts.size_align(made, self.abi)[0]:
+            raise UsageError(f"bit field {_name(die)} of a type without size")
+        return Member(_name(die), made, bits or None)
 
     # ------------------------------------------------------------ places
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from iommu_abi.errors import UsageError
@@ -77,14 +77,17 @@ class Model:
 
     def elements(self) -> set[str]:
         """Tags of the structs that are array elements in another struct."""
-        return {
-            member.type.item.tag
-            for record in self.structs().values()
-            for member in record.members
-            if isinstance(member.type, Array)
-            and isinstance(member.type.item, Record)
-            and member.type.item.tag
-        }
+        return {tag for record in self.structs().values() for tag in _elements(record, False)}
+
+
+def _elements(t: Type, in_array: bool) -> Iterator[str]:
+    if isinstance(t, Array):
+        yield from _elements(t.item, True)
+    elif isinstance(t, Record):
+        if in_array and t.tag:
+            yield t.tag
+        for member in t.members:
+            yield from _elements(member.type, False)
 
 
 def is_reserved(field: layouts.Field) -> bool:
