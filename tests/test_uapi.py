@@ -227,6 +227,16 @@ def test_members_of_an_unnamed_union_are_the_structs_own():
         info.in_data_type = 1 << 32
 
 
+def test_a_reserved_field_is_reached_without_its_underscores():
+    made = uapi.iommufd_7_2.iommu_hw_info(reserved=b"\1\2\3")
+    made.reserved[0] = 9
+
+    assert bytes(made.__reserved) == b"\x09\2\3" == bytes(made)[29:32]
+    assert [name for name, _ in made.items() if "reserved" in name] == ["__reserved"]
+    with pytest.raises(UsageError, match=r"iommu_hwpt_alloc.reserved2: got -1"):
+        uapi.iommufd_7_2.iommu_hwpt_alloc(reserved2=-1)
+
+
 def test_a_bit_field_takes_as_many_values_as_it_has_bits():
     message = uapi.v5_2018.page_response_msg(pasid_present=1)
 

@@ -167,25 +167,28 @@ class iommu_ioas_iova_ranges(Struct):
     ioas_id: int
     num_iovas: int
     __reserved: int
+    reserved: int
     allowed_iovas: int
     out_iova_alignment: int
-    def __init__(self, *, size: int = ..., ioas_id: int = ..., num_iovas: int = ..., __reserved: int = ..., allowed_iovas: int = ..., out_iova_alignment: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., ioas_id: int = ..., num_iovas: int = ..., __reserved: int = ..., reserved: int = ..., allowed_iovas: int = ..., out_iova_alignment: int = ...) -> None: ...
 class iommu_ioas_allow_iovas(Struct):
     size: int
     ioas_id: int
     num_iovas: int
     __reserved: int
+    reserved: int
     allowed_iovas: int
-    def __init__(self, *, size: int = ..., ioas_id: int = ..., num_iovas: int = ..., __reserved: int = ..., allowed_iovas: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., ioas_id: int = ..., num_iovas: int = ..., __reserved: int = ..., reserved: int = ..., allowed_iovas: int = ...) -> None: ...
 class iommu_ioas_map(Struct):
     size: int
     flags: int
     ioas_id: int
     __reserved: int
+    reserved: int
     user_va: int
     length: int
     iova: int
-    def __init__(self, *, size: int = ..., flags: int = ..., ioas_id: int = ..., __reserved: int = ..., user_va: int = ..., length: int = ..., iova: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., flags: int = ..., ioas_id: int = ..., __reserved: int = ..., reserved: int = ..., user_va: int = ..., length: int = ..., iova: int = ...) -> None: ...
 class iommu_ioas_map_file(Struct):
     size: int
     flags: int
@@ -215,25 +218,29 @@ class iommu_option(Struct):
     option_id: int
     op: int
     __reserved: int
+    reserved: int
     object_id: int
     val64: int
-    def __init__(self, *, size: int = ..., option_id: int = ..., op: int = ..., __reserved: int = ..., object_id: int = ..., val64: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., option_id: int = ..., op: int = ..., __reserved: int = ..., reserved: int = ..., object_id: int = ..., val64: int = ...) -> None: ...
 class iommu_vfio_ioas(Struct):
     size: int
     ioas_id: int
     op: int
     __reserved: int
-    def __init__(self, *, size: int = ..., ioas_id: int = ..., op: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, size: int = ..., ioas_id: int = ..., op: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...
 class iommu_ioas_change_process(Struct):
     size: int
     __reserved: int
-    def __init__(self, *, size: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, size: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...
 class iommu_hwpt_vtd_s1(Struct):
     flags: int
     pgtbl_addr: int
     addr_width: int
     __reserved: int
-    def __init__(self, *, flags: int = ..., pgtbl_addr: int = ..., addr_width: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, flags: int = ..., pgtbl_addr: int = ..., addr_width: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...
 class iommu_hwpt_arm_smmuv3(Struct):
     ste: Any
     def __init__(self, *, ste: _bytes | Sequence[int] = ...) -> None: ...
@@ -244,25 +251,29 @@ class iommu_hwpt_alloc(Struct):
     pt_id: int
     out_hwpt_id: int
     __reserved: int
+    reserved: int
     data_type: int
     data_len: int
     data_uptr: int
     fault_id: int
     __reserved2: int
-    def __init__(self, *, size: int = ..., flags: int = ..., dev_id: int = ..., pt_id: int = ..., out_hwpt_id: int = ..., __reserved: int = ..., data_type: int = ..., data_len: int = ..., data_uptr: int = ..., fault_id: int = ..., __reserved2: int = ...) -> None: ...
+    reserved2: int
+    def __init__(self, *, size: int = ..., flags: int = ..., dev_id: int = ..., pt_id: int = ..., out_hwpt_id: int = ..., __reserved: int = ..., reserved: int = ..., data_type: int = ..., data_len: int = ..., data_uptr: int = ..., fault_id: int = ..., __reserved2: int = ..., reserved2: int = ...) -> None: ...
 class iommu_hw_info_vtd(Struct):
     flags: int
     __reserved: int
+    reserved: int
     cap_reg: int
     ecap_reg: int
-    def __init__(self, *, flags: int = ..., __reserved: int = ..., cap_reg: int = ..., ecap_reg: int = ...) -> None: ...
+    def __init__(self, *, flags: int = ..., __reserved: int = ..., reserved: int = ..., cap_reg: int = ..., ecap_reg: int = ...) -> None: ...
 class iommu_hw_info_arm_smmuv3(Struct):
     flags: int
     __reserved: int
+    reserved: int
     idr: Any
     iidr: int
     aidr: int
-    def __init__(self, *, flags: int = ..., __reserved: int = ..., idr: _bytes | Sequence[int] = ..., iidr: int = ..., aidr: int = ...) -> None: ...
+    def __init__(self, *, flags: int = ..., __reserved: int = ..., reserved: int = ..., idr: _bytes | Sequence[int] = ..., iidr: int = ..., aidr: int = ...) -> None: ...
 class iommu_hw_info(Struct):
     size: int
     flags: int
@@ -271,30 +282,34 @@ class iommu_hw_info(Struct):
     data_uptr: int
     out_data_type: int
     __reserved: int
+    reserved: int
     out_capabilities: int
-    def __init__(self, *, size: int = ..., flags: int = ..., dev_id: int = ..., data_len: int = ..., data_uptr: int = ..., out_data_type: int = ..., __reserved: int = ..., out_capabilities: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., flags: int = ..., dev_id: int = ..., data_len: int = ..., data_uptr: int = ..., out_data_type: int = ..., __reserved: int = ..., reserved: int = ..., out_capabilities: int = ...) -> None: ...
 class iommu_hwpt_set_dirty_tracking(Struct):
     size: int
     flags: int
     hwpt_id: int
     __reserved: int
-    def __init__(self, *, size: int = ..., flags: int = ..., hwpt_id: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, size: int = ..., flags: int = ..., hwpt_id: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...
 class iommu_hwpt_get_dirty_bitmap(Struct):
     size: int
     hwpt_id: int
     flags: int
     __reserved: int
+    reserved: int
     iova: int
     length: int
     page_size: int
     data: int
-    def __init__(self, *, size: int = ..., hwpt_id: int = ..., flags: int = ..., __reserved: int = ..., iova: int = ..., length: int = ..., page_size: int = ..., data: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., hwpt_id: int = ..., flags: int = ..., __reserved: int = ..., reserved: int = ..., iova: int = ..., length: int = ..., page_size: int = ..., data: int = ...) -> None: ...
 class iommu_hwpt_vtd_s1_invalidate(Struct):
     addr: int
     npages: int
     flags: int
     __reserved: int
-    def __init__(self, *, addr: int = ..., npages: int = ..., flags: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, addr: int = ..., npages: int = ..., flags: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...
 class iommu_viommu_arm_smmuv3_invalidate(Struct):
     cmd: Any
     def __init__(self, *, cmd: _bytes | Sequence[int] = ...) -> None: ...
@@ -306,7 +321,8 @@ class iommu_hwpt_invalidate(Struct):
     entry_len: int
     entry_num: int
     __reserved: int
-    def __init__(self, *, size: int = ..., hwpt_id: int = ..., data_uptr: int = ..., data_type: int = ..., entry_len: int = ..., entry_num: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, size: int = ..., hwpt_id: int = ..., data_uptr: int = ..., data_type: int = ..., entry_len: int = ..., entry_num: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...
 class iommu_hwpt_pgfault(Struct):
     flags: int
     dev_id: int
@@ -314,10 +330,11 @@ class iommu_hwpt_pgfault(Struct):
     grpid: int
     perm: int
     __reserved: int
+    reserved: int
     addr: int
     length: int
     cookie: int
-    def __init__(self, *, flags: int = ..., dev_id: int = ..., pasid: int = ..., grpid: int = ..., perm: int = ..., __reserved: int = ..., addr: int = ..., length: int = ..., cookie: int = ...) -> None: ...
+    def __init__(self, *, flags: int = ..., dev_id: int = ..., pasid: int = ..., grpid: int = ..., perm: int = ..., __reserved: int = ..., reserved: int = ..., addr: int = ..., length: int = ..., cookie: int = ...) -> None: ...
 class iommu_hwpt_page_response(Struct):
     cookie: int
     code: int

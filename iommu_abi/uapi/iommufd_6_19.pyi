@@ -199,25 +199,28 @@ class iommu_ioas_iova_ranges(Struct):
     ioas_id: int
     num_iovas: int
     __reserved: int
+    reserved: int
     allowed_iovas: int
     out_iova_alignment: int
-    def __init__(self, *, size: int = ..., ioas_id: int = ..., num_iovas: int = ..., __reserved: int = ..., allowed_iovas: int = ..., out_iova_alignment: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., ioas_id: int = ..., num_iovas: int = ..., __reserved: int = ..., reserved: int = ..., allowed_iovas: int = ..., out_iova_alignment: int = ...) -> None: ...
 class iommu_ioas_allow_iovas(Struct):
     size: int
     ioas_id: int
     num_iovas: int
     __reserved: int
+    reserved: int
     allowed_iovas: int
-    def __init__(self, *, size: int = ..., ioas_id: int = ..., num_iovas: int = ..., __reserved: int = ..., allowed_iovas: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., ioas_id: int = ..., num_iovas: int = ..., __reserved: int = ..., reserved: int = ..., allowed_iovas: int = ...) -> None: ...
 class iommu_ioas_map(Struct):
     size: int
     flags: int
     ioas_id: int
     __reserved: int
+    reserved: int
     user_va: int
     length: int
     iova: int
-    def __init__(self, *, size: int = ..., flags: int = ..., ioas_id: int = ..., __reserved: int = ..., user_va: int = ..., length: int = ..., iova: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., flags: int = ..., ioas_id: int = ..., __reserved: int = ..., reserved: int = ..., user_va: int = ..., length: int = ..., iova: int = ...) -> None: ...
 class iommu_ioas_map_file(Struct):
     size: int
     flags: int
@@ -247,25 +250,29 @@ class iommu_option(Struct):
     option_id: int
     op: int
     __reserved: int
+    reserved: int
     object_id: int
     val64: int
-    def __init__(self, *, size: int = ..., option_id: int = ..., op: int = ..., __reserved: int = ..., object_id: int = ..., val64: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., option_id: int = ..., op: int = ..., __reserved: int = ..., reserved: int = ..., object_id: int = ..., val64: int = ...) -> None: ...
 class iommu_vfio_ioas(Struct):
     size: int
     ioas_id: int
     op: int
     __reserved: int
-    def __init__(self, *, size: int = ..., ioas_id: int = ..., op: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, size: int = ..., ioas_id: int = ..., op: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...
 class iommu_ioas_change_process(Struct):
     size: int
     __reserved: int
-    def __init__(self, *, size: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, size: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...
 class iommu_hwpt_vtd_s1(Struct):
     flags: int
     pgtbl_addr: int
     addr_width: int
     __reserved: int
-    def __init__(self, *, flags: int = ..., pgtbl_addr: int = ..., addr_width: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, flags: int = ..., pgtbl_addr: int = ..., addr_width: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...
 class iommu_hwpt_arm_smmuv3(Struct):
     ste: Any
     def __init__(self, *, ste: _bytes | Sequence[int] = ...) -> None: ...
@@ -276,32 +283,37 @@ class iommu_hwpt_alloc(Struct):
     pt_id: int
     out_hwpt_id: int
     __reserved: int
+    reserved: int
     data_type: int
     data_len: int
     data_uptr: int
     fault_id: int
     __reserved2: int
-    def __init__(self, *, size: int = ..., flags: int = ..., dev_id: int = ..., pt_id: int = ..., out_hwpt_id: int = ..., __reserved: int = ..., data_type: int = ..., data_len: int = ..., data_uptr: int = ..., fault_id: int = ..., __reserved2: int = ...) -> None: ...
+    reserved2: int
+    def __init__(self, *, size: int = ..., flags: int = ..., dev_id: int = ..., pt_id: int = ..., out_hwpt_id: int = ..., __reserved: int = ..., reserved: int = ..., data_type: int = ..., data_len: int = ..., data_uptr: int = ..., fault_id: int = ..., __reserved2: int = ..., reserved2: int = ...) -> None: ...
 class iommu_hw_info_vtd(Struct):
     flags: int
     __reserved: int
+    reserved: int
     cap_reg: int
     ecap_reg: int
-    def __init__(self, *, flags: int = ..., __reserved: int = ..., cap_reg: int = ..., ecap_reg: int = ...) -> None: ...
+    def __init__(self, *, flags: int = ..., __reserved: int = ..., reserved: int = ..., cap_reg: int = ..., ecap_reg: int = ...) -> None: ...
 class iommu_hw_info_arm_smmuv3(Struct):
     flags: int
     __reserved: int
+    reserved: int
     idr: Any
     iidr: int
     aidr: int
-    def __init__(self, *, flags: int = ..., __reserved: int = ..., idr: _bytes | Sequence[int] = ..., iidr: int = ..., aidr: int = ...) -> None: ...
+    def __init__(self, *, flags: int = ..., __reserved: int = ..., reserved: int = ..., idr: _bytes | Sequence[int] = ..., iidr: int = ..., aidr: int = ...) -> None: ...
 class iommu_hw_info_tegra241_cmdqv(Struct):
     flags: int
     version: int
     log2vcmdqs: int
     log2vsids: int
     __reserved: int
-    def __init__(self, *, flags: int = ..., version: int = ..., log2vcmdqs: int = ..., log2vsids: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, flags: int = ..., version: int = ..., log2vcmdqs: int = ..., log2vsids: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...
 class iommu_hw_info(Struct):
     size: int
     flags: int
@@ -312,30 +324,34 @@ class iommu_hw_info(Struct):
     out_data_type: int
     out_max_pasid_log2: int
     __reserved: Any
+    reserved: Any
     out_capabilities: int
-    def __init__(self, *, size: int = ..., flags: int = ..., dev_id: int = ..., data_len: int = ..., data_uptr: int = ..., in_data_type: int = ..., out_data_type: int = ..., out_max_pasid_log2: int = ..., __reserved: _bytes | Sequence[int] = ..., out_capabilities: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., flags: int = ..., dev_id: int = ..., data_len: int = ..., data_uptr: int = ..., in_data_type: int = ..., out_data_type: int = ..., out_max_pasid_log2: int = ..., __reserved: _bytes | Sequence[int] = ..., reserved: _bytes | Sequence[int] = ..., out_capabilities: int = ...) -> None: ...
 class iommu_hwpt_set_dirty_tracking(Struct):
     size: int
     flags: int
     hwpt_id: int
     __reserved: int
-    def __init__(self, *, size: int = ..., flags: int = ..., hwpt_id: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, size: int = ..., flags: int = ..., hwpt_id: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...
 class iommu_hwpt_get_dirty_bitmap(Struct):
     size: int
     hwpt_id: int
     flags: int
     __reserved: int
+    reserved: int
     iova: int
     length: int
     page_size: int
     data: int
-    def __init__(self, *, size: int = ..., hwpt_id: int = ..., flags: int = ..., __reserved: int = ..., iova: int = ..., length: int = ..., page_size: int = ..., data: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., hwpt_id: int = ..., flags: int = ..., __reserved: int = ..., reserved: int = ..., iova: int = ..., length: int = ..., page_size: int = ..., data: int = ...) -> None: ...
 class iommu_hwpt_vtd_s1_invalidate(Struct):
     addr: int
     npages: int
     flags: int
     __reserved: int
-    def __init__(self, *, addr: int = ..., npages: int = ..., flags: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, addr: int = ..., npages: int = ..., flags: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...
 class iommu_viommu_arm_smmuv3_invalidate(Struct):
     cmd: Any
     def __init__(self, *, cmd: _bytes | Sequence[int] = ...) -> None: ...
@@ -347,7 +363,8 @@ class iommu_hwpt_invalidate(Struct):
     entry_len: int
     entry_num: int
     __reserved: int
-    def __init__(self, *, size: int = ..., hwpt_id: int = ..., data_uptr: int = ..., data_type: int = ..., entry_len: int = ..., entry_num: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, size: int = ..., hwpt_id: int = ..., data_uptr: int = ..., data_type: int = ..., entry_len: int = ..., entry_num: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...
 class iommu_hwpt_pgfault(Struct):
     flags: int
     dev_id: int
@@ -355,10 +372,11 @@ class iommu_hwpt_pgfault(Struct):
     grpid: int
     perm: int
     __reserved: int
+    reserved: int
     addr: int
     length: int
     cookie: int
-    def __init__(self, *, flags: int = ..., dev_id: int = ..., pasid: int = ..., grpid: int = ..., perm: int = ..., __reserved: int = ..., addr: int = ..., length: int = ..., cookie: int = ...) -> None: ...
+    def __init__(self, *, flags: int = ..., dev_id: int = ..., pasid: int = ..., grpid: int = ..., perm: int = ..., __reserved: int = ..., reserved: int = ..., addr: int = ..., length: int = ..., cookie: int = ...) -> None: ...
 class iommu_hwpt_page_response(Struct):
     cookie: int
     code: int
@@ -382,8 +400,9 @@ class iommu_viommu_alloc(Struct):
     out_viommu_id: int
     data_len: int
     __reserved: int
+    reserved: int
     data_uptr: int
-    def __init__(self, *, size: int = ..., flags: int = ..., type: int = ..., dev_id: int = ..., hwpt_id: int = ..., out_viommu_id: int = ..., data_len: int = ..., __reserved: int = ..., data_uptr: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., flags: int = ..., type: int = ..., dev_id: int = ..., hwpt_id: int = ..., out_viommu_id: int = ..., data_len: int = ..., __reserved: int = ..., reserved: int = ..., data_uptr: int = ...) -> None: ...
 class iommu_vdevice_alloc(Struct):
     size: int
     viommu_id: int
@@ -410,7 +429,8 @@ class iommu_veventq_alloc(Struct):
     out_veventq_id: int
     out_veventq_fd: int
     __reserved: int
-    def __init__(self, *, size: int = ..., flags: int = ..., viommu_id: int = ..., type: int = ..., veventq_depth: int = ..., out_veventq_id: int = ..., out_veventq_fd: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, size: int = ..., flags: int = ..., viommu_id: int = ..., type: int = ..., veventq_depth: int = ..., out_veventq_id: int = ..., out_veventq_fd: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...
 class iommu_hw_queue_alloc(Struct):
     size: int
     flags: int

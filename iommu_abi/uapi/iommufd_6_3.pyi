@@ -73,25 +73,28 @@ class iommu_ioas_iova_ranges(Struct):
     ioas_id: int
     num_iovas: int
     __reserved: int
+    reserved: int
     allowed_iovas: int
     out_iova_alignment: int
-    def __init__(self, *, size: int = ..., ioas_id: int = ..., num_iovas: int = ..., __reserved: int = ..., allowed_iovas: int = ..., out_iova_alignment: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., ioas_id: int = ..., num_iovas: int = ..., __reserved: int = ..., reserved: int = ..., allowed_iovas: int = ..., out_iova_alignment: int = ...) -> None: ...
 class iommu_ioas_allow_iovas(Struct):
     size: int
     ioas_id: int
     num_iovas: int
     __reserved: int
+    reserved: int
     allowed_iovas: int
-    def __init__(self, *, size: int = ..., ioas_id: int = ..., num_iovas: int = ..., __reserved: int = ..., allowed_iovas: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., ioas_id: int = ..., num_iovas: int = ..., __reserved: int = ..., reserved: int = ..., allowed_iovas: int = ...) -> None: ...
 class iommu_ioas_map(Struct):
     size: int
     flags: int
     ioas_id: int
     __reserved: int
+    reserved: int
     user_va: int
     length: int
     iova: int
-    def __init__(self, *, size: int = ..., flags: int = ..., ioas_id: int = ..., __reserved: int = ..., user_va: int = ..., length: int = ..., iova: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., flags: int = ..., ioas_id: int = ..., __reserved: int = ..., reserved: int = ..., user_va: int = ..., length: int = ..., iova: int = ...) -> None: ...
 class iommu_ioas_copy(Struct):
     size: int
     flags: int
@@ -112,12 +115,14 @@ class iommu_option(Struct):
     option_id: int
     op: int
     __reserved: int
+    reserved: int
     object_id: int
     val64: int
-    def __init__(self, *, size: int = ..., option_id: int = ..., op: int = ..., __reserved: int = ..., object_id: int = ..., val64: int = ...) -> None: ...
+    def __init__(self, *, size: int = ..., option_id: int = ..., op: int = ..., __reserved: int = ..., reserved: int = ..., object_id: int = ..., val64: int = ...) -> None: ...
 class iommu_vfio_ioas(Struct):
     size: int
     ioas_id: int
     op: int
     __reserved: int
-    def __init__(self, *, size: int = ..., ioas_id: int = ..., op: int = ..., __reserved: int = ...) -> None: ...
+    reserved: int
+    def __init__(self, *, size: int = ..., ioas_id: int = ..., op: int = ..., __reserved: int = ..., reserved: int = ...) -> None: ...

@@ -8,6 +8,7 @@ A struct with a flexible array has no size of its own: ``cls.sized(n)`` is the c
 ``n`` elements, of exactly the bytes that the kernel reads. ``cls(...)``, ``cls.unpack()`` and
 ``cls.view()`` return such an object. A struct or union inside another is an object of its own,
 ``bind.vendor.vtd.flags = 1``, and may be given as a dict: ``vendor={"vtd": {"flags": 1}}``.
+A field ``__reserved`` is also ``reserved``, for Python renames the first inside a class.
 """
 
 from __future__ import annotations
@@ -259,7 +260,13 @@ class _Maker:
             "_ranges": {f.name: _range(f) for f in direct if _integer(f.type)},
         }  # fmt: skip
         base = UapiStruct if made.record.kind == "struct" else UapiUnion
-        return type(name, (base,), namespace)
+        cls: Any = type(name, (base,), namespace)
+        for f in direct:
+            if f.name != plain_name(f.name):
+                setattr(cls, plain_name(f.name), getattr(cls, f.name))
+                if f.name in cls._ranges:
+                    cls._ranges[plain_name(f.name)] = cls._ranges[f.name]
+        return cast("type[Any]", cls)
 
     def struct(self, made: _layout.Layout, check: Any) -> type[Any]:
         """The class of a struct that the header names."""
@@ -279,6 +286,11 @@ class _Maker:
         }  # fmt: skip
         self.made[tag] = type(tag, (FlexibleStruct,), namespace)
         return self.made[tag]
+
+
+def plain_name(name: str) -> str:
+    """The other name of a field that begins with two underscores."""
+    return name.lstrip("_") if name.startswith("__") else name
 
 
 def _range(f: _layout.Field) -> tuple[int, int]:
