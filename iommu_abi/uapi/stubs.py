@@ -30,7 +30,7 @@ __structs__: tuple[str, ...]
 
 
 def _members(record: _layout.Record) -> Iterator[_layout.Member]:
-    """The members that have names, also those of unnamed structs and unions; by both names if they have two."""
+    """The members that have names, also those of unnamed structs and unions; twice if they have two names."""
     for member in record.members:
         if member.name is None and isinstance(member.type, _layout.Record):
             yield from _members(member.type)
