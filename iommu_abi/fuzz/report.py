@@ -22,7 +22,7 @@ class Goals:
 
     hits: int = 100
     rules: int = 1000
-    free: int = 10_000
+    free: int = 25_000
     passed: float = 0.30
     accepted: float = 0.30
     #: Of formats whose names begin so; blobs are "blob".

@@ -281,8 +281,8 @@ AIMS: dict[tuple[str, Stage, Reason], tuple[Aim, ...]] = {
     ("", S2, Reason.RESERVED): (*_PAGES[Reason.RESERVED], msi_mode),
     ("", S2, Reason.DENIED): (no_right, no_right, msi_fetch),
     ("", S2, Reason.PRIVILEGE): (not_a_users,),
-    ("", S2, Reason.NOT_PRESENT): (msi_not_valid,),
-    ("", S2, Reason.UNREADABLE): (msi_lost,),
+    ("", S2, Reason.NOT_PRESENT): (msi_not_valid, msi_not_valid),
+    ("", S2, Reason.UNREADABLE): (msi_lost, msi_lost, msi_lost),
     (NESTED, S2, Reason.INPUT_RANGE): (far_root,),
     ("", S2, Reason.INVALID): (mrif_without_support,),
 }

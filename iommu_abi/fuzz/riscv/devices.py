@@ -88,7 +88,9 @@ def second_stage(b: Builder, made: Device) -> None:
     made.second, made.guest = second, Guest(b.host, second, lg2, sizes)
     updates = made.fields["SADE"] or b.wish.reason(Reason.UPDATE_DENIED)
     made.guest.access = RW if updates else dice.pick((READ, RW, RWX))
-    if b.extended and dice.chance(0.5):
+    row = b.wish.row
+    about_msi = row is not None and row.stage is S2 and row.level == 0
+    if b.extended and dice.chance(0.8 if about_msi else 0.5):
         mask = sum({1 << dice.randrange(20) for _ in range(dice.randrange(1, 7))})
         pattern = dice.getrandbits(lg2 - 12)
         made.msi = build.MsiTable(b.host, mask, pattern)
