@@ -44,7 +44,7 @@ class _Comparison:
         for was in self.old.values():
             name = renames.get(was.name, was.name)
             now = self.new.get(name)
-            findings = tuple(self._kept(was, now) if now else self._withdrawn(was))
+            findings = tuple(self._kept(was, now)) if now else (self._withdrawn(was),)
             yield Subject("constant", was.name, "", was.value, now.value if now else None, findings)
         known = {*self.old, *renames.values()}
         for now in self.new.values():
@@ -98,18 +98,17 @@ class _Comparison:
         meaning = f": {_number(was.value)} is {holder} now" if holder else ""
         return breaking("", "renumbered", numbers + meaning)
 
-    def _withdrawn(self, was: Constant) -> Iterator[Finding]:
-        holder = self._holder(was.value, was)
+    def _withdrawn(self, was: Constant) -> Finding:
         if _is_limit(was.name) or VERSION.search(was.name):
-            yield note("", "withdrawn", "nobody passes it")
-        elif holder:
-            yield breaking("", "withdrawn", f"{_number(was.value)} is {holder} now")
-        else:
-            reason = f"new kernels need not know {_number(was.value)}"
-            yield Finding("", "withdrawn", reason, Verdict.BREAKING, Verdict.COMPATIBLE)
+            return note("", "withdrawn", "nobody passes it")
+        holder = self._holder(was.value, was)
+        if holder:
+            return breaking("", "withdrawn", f"{_number(was.value)} is {holder} now")
+        reason = f"new kernels need not know {_number(was.value)}"
+        return Finding("", "withdrawn", reason, Verdict.BREAKING, Verdict.COMPATIBLE)
 
     def _added(self, now: Constant) -> Finding:
-        return note("", "added", "old kernels refuse it")
+        return note("", "added", f"old kernels do not know {_number(now.value)}")
 
 
 def _same_words(was: str, now: str) -> bool:
@@ -119,7 +118,9 @@ def _same_words(was: str, now: str) -> bool:
 
 
 def _grew(was: Constant, now: Constant) -> bool:
-    return now.value > was.value and (not was.name.endswith("_MASK") or now.value & was.value == was.value)
+    """A count became larger, a mask has more bits."""
+    is_mask = "MASK" in _words(was.name)
+    return now.value > was.value and (not is_mask or now.value & was.value == was.value)
 
 
 def compare(old: Constants, new: Constants) -> list[Subject]:

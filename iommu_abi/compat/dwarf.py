@@ -93,7 +93,7 @@ class Reader:
     def _type(self, die: Any) -> layouts.Type:
         """The type that an entry refers to."""
         if "DW_AT_type" not in die.attributes:
-            return Scalar("void", 0)
+            raise UsageError("a member of no type")
         target = die.get_DIE_from_attribute("DW_AT_type")
         if target.offset not in self.types:
             self.types[target.offset] = self._type_at(target)
@@ -134,6 +134,8 @@ class Reader:
 
     def _base(self, die: Any) -> layouts.Type:
         name, size = _name(die) or "", _number(die, "DW_AT_byte_size")
+        if size < 1:
+            raise UsageError(f"{name} has no size")
         words = name.split()
         if words.count("long") == 1 and "double" not in words:  # as wide as a pointer on every Linux ABI
             return Pointer(name)
@@ -154,10 +156,7 @@ class Reader:
         aligned = _number(die, "DW_AT_alignment")
         if aligned and isinstance(made, Scalar):
             made = Scalar(made.name, made.size, made.signed, made.byteorder, aligned)
-        bits = _number(die, "DW_AT_bit_size")
-        if bits and not layouts.size_align(made, self.abi)[0]:
-            raise UsageError(f"bit field {_name(die)} of a type without size")
-        return Member(_name(die), made, bits or None)
+        return Member(_name(die), made, _number(die, "DW_AT_bit_size") or None)
 
     # ------------------------------------------------------------ places
 

@@ -28,8 +28,10 @@ class _Header:
         self.label, self.directory = label, directory
         full = path.resolve()
         self.include = f'#include <linux/types.h>\n#include "{full}"'
-        own = [str(full.parent.parent)] if full.parent.name == "linux" else []  # .../include/linux/x.h
-        self.flags = [f"-isystem{d}" for d in (*(str(Path(i).resolve()) for i in include), *own)]
+        directories = [Path(name).resolve() for name in include]
+        if full.parent.name == "linux" and full.parent.parent.name != "uapi":  # not of a source tree
+            directories.append(full.parent.parent)
+        self.flags = [f"-isystem{path}" for path in directories]
 
     def read(self) -> Model:
         text = self._accepted(self._run(self.include, "-E", "-dD"))
