@@ -315,9 +315,11 @@ def format_of(case: Case, answer: Translation) -> str:
         return STAGE_1
     request = case.request
     off = not fields.fsc_MODE or (fields.PDTV and request.pasid is None and not fields.DPE)
-    if PASID in contexts and answer.fault and answer.fault.stage is S2:
-        off = off or not PC.parse(contexts[PASID]).fsc_MODE
-    return STAGE_2 if off or request.at is At.TRANSLATED else NESTED
+    if answer.fault and answer.fault.stage is S2:
+        # a first stage that the process or the kind of request leaves out
+        off = off or request.at is At.TRANSLATED
+        off = off or (PASID in contexts and not PC.parse(contexts[PASID]).fsc_MODE)
+    return STAGE_2 if off else NESTED
 
 
 VENDOR = Vendor(
