@@ -1,0 +1,149 @@
+"""iommu-abi errno: what a kernel would answer to a struct, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from iommu_abi.cli import output, words
+from iommu_abi.errors import AbiError, UsageError, errno_name
+
+if TYPE_CHECKING:
+    import argparse
+
+    from iommu_abi.rules import Answer, State, Subject
+
+EPILOG = """\
+exit status: 0 the kernel would accept the bytes; 1 it would refuse; 2 misuse.
+What bytes cannot show, such as an ID that nobody has, is listed as "may still refuse".
+
+kernels: 5.10 6.1 (<linux/iommu.h>), 6.3 6.12 6.13 6.19 7.2 (iommufd, VFIO). The order of
+checks is 7.2's; that of the others is not known. What was proposed: STRUCT@GENERATION.
+
+examples:
+  iommu-abi errno IOMMU_IOAS_MAP map.bin --kernel 7.2
+  echo 1000000000000000 00000000 | iommu-abi errno IOMMU_IOAS_ALLOC -
+  iommu-abi errno iommu_pasid_table_config@ptc_v14 config.bin
+"""
+
+
+def add(commands: words.Commands) -> None:
+    """Describe the command."""
+    made = commands.add_parser("errno", help="what a kernel would answer, and why", epilog=EPILOG)
+    made.add_argument("subject", metavar="STRUCT[@GEN]|IOCTL", help="iommu_option, IOMMU_OPTION, 0x3b87")
+    made.add_argument("file", metavar="FILE", nargs="?", default="-", help="default: -, standard input")
+    made.add_argument("--kernel", metavar="V", help="such as 6.12 (default: the newest that has it)")
+    made.add_argument(
+        "--in",
+        dest="form",
+        choices=("auto", "hex", "raw"),
+        default="auto",
+        help="what the input is (default: auto: hex if it has only such characters)",
+    )
+    made.add_argument("--abi", metavar="A", default="x86_64", help="the caller's ABI (default: x86_64)")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    made.set_defaults(run=run)
+
+
+def _subject(word: str, kernel: str | None, abi: str) -> Subject | None:
+    """What is asked about; None for a command that the kernel does not have."""
+    from iommu_abi import rules
+
+    if word.startswith("0x") or word.isdigit():
+        from iommu_abi.ioctl import commands
+
+        number = words.number(word, "IOCTL", (1 << 32) - 1)
+        merged = ("iommufd", "vfio_7")
+        names = {name for name, gen in commands(number, abi) if gen.startswith(merged)}
+        return rules.command(names.pop(), kernel or "7.2") if names else None
+    if word.startswith(("IOMMU_", "VFIO_")):
+        return rules.command(word, kernel or "7.2")
+    return rules.struct(word, kernel)
+
+
+def _read(args: argparse.Namespace) -> bytes:
+    from iommu_abi.blob import HexError, is_hex_text, parse_hex
+
+    data = words.read_bytes(args.file)
+    if args.form == "raw" or (args.form == "auto" and not is_hex_text(data)):
+        return data
+    try:
+        return parse_hex(data.decode("ascii", "replace"))
+    except HexError as error:
+        raise UsageError(f"{words.input_name(args.file)}: {error}") from None
+
+
+def _state_json(state: State) -> dict[str, str]:
+    return {"field": state.field, "errno": errno_name(state.errno), "when": state.when}
+
+
+def _error_json(error: AbiError) -> dict[str, object]:
+    return {
+        "errno": errno_name(error.rule.errno),
+        "number": error.rule.errno,
+        "rule": error.rule.name,
+        "field": error.field,
+        "offset": error.offset,
+        "got": error.got,
+        "expected": error.expected,
+        "source": error.rule.source,
+    }
+
+
+def _json(found: Answer) -> dict[str, object]:
+    subject = found.subject
+    return {
+        "struct": subject.struct,
+        "generation": subject.generation.name,
+        "kernel": subject.kernel or None,
+        "ioctl": subject.command.name if subject.command else None,
+        "ok": found.error is None,
+        "refused": _error_json(found.error) if found.error else None,
+        "may_refuse": [_state_json(state) for state in found.before],
+        "documented_only": [_error_json(error) for error in found.documented],
+        "notes": list(found.notes),
+    }
+
+
+def _print(found: Answer) -> None:
+    subject, error = found.subject, found.error
+    who = f"Linux {subject.kernel}" if subject.kernel else subject.generation.name
+    name = f"{subject.struct}@{subject.generation.name}"
+    if error:
+        output.line(f"{errno_name(error.rule.errno)}: {who} refuses {name}", "red")
+        output.line(f"  {error.strerror}")
+        output.line(f"  rule {error.rule.name}; source: {error.rule.source}")
+    else:
+        output.line(f"0: {who} accepts the bytes of {name}", "green")
+    if found.before:
+        output.line(
+            "before that, it may refuse for what bytes do not show:" if error else "it may still refuse:"
+        )
+        for state in found.before:
+            output.line(f"  {errno_name(state.errno)} {state.field}: {state.when}".replace(" : ", ": "))
+    for each in found.documented:
+        output.line(f"documented and not enforced: {each.strerror}", "yellow")
+    for note in found.notes:
+        output.line(f"note: {note}", "yellow")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, ask, show."""
+    from iommu_abi import rules
+    from iommu_abi.schemas import uapi
+
+    abi = uapi.abi(args.abi)
+    subject = _subject(args.subject, args.kernel, args.abi)
+    data = _read(args)
+    if subject is None:
+        missing = AbiError(rules.NO_COMMAND, "", None, None, 0, args.subject)
+        if args.json:
+            output.emit_json({"ok": False, "refused": _error_json(missing), "kernel": args.kernel or "7.2"})
+        else:
+            output.line(f"ENOTTY: Linux {args.kernel or '7.2'} has no {args.subject}", "red")
+        return 1
+    found = rules.answer(subject, data, abi)
+    if args.json:
+        output.emit_json(_json(found))
+    else:
+        _print(found)
+    return 1 if found.error else 0

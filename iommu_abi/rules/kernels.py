@@ -1,0 +1,137 @@
+"""Which kernel has which generations, and how each takes a struct."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from errno import EINVAL
+
+from iommu_abi.errors import UsageError
+from iommu_abi.rules import iommufd, linux_iommu, ptc, vfio_cdev
+from iommu_abi.rules.row import Row, State
+from iommu_abi.schemas import uapi
+
+#: Kernel -> its generations. Only these have rules.
+KERNELS: Mapping[str, tuple[str, ...]] = {
+    "5.10": ("linux_5_10",),
+    "6.1": ("linux_6_1",),
+    "6.3": ("iommufd_6_3", "linux_6_1"),
+    "6.12": ("iommufd_6_12", "vfio_6_12"),
+    "6.13": ("iommufd_6_13", "vfio_6_12"),
+    "6.19": ("iommufd_6_19", "vfio_6_19"),
+    "7.2": ("iommufd_7_2", "vfio_7_2"),
+}
+#: The kernel whose order of checks is known, for iommufd and VFIO.
+ORDER_KNOWN = "7.2"
+
+
+class Taken(enum.Enum):
+    """How a kernel learns how long a struct is."""
+
+    SIZE_FIRST = "its first member says its size, and what the kernel does not know must be 0"
+    ARGSZ = "its first member says its size, and what the kernel does not know is ignored"
+    EXACT = "its length is said elsewhere and must be exactly that of the struct"
+    FIXED = "its length is known"
+    LENGTH = "a member says how many bytes follow"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is asked about: a struct of a generation, on a kernel ("" for what was never merged)."""
+
+    struct: str
+    generation: uapi.Generation
+    kernel: str
+    taken: Taken
+    rows: tuple[Row, ...]
+    command: uapi.Ioctl | None = None
+
+    @property
+    def order_known(self) -> bool:
+        """Is the order of the checks this kernel's own?"""
+        return not self.generation.name.startswith(("iommufd", "vfio_6")) or self.kernel == ORDER_KNOWN
+
+
+def _rows(struct: str, generation: str) -> tuple[Row, ...] | None:
+    if generation.startswith("iommufd"):
+        return iommufd.COMMANDS.get(struct) or iommufd.DATA.get(struct)
+    if generation.startswith("linux_"):
+        return linux_iommu.STRUCTS.get(struct) if generation in ("linux_5_10", "linux_6_1") else None
+    if generation in ("vfio_6_12", "vfio_6_19", "vfio_7_2"):
+        return vfio_cdev.COMMANDS.get(struct)
+    if struct == "pasid_table_info":
+        return (State("", EINVAL, "the IOMMU's driver has no bind_pasid_table, or refuses: docs/drivers.md"),)
+    return ptc.GENERATIONS.get(generation, {}).get(struct)
+
+
+def _taken(struct: uapi.Struct, generation: str) -> Taken:
+    first = struct.fields[0].name
+    if generation.startswith("iommufd"):
+        return Taken.SIZE_FIRST if first == "size" else Taken.EXACT
+    if struct.name == "vfio_device_bind_iommufd":
+        return Taken.SIZE_FIRST
+    if struct.name == "pasid_table_info":
+        return Taken.LENGTH
+    return Taken.ARGSZ if first == "argsz" else Taken.FIXED
+
+
+def with_rules(generation: uapi.Generation) -> list[str]:
+    """The structs of a generation that have rules."""
+    return [name for name in generation.structs if _rows(name, generation.name) is not None]
+
+
+def _subject(struct: str, generation: uapi.Generation, kernel: str) -> Subject:
+    rows = _rows(struct, generation.name)
+    if rows is None:
+        known = " ".join(with_rules(generation)) or "none"
+        raise UsageError(f"no rules are known for {struct}@{generation.name}, of its structs for: {known}")
+    command = next((i for i in generation.ioctls.values() if i.struct == struct), None)
+    taken = _taken(generation.struct(struct), generation.name)
+    return Subject(struct, generation, kernel, taken, rows, command)
+
+
+def _generations(kernel: str) -> list[uapi.Generation]:
+    if kernel not in KERNELS:
+        raise UsageError(f"no rules are known for kernel {kernel!r}, expected one of: {' '.join(KERNELS)}")
+    return [uapi.GENERATIONS[name] for name in KERNELS[kernel]]
+
+
+def _newest(struct: str) -> str:
+    """The newest kernel that has a struct."""
+    for kernel in reversed(list(KERNELS)):
+        if any(struct in each.structs for each in _generations(kernel)):
+            return kernel
+    raise UsageError(
+        f"no kernel of {' '.join(KERNELS)} has a struct {struct!r}; one that was only proposed is named"
+        " STRUCT@GENERATION"
+    )
+
+
+def struct(name: str, kernel: str | None = None) -> Subject:
+    """``"STRUCT"`` or ``"STRUCT@GENERATION"``; UsageError names what is known."""
+    tag, at, generation_name = name.partition("@")
+    if at:
+        generation = uapi.generation(generation_name)
+        generation.struct(tag)
+        holders = [k for k, names in KERNELS.items() if generation_name in names]
+        if kernel is not None and kernel not in holders:
+            known = " ".join(holders) or "none"
+            raise UsageError(f"{generation_name} is not the generation of kernel {kernel}, but of: {known}")
+        return _subject(tag, generation, kernel or (holders[-1] if holders else ""))
+    kernel = kernel or _newest(tag)
+    for generation in _generations(kernel):
+        if tag in generation.structs:
+            return _subject(tag, generation, kernel)
+    raise UsageError(f"kernel {kernel} has no struct {tag!r}")
+
+
+def command(name: str, kernel: str = ORDER_KNOWN) -> Subject | None:
+    """The command of a name on a kernel; None if the kernel does not have it, UsageError if none has."""
+    for generation in _generations(kernel):
+        if name in generation.ioctls:
+            return _subject(generation.ioctls[name].struct, generation, kernel)
+    known = {each for other in KERNELS for gen in _generations(other) for each in gen.ioctls}
+    if name not in known:
+        raise UsageError(f"no known kernel has an ioctl {name!r}, there are: {' '.join(sorted(known))}")
+    return None

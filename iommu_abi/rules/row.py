@@ -1,0 +1,245 @@
+"""A row of rules: one check of a kernel on what a caller gave, and what a row is checked on.
+
+A command's rows stand in the kernel's order. A :class:`Check` looks at bytes; a :class:`State` is a
+refusal that depends on what exists at the time, such as an ID that nobody has, which bytes cannot show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from iommu_abi.errors import AbiError, Rule
+from iommu_abi.schemas import uapi
+
+#: got and expected of a broken check; None if it is not broken.
+Finding: TypeAlias = "tuple[int, int] | None"
+
+
+@dataclass(frozen=True)
+class View:
+    """A struct as a kernel sees it.
+
+    ``data`` is what the caller has in memory, ``given`` how many bytes the caller says it is. Fields
+    beyond either read as 0, as a kernel fills them.
+    """
+
+    struct: uapi.Struct
+    generation: uapi.Generation
+    abi: uapi.Abi
+    data: bytes
+    given: int
+
+    @cached_property
+    def ksize(self) -> int:
+        """Bytes of the struct that this kernel knows."""
+        return uapi.layout(self.struct, self.abi).size
+
+    @cached_property
+    def values(self) -> Any:
+        """The fields."""
+        known = self.data[: min(self.given, self.ksize)].ljust(self.ksize, b"\0")
+        tail = self.struct.tail
+        head = self.struct if tail is None else uapi.Struct(self.struct.name, self.struct.fields[:-1])
+        return uapi.schema(head, self.abi).parse(known)
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, int]]:
+        return dict(self._spans(self.struct, 0, ""))
+
+    def _spans(self, struct: uapi.Struct, at: int, prefix: str) -> Any:
+        for place in uapi.layout(struct, self.abi).places:
+            path = prefix + place.field.name
+            yield path, (at + place.offset, place.size)
+            if isinstance(place.field.type, uapi.Struct):
+                inner = f"{path}." if place.field.name else prefix
+                yield from self._spans(place.field.type, at + place.offset, inner)
+
+    def __getitem__(self, path: str) -> Any:
+        value = self.values
+        for name in path.split("."):
+            value = value[name]
+        return value
+
+    def has(self, path: str) -> bool:
+        """Has this generation's struct such a field?"""
+        return path in self._places
+
+    def offset(self, path: str) -> int:
+        """Where a field begins."""
+        return self._places[path][0]
+
+    def end(self, path: str) -> int:
+        """Where a field ends."""
+        offset, size = self._places[path]
+        return offset + size
+
+    def mask(self, path: str) -> int:
+        """The flags that a field may have in this generation; none if it has none."""
+        struct, *names = self.struct, *path.split(".")
+        for name in names[:-1]:
+            inner = struct.field(name).type
+            assert isinstance(inner, uapi.Struct)
+            struct = inner
+        tag = struct.field(names[-1]).values
+        return self.generation.enums[tag].mask if tag else 0
+
+    def named(self, enumerator: str) -> int:
+        """The number of an enumerator, -1 if this generation does not have it."""
+        for values in self.generation.enums.values():
+            if enumerator in values.names:
+                return values.names[enumerator]
+        return -1
+
+    @property
+    def ulong_max(self) -> int:
+        """ULONG_MAX of the kernel."""
+        return (1 << 8 * self.abi.pointer) - 1
+
+
+Predicate = Callable[[View, str], Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of bytes. ``enforced`` is False for what is documented and not looked at."""
+
+    rule: Rule
+    broken: Predicate
+    when: Callable[[View], bool] | None = None
+    enforced: bool = True
+
+    def error(self, view: View) -> AbiError | None:
+        """What is wrong, None if nothing is, or if this generation has no such field."""
+        field = self.rule.field
+        if (field and not view.has(field)) or (self.when and not self.when(view)):
+            return None
+        finding = self.broken(view, field)
+        if finding is None:
+            return None
+        offset = view.offset(field) if field else None
+        return AbiError(self.rule, field, offset, *finding, view.struct.name)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A refusal that bytes cannot show: the field, the errno, and when it happens."""
+
+    field: str
+    errno: int
+    when: str
+
+
+Row: TypeAlias = "Check | State"
+
+
+class Rows:
+    """Makes the rows of one struct, from one source."""
+
+    def __init__(self, struct: str, source: str) -> None:
+        self.struct, self.source = struct, source
+
+    def __call__(
+        self,
+        field: str,
+        errno: int,
+        broken: Predicate,
+        want: str,
+        *,
+        name: str = "",
+        when: Callable[[View], bool] | None = None,
+        enforced: bool = True,
+    ) -> Check:
+        """Make a row; ``name`` tells apart the rules of one field."""
+        parts = (self.struct, field, name)
+        rule = Rule(".".join(filter(None, parts)), field, errno, want, self.source)
+        return Check(rule, broken, when, enforced)
+
+
+# ---------------------------------------------------------------- predicates
+
+
+def zero(view: View, path: str) -> Finding:
+    """A number that is not 0, or the first byte that is not."""
+    value = view[path]
+    got = value if isinstance(value, int) else next(filter(None, value), 0)
+    return (got, 0) if got else None
+
+
+def nonzero(view: View, path: str) -> Finding:
+    """0 where something is needed."""
+    return None if view[path] else (0, 0)
+
+
+def known_flags(view: View, path: str) -> Finding:
+    """Bits that the generation has no name for."""
+    value, mask = view[path], view.mask(path)
+    return (value, mask) if value & ~mask else None
+
+
+def is_(number: int) -> Predicate:
+    """Another number than this one."""
+    return lambda view, path: None if view[path] == number else (view[path], number)
+
+
+def is_not(number: int) -> Predicate:
+    """That very number."""
+    return lambda view, path: (number, 0) if view[path] == number else None
+
+
+def one_of(*numbers: int) -> Predicate:
+    """None of these numbers."""
+    return lambda view, path: None if view[path] in numbers else (view[path], 0)
+
+
+def at_least(number: int) -> Predicate:
+    """Less than that."""
+    return lambda view, path: (view[path], number) if view[path] < number else None
+
+
+def at_most(number: int) -> Predicate:
+    """More than that."""
+    return lambda view, path: (view[path], number) if view[path] > number else None
+
+
+def multiple_of(number: int) -> Predicate:
+    """No multiple of that."""
+    return lambda view, path: (view[path], number) if view[path] % number else None
+
+
+def below_ulong_max(view: View, path: str) -> Finding:
+    """ULONG_MAX or more."""
+    return (view[path], view.ulong_max) if view[path] >= view.ulong_max else None
+
+
+def given_up_to(field: str, *, start: bool = False) -> Predicate:
+    """Fewer bytes announced than to the end of a field, or to its start."""
+
+    def broken(view: View, path: str) -> Finding:
+        least = view.offset(field) if start else view.end(field)
+        return (view.given, least) if view.given < least else None
+
+    return broken
+
+
+def readable_up_to(field: str, *, start: bool = False) -> Predicate:
+    """Fewer bytes in memory than to the end of a field, or to its start."""
+
+    def broken(view: View, path: str) -> Finding:
+        least = view.offset(field) if start else view.end(field)
+        return (len(view.data), least) if len(view.data) < least else None
+
+    return broken
+
+
+def readable(view: View, path: str) -> Finding:
+    """Fewer bytes in memory than announced, of those that the kernel knows."""
+    least = min(view.given, view.ksize)
+    return (len(view.data), least) if len(view.data) < least else None
+
+
+def both(condition: Callable[[View], bool]) -> Predicate:
+    """A condition on several fields that must not hold."""
+    return lambda view, path: (view[path], 0) if condition(view) else None

@@ -1,0 +1,62 @@
+"""What VFIO checks about the ioctls that tie a device to iommufd, in the order of Linux 7.2.
+
+Source: drivers/vfio/device_cdev.c. BIND takes its struct by copy_struct_from_user(); the other two take
+what their flags need and ignore what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from errno import EBADF, EBADFD, EFAULT, EINVAL, ENOENT, EOPNOTSUPP
+
+from iommu_abi.rules.row import (
+    Row,
+    Rows,
+    State,
+    View,
+    both,
+    given_up_to,
+    known_flags,
+    readable_up_to,
+)
+
+_SOURCE = "Linux 7.2, drivers/vfio/device_cdev.c"
+_bind = Rows("vfio_device_bind_iommufd", _SOURCE)
+_attach = Rows("vfio_device_attach_iommufd_pt", _SOURCE)
+_detach = Rows("vfio_device_detach_iommufd_pt", _SOURCE)
+
+
+def _with_pasid(view: View) -> bool:
+    return view.has("pasid") and bool(view["flags"] & 1)
+
+
+def _attaching(row: Rows, least: str) -> tuple[Row, ...]:
+    return (
+        row("", EFAULT, readable_up_to(least), "%llu bytes in memory", name="read"),
+        row("argsz", EINVAL, given_up_to(least), "at least %llu"),
+        row("flags", EINVAL, known_flags, "no flags but %#llx"),
+        State("pasid", EOPNOTSUPP, "with its flag: the device cannot attach PASIDs"),
+        row(
+            "argsz", EINVAL, given_up_to("pasid"), "at least %llu with PASID", name="pasid", when=_with_pasid
+        ),
+        row("", EFAULT, readable_up_to("pasid"), "%llu bytes in memory", name="rest", when=_with_pasid),
+        State("", EINVAL, "the device is not bound"),
+    )
+
+
+#: Struct of a command -> its rows.
+COMMANDS: Mapping[str, tuple[Row, ...]] = {
+    "vfio_device_bind_iommufd": (
+        _bind("flags", EINVAL, known_flags, "no flags but %#llx"),
+        _bind("iommufd", EINVAL, both(lambda view: view["iommufd"] < 0), "a file descriptor"),
+        State("", EINVAL, "the device is bound"),
+        State("iommufd", EBADF, "no file has this number"),
+        State("iommufd", EBADFD, "the file is not /dev/iommu"),
+    ),
+    "vfio_device_attach_iommufd_pt": (
+        *_attaching(_attach, "pt_id"),
+        State("pt_id", ENOENT, "no object has this ID"),
+        State("pt_id", EINVAL, "neither an IOAS nor an HWPT, or one that this device cannot have"),
+    ),
+    "vfio_device_detach_iommufd_pt": _attaching(_detach, "flags"),
+}
