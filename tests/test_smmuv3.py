@@ -419,6 +419,19 @@ def test_formats_and_splits_that_do_not_exist_count_as_linear_and_6(fmt: int, sp
     assert answer.refs[0].level == level
 
 
+@pytest.mark.parametrize("split", [0, 7, 9, 16, 22, 24, 26, 31])
+def test_all_bits_of_split_count(split: int) -> None:
+    # IHI 0070, SMMU_STRTAB_BASE_CFG.SPLIT, bits 10:6: whatever is not 6, 8 or 10 behaves as 6.
+    host = build.Memory()
+    unit = build.SmmuUnit(host, log2size=8, split=6)
+    unit.device(0x45)
+    config = STRTAB_BASE_CFG.value(LOG2SIZE=8, FMT=1, SPLIT=split)
+
+    answer = ask(unit.registers | {"STRTAB_BASE_CFG": config}, host, Request(0x45, IOVA))
+
+    assert [ref.hpa for ref in answer.refs] == [unit.stream_table + 8, unit.where(0x45)]
+
+
 def test_without_st_level_every_stream_table_is_linear() -> None:
     world = stage1()
     config = {"STRTAB_BASE_CFG": STRTAB_BASE_CFG.value(LOG2SIZE=8, FMT=1, SPLIT=6)}
