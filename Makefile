@@ -59,7 +59,7 @@ lint: $(VENV)/ready ## ruff, mypy --strict, and the C core with every warning an
 	else echo "lint: no clang-format here, left out"; fi
 
 asan: build/asan/ready ## the default tests with the core under ASan and UBSan
-	$(RUN_ASAN) $(BIN)/pytest -q -p no:cacheprovider
+	$(RUN_ASAN) $(BIN)/pytest -q -p no:cacheprovider --ignore=tests/test_c_library.py
 
 fuzz-smoke: build/asan/ready build/fuzz/unpack build/fuzz/walk ## valid inputs, then mutated ones, under ASan and UBSan: both ledgers agree
 	$(FUZZ_ENV) build/fuzz/unpack -n 1000000
