@@ -29,6 +29,8 @@ class View:
         self.machine, self.ram = machine, machine.ram
         self.registers, self.request = dict(registers), request
         self._undo: list[tuple[int, bytes]] = []
+        #: A departure has the last word on what is walked.
+        self.settled = False
         self.ask()
 
     def ask(self) -> None:
@@ -42,11 +44,13 @@ class View:
 
     def passes(self, address: int) -> None:
         """Say that the request reaches ``address``."""
+        self.settled = True
         self.answer = Translation(hpa=address, refs=self.answer.refs)
         self.reached, self.record = address, None
 
     def blocks(self, code: int | None, stage: Stage | None = None) -> None:
         """Say that the request is blocked, and what is recorded."""
+        self.settled = True
         fault = replace(self.fault or NOWHERE, native=code or 0, recorded=code is not None)
         if stage is not None:
             fault = replace(fault, stage=stage, reason=Reason.INVALID)
@@ -63,9 +67,13 @@ class View:
 
     def put(self, address: int, value: int, length: int = 8) -> None:
         """Change an entry for what follows; :meth:`restore` undoes it."""
-        self._undo.append((address, self.ram.read(address, length) or b""))
-        self.ram.store(address, value, length)
+        self.write(address, value.to_bytes(length, "little"))
         self.ask()
+
+    def write(self, address: int, data: bytes) -> None:
+        """The same for any bytes, without asking."""
+        self._undo.append((address, self.ram.read(address, len(data)) or b""))
+        self.ram.write(address, data)
 
     def restore(self) -> None:
         for address, data in reversed(self._undo):
@@ -130,7 +138,7 @@ class Expected:
 def departed(view: View, departures: Sequence[Departure]) -> Expected:
     """What QEMU should do, by its departures."""
     names: list[str] = []
-    for _ in range(12):
+    while not view.settled and len(names) < 20:
         for departure in departures:
             if not departure.last and departure.applies(view):
                 names.append(departure.name)

@@ -18,8 +18,8 @@ from iommu_abi.terms import Access, Fault, Request
 from peers.qtest import Qtest
 from peers.ram import Ram
 
-#: Requesters: two on the root bus, one on bus 5 behind a root port.
-RIDS = (0x18, 0x80, 0x500)
+#: Requesters: three on the root bus, one on bus 5 behind a root port.
+RIDS = (0x18, 0x80, 0xF0, 0x500)
 ROOT_PORT = 0x28
 
 TOKEN = 0x7065_6572_746F_6B65
@@ -43,6 +43,7 @@ class Machine(ABC):
     firmware: ClassVar[bytes]
     ram_base: ClassVar[int]
     bars: ClassVar[int]  # where device registers may be put
+    rids: ClassVar[Sequence[int]] = RIDS  # whose DMA is known for theirs
     windows: ClassVar[int]  # below, what is not memory may be devices
 
     def __init__(self, machine: str, *devices: str) -> None:
@@ -63,9 +64,9 @@ class Machine(ABC):
         self.ask = self.qtest.ask
         self._plug()
         self.start()
-        self._dma(RIDS[0], [], self._token_page(), TOKEN_AT)  # every device gets the token
-        for rid in RIDS[1:]:
-            self._dma(rid, [], self._token_page(), TOKEN_AT)
+        self.ram.store(self.ram.base, TOKEN)
+        for rid in RIDS:
+            self._dma(rid, self.off(), self.ram.base, TOKEN_AT)
 
     def __enter__(self) -> Machine:
         return self
@@ -97,14 +98,9 @@ class Machine(ABC):
 
     # DMA.
 
-    def _token_page(self) -> int:
-        self.ram.store(self.ram.base, TOKEN)
-        return self.ram.base
-
-    def _dma(self, rid: int, before: Sequence[str], source: int, target: int) -> None:
-        """8 bytes from or to a device's buffer, after ``before``; returns when they are there."""
+    def _dma(self, rid: int, before: Sequence[str], source: int, target: int, outward: bool = False) -> None:
+        """8 bytes into a device's buffer, or ``outward``, after ``before``; returns when they are there."""
         bar = self._bar(rid)
-        outward = BUFFER <= source < BUFFER + 0x1000
         *_, busy = self.ask(
             *before,
             f"writeq {bar + 0x80:#x} {source:#x}",
@@ -123,7 +119,7 @@ class Machine(ABC):
         if request.access is Access.WRITE:
             for place in places:
                 ram.store(place, 0)
-            self._dma(request.rid, self.on(registers), TOKEN_AT, request.iova)
+            self._dma(request.rid, self.on(registers), TOKEN_AT, request.iova, outward=True)
             record = self.record()
             self.ask(*self.off())
             found = [place for place in places if ram.load(place) == TOKEN]
@@ -132,7 +128,7 @@ class Machine(ABC):
                 ram.store(place, TOKEN + 1 + i)
             self._dma(request.rid, self.on(registers), request.iova, DATA_AT)
             record = self.record()
-            self._dma(request.rid, self.off(), DATA_AT, ram.base)
+            self._dma(request.rid, self.off(), DATA_AT, ram.base, outward=True)
             found = [place for i, place in enumerate(places) if ram.load(ram.base) == TOKEN + 1 + i]
         for place, value in zip(places, before):
             ram.store(place, value)

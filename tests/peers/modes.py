@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from peers import vtd, vtd_departures
+from peers import riscv, riscv_departures, vtd, vtd_departures
 from peers.compare import Departure
 from peers.machine import Machine
 from peers.worlds import Dice, World
@@ -25,7 +25,7 @@ class Mode:
     since: tuple[int, int] = (7, 2)
 
 
-X86 = vtd.Vtd.binary
+X86, RISCV = vtd.Vtd.binary, riscv.Riscv.binary
 SECOND = ",x-scalable-mode=on"
 FIRST = ",x-scalable-mode=on,x-flts=on"
 
@@ -33,4 +33,7 @@ MODES = (
     Mode("vtd legacy", vtd.Vtd, vtd.legacy, vtd_departures.LEGACY, X86),
     Mode("vtd scalable, second stage", partial(vtd.Vtd, SECOND), vtd.second, vtd_departures.SECOND, X86),
     Mode("vtd scalable, first stage", partial(vtd.Vtd, FIRST), vtd.first, vtd_departures.FIRST, X86, (10, 0)),
+    Mode("riscv first stage", riscv.Riscv, riscv.first, riscv_departures.ALL, RISCV, (10, 0)),
+    Mode("riscv second stage", riscv.Riscv, riscv.second, riscv_departures.ALL, RISCV, (10, 0)),
+    Mode("riscv nested", riscv.Riscv, riscv.nested, riscv_departures.ALL, RISCV, (10, 0)),
 )

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from iommu_abi.terms import Access, Ref, Request, Stage
-from peers.machine import RIDS
+from peers.machine import Machine
 from peers.ram import PAGE, Ram
 from peers.worlds import Dice
 
 
-def mutate(dice: Dice, ram: Ram, refs: Sequence[Ref], request: Request) -> Request:
+def mutate(dice: Dice, machine: Machine, refs: Sequence[Ref], request: Request) -> Request:
     """Change entries in memory; the request that is to be made then."""
     for _ in range(dice.pick((1, 1, 1, 2))):
         if refs and dice.chance(0.85):
             pages = [ref for ref in refs if ref.stage in (Stage.S1, Stage.S2)]
-            _entry(dice, ram, dice.pick(pages if pages and dice.chance(0.5) else refs))
+            _entry(dice, machine.ram, dice.pick(pages if pages and dice.chance(0.5) else refs))
         else:
-            request = _request(dice, request)
+            request = _request(dice, machine.rids, request)
     return request
 
 
@@ -47,7 +47,7 @@ def _entry(dice: Dice, ram: Ram, ref: Ref) -> None:
     ram.store(where, raw & (1 << bits) - 1, length)
 
 
-def _request(dice: Dice, request: Request) -> Request:
+def _request(dice: Dice, rids: Sequence[int], request: Request) -> Request:
     how = dice.random()
     if how < 0.4:
         return replace(request, iova=request.iova ^ 1 << dice.randrange(12, 64))
@@ -56,4 +56,4 @@ def _request(dice: Dice, request: Request) -> Request:
         return replace(request, iova=request.iova ^ high)
     if how < 0.85:
         return replace(request, access=Access.READ if request.access is Access.WRITE else Access.WRITE)
-    return replace(request, rid=dice.pick(RIDS))
+    return replace(request, rid=dice.pick(rids))

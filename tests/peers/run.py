@@ -64,7 +64,7 @@ def table_set(mode: Mode, machine: Machine, seed: int, number: int, tally: Tally
         answer = ask(machine, world.registers, request)
         before = [(ref.hpa, ram.read(ref.hpa, ref.len) or b"") for ref in answer.refs]
         if mutated:
-            request = mutate(case, ram, answer.refs, request)
+            request = mutate(case, machine, answer.refs, request)
         _judge(mode, machine, world.registers, request, tally, f"seed {seed}, set {number}, case {turn}: ")
         for address, data in before:
             ram.write(address, data)

@@ -91,7 +91,7 @@ def map_second(dice: Dice, machine: Vtd, rid: int, second: build.Tables, lg2: in
 def legacy(dice: Dice, machine: Vtd) -> World:
     """Second stages, and pass-through."""
     unit, requests = build.VtdLegacy(machine.ram), []
-    for rid in devices(dice):
+    for rid in devices(dice, machine.rids):
         noise = {"FPD": int(dice.chance(0.2)), "DID": dice.getrandbits(16), "ign_q1_6_3": dice.getrandbits(4)}
         if dice.chance(0.15):
             unit.context(rid, None, AW=(machine.cap >> 8 & 31).bit_length() - 1, **noise)
@@ -115,7 +115,7 @@ def first(dice: Dice, machine: Vtd) -> World:
 
 def _scalable(dice: Dice, machine: Vtd, first: bool) -> World:
     unit, requests = build.VtdScalable(machine.ram), []
-    for rid in devices(dice):
+    for rid in devices(dice, machine.rids):
         own = dice.getrandbits(13) if dice.chance(0.2) else 0
         unit.context(
             rid,

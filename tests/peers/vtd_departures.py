@@ -44,7 +44,7 @@ def pass_through_limit(view: View) -> bool:
 def pass_through_pointer(view: View) -> bool:
     ref = _passes_through(view)
     above = -1 << view.registers["HAW"]
-    if not ref or not view.answer.ok or not ref.raw & above & (1 << 64) - 1:
+    if not ref or not ref.raw & above & (1 << 64) - 1:
         return False
     view.blocks(CONTEXT_RESERVED)
     return True
@@ -89,14 +89,14 @@ LEGACY = (
         pass_through_width,
     ),
     Departure(
-        "pass-through: no limit",
-        "an address above min(MGAW, AGAW) passes through",
-        pass_through_limit,
-    ),
-    Departure(
         "pass-through: pointer",
         "SLPTPTR is ignored with TT=2; QEMU finds its bits above the address width reserved",
         pass_through_pointer,
+    ),
+    Departure(
+        "pass-through: no limit",
+        "an address above min(MGAW, AGAW) passes through",
+        pass_through_limit,
     ),
     Departure(
         "context 0xB is recorded",

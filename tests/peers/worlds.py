@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from iommu_abi.schemas import build
 from iommu_abi.terms import Access, Request
-from peers.machine import RIDS
 from peers.ram import MARGIN, SIZE, Ram
 
 T = TypeVar("T")
@@ -88,6 +87,6 @@ def fill(
     return found
 
 
-def devices(dice: Dice) -> list[int]:
+def devices(dice: Dice, rids: Sequence[int]) -> list[int]:
     """Some of the requesters: one, or more."""
-    return sorted(dice.sample(RIDS, dice.pick((1, 1, 2, 3))))
+    return sorted(dice.sample(rids, dice.pick((1, 1, 2, 3))))
