@@ -1424,6 +1424,9 @@ def with_0(**fields: int) -> Edit:
 
 # docs/walk_smmuv3.md "STE illegal"; formats/smmuv3.md, section 2; Arm IHI 0070, 5.2.2.
 ILLEGAL_STES: dict[str, tuple[Callable[[], World], Edit]] = {
+    # Arm IHI 0070, 5.5: stage 1 on, "STALL_MODEL != 0b00 and STE.S1STALLD == 1"
+    "S1STALLD with STALL_MODEL 1": (stage1, both(ste(S1STALLD=1), with_0(STALL_MODEL=1))),
+    "S1STALLD with STALL_MODEL 2": (stage1, both(both(ste(S1STALLD=1), cd(S=1)), with_0(STALL_MODEL=2))),
     "stage 1 wants S1P": (stage1, with_0(S1P=0)),
     "nested wants S1P": (nested, with_0(S1P=0)),
     "S1CDMax above SSIDSIZE": (nested, without("IDR1", SSIDSIZE=3)),

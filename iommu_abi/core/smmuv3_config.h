@@ -250,7 +250,7 @@ static bool s1_fields_legal(const u64 *state, const u64 *ste)
 {
 	u64 cdmax = STE_S1CDMAX(ste), fmt = STE_S1FMT(ste), ssidsize = IDR1_SSIDSIZE(state[IDR1]);
 
-	if (!(state[IDR0] & IDR0_S1P))
+	if (!(state[IDR0] & IDR0_S1P) || (IDR0_STALL_MODEL(state[IDR0]) && STE_S1STALLD(ste)))
 		return false;
 	if (ssidsize && cdmax && (cdmax > ssidsize || ((fmt == 1 || fmt == 2) && !(state[IDR0] & IDR0_CD2L))))
 		return false;

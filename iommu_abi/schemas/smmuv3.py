@@ -201,6 +201,7 @@ class Features:
         return any(
             (
                 not self.idr0.S1P,
+                self.idr0.STALL_MODEL and ste.S1STALLD,
                 self.cd_max(ste) > self.idr1.SSIDSIZE,
                 self.cd_format(ste) != LINEAR and not self.idr0.CD2L,
                 alone and ste.S1ContextPtr >> self.oas_lg2,

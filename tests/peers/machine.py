@@ -46,13 +46,13 @@ class Machine(ABC):
     rids: ClassVar[Sequence[int]] = RIDS  # whose DMA is known for theirs
     windows: ClassVar[int]  # below, what is not memory may be devices
 
-    def __init__(self, machine: str, *devices: str) -> None:
+    def __init__(self, machine: str, *devices: str, options: Sequence[str] = ()) -> None:
         shared = Path("/dev/shm")
         self._directory = tempfile.TemporaryDirectory(
             prefix="peers-", dir=shared if shared.is_dir() else None
         )
         self.ram = Ram(Path(self._directory.name) / "ram", self.ram_base)
-        options = ["-machine", f"{machine},memory-backend=ram", "-m", "2G", "-object"]
+        options = [*options, "-machine", f"{machine},memory-backend=ram", "-m", "2G", "-object"]
         options += [f"memory-backend-file,id=ram,size=2G,share=on,mem-path={self.ram.path}"]
         for device in devices:
             options += ["-device", device]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from peers import riscv, riscv_departures, vtd, vtd_departures
+from peers import riscv, riscv_departures, smmuv3, smmuv3_departures, vtd, vtd_departures
 from peers.compare import Departure
 from peers.machine import Machine
 from peers.worlds import Dice, World
@@ -25,7 +25,8 @@ class Mode:
     since: tuple[int, int] = (7, 2)
 
 
-X86, RISCV = vtd.Vtd.binary, riscv.Riscv.binary
+X86, ARM, RISCV = vtd.Vtd.binary, smmuv3.Smmuv3.binary, riscv.Riscv.binary
+SMMU = smmuv3.Smmuv3
 SECOND = ",x-scalable-mode=on"
 FIRST = ",x-scalable-mode=on,x-flts=on"
 
@@ -33,6 +34,9 @@ MODES = (
     Mode("vtd legacy", vtd.Vtd, vtd.legacy, vtd_departures.LEGACY, X86),
     Mode("vtd scalable, second stage", partial(vtd.Vtd, SECOND), vtd.second, vtd_departures.SECOND, X86),
     Mode("vtd scalable, first stage", partial(vtd.Vtd, FIRST), vtd.first, vtd_departures.FIRST, X86, (10, 0)),
+    Mode("smmuv3 stage 1", partial(SMMU, "1"), smmuv3.stage_1, smmuv3_departures.ALL, ARM, (9, 1)),
+    Mode("smmuv3 stage 2", partial(SMMU, "2"), smmuv3.stage_2, smmuv3_departures.ALL, ARM, (9, 1)),
+    Mode("smmuv3 nested", partial(SMMU, "nested"), smmuv3.nested, smmuv3_departures.ALL, ARM, (9, 2)),
     Mode("riscv first stage", riscv.Riscv, riscv.first, riscv_departures.ALL, RISCV, (10, 0)),
     Mode("riscv second stage", riscv.Riscv, riscv.second, riscv_departures.ALL, RISCV, (10, 0)),
     Mode("riscv nested", riscv.Riscv, riscv.nested, riscv_departures.ALL, RISCV, (10, 0)),
