@@ -60,13 +60,26 @@ class Machine(ABC):
         for rid in RIDS:
             where = f"bus=behind,addr={rid >> 3 & 31:#x}" if rid >> 8 else f"addr={rid >> 3:#x}"
             options += ["-device", f"edu,{where},dma_mask=0xffffffffffffffff"]
-        self.qtest = Qtest(self.binary, options, self.firmware)
+        self._options = options
+        self._boot()
+
+    def _boot(self) -> None:
+        """Start QEMU with devices that have the token; memory stays as it is."""
+        self.qtest = Qtest(self.binary, self._options, self.firmware)
         self.ask = self.qtest.ask
         self._plug()
         self.start()
         self.ram.store(self.ram.base, TOKEN)
         for rid in RIDS:
             self._dma(rid, self.off(), self.ram.base, TOKEN_AT)
+
+    def restart(self) -> None:
+        """Forget what registers once were."""
+        self.qtest.__exit__(None, None, None)
+        self._boot()
+
+    def prepare(self, registers: Mapping[str, int]) -> None:  # noqa: B027, most have nothing to do
+        """Before the cases of a table set."""
 
     def __enter__(self) -> Machine:
         return self

@@ -350,7 +350,6 @@ ALL: tuple[Departure, ...] = (
     Departure("SADE, GADE", "need AMO_HWAD, which QEMU lacks; it lets A and D pass then", hardware_sets),
     Departure("msiptp: mode", "must be off where iohgatp is Bare; not tested", msi_without_second_stage),
     Departure("iohgatp: alignment", "of PPN is not tested", root_alignment),
-    Departure("SXL: mode", "Sv48 and Sv57 of a process context with SXL are 267; QEMU says 259", process_sxl),
     Departure(
         "device context: unknown modes",
         "are 259; iosatp above 10 is 258, pdtp is 267 or, where it is not used, ignored",
@@ -361,6 +360,7 @@ ALL: tuple[Departure, ...] = (
         "lies in guest addresses; QEMU reads it as if they were the system's (findings/riscv_pdt_nested.py)",
         process_directory,
     ),
+    Departure("SXL: mode", "Sv48 and Sv57 of a process context with SXL are 267; QEMU says 259", process_sxl),
     Departure("process context: reserved bits", "are not tested", process_reserved),
     Departure("SXL", "needs fctl.GXL, or that it can be written; QEMU takes it for Sv32 always", sxl),
     Departure(

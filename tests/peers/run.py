@@ -57,6 +57,7 @@ def table_set(mode: Mode, machine: Machine, seed: int, number: int, tally: Tally
     dice = Dice(seed, mode.name, number)
     ram.dice = dice
     world = mode.build(dice, machine)
+    machine.prepare(world.registers)
     for turn in range(CASES if world.requests else 0):
         case = Dice(seed, mode.name, number, turn)
         request = case.pick(world.requests)

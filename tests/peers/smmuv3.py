@@ -34,9 +34,7 @@ class Smmuv3(Machine):
 
     def __init__(self, stage: str) -> None:
         """``stage``: as QEMU names it; honoured for this version of the machine."""
-        super().__init__(
-            "virt-9.1,iommu=smmuv3,highmem=off", options=("-cpu", "cortex-a57", *_stage(stage))
-        )
+        super().__init__("virt-9.1,iommu=smmuv3,highmem=off", options=("-cpu", "cortex-a57", *_stage(stage)))
 
     def config(self, rid: int, register: int, value: int) -> None:
         self.ask(f"writel {CONFIG | rid << 12 | register:#x} {value:#x}")
@@ -56,7 +54,14 @@ class Smmuv3(Machine):
             f"writeq {EVENTQ_BASE:#x} {self.events | QUEUE_LG2:#x}",
             f"writel {CR0:#x} {CMDQEN | EVTQEN:#x}",
         )
-        self._commands = 0
+        self._commands = self._was_two_level = 0
+
+    def prepare(self, registers: Mapping[str, int]) -> None:
+        """Start anew for a linear stream table after one of two levels (findings/smmuv3_linear.py)."""
+        two_level = registers["STRTAB_BASE_CFG"] >> 16 & 1
+        if self._was_two_level and not two_level:
+            self.restart()
+        self._was_two_level = two_level
 
     def on(self, registers: Mapping[str, int]) -> list[str]:
         self._commands = self._commands + len(COMMANDS) & (2 << QUEUE_LG2) - 1
@@ -101,7 +106,11 @@ def _stage(stage: str) -> tuple[str, str]:
 # ---------------------------------------------------------------- tables
 
 #: Bytes of a granule -> of its pages and blocks.
-SIZES = {1 << 12: (1 << 12, 1 << 12, 1 << 21, 1 << 30), 1 << 14: (1 << 14, 1 << 25), 1 << 16: (1 << 16, 1 << 29)}
+SIZES = {
+    1 << 12: (1 << 12, 1 << 12, 1 << 21, 1 << 30),
+    1 << 14: (1 << 14, 1 << 25),
+    1 << 16: (1 << 16, 1 << 29),
+}
 
 
 def stage_1(dice: Dice, machine: Smmuv3) -> World:
