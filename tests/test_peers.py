@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -113,3 +114,14 @@ def test_names_of_departures_are_unique_in_a_mode_and_have_reasons() -> None:
         names = [departure.name for departure in mode.departures]
         assert len(set(names)) == len(names)
         assert all(departure.why for departure in mode.departures)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parent / "peers/findings").glob("[a-z]*.py")), ids=lambda path: path.stem
+)
+def test_a_finding_can_be_run_alone_and_says_what_is_right(path: Path) -> None:
+    finding = importlib.import_module(f"peers.findings.{path.stem}")
+
+    assert callable(finding.main)
+    assert finding.__doc__
+    assert hasattr(finding, "NOTE") or hasattr(finding, "NOTES")

@@ -426,7 +426,9 @@ def beyond_oas(view: View) -> bool:
 
 
 ALL: tuple[Departure, ...] = (
-    Departure("QEMU aborts", "on CD.IPS above 48 bits and on S2AA64=0: not asked (findings)", aborts),
+    Departure(
+        "QEMU aborts", "on CD.IPS above 48 bits and on S2AA64=0: not asked (findings/smmuv3_abort.py)", aborts
+    ),
     Departure(
         "stream table: L2Ptr and Span",
         "QEMU adds to L2Ptr 63:5 as it is, takes any Span, whose bound is 2^Span, and says C_BAD_STE beyond",
