@@ -211,7 +211,9 @@ def poke(subject: rules.Subject, changes: dict[str, Any], abi: uapi.Abi) -> byte
     leaves = {leaf.path: leaf for leaf in uapi.leaves(struct, abi)}
     for path, value in values.items():
         leaf = leaves[path]
-        data[leaf.offset : leaf.offset + leaf.size] = value.to_bytes(leaf.size, "little")
+        data[leaf.offset : leaf.offset + leaf.size] = value.to_bytes(
+            leaf.size, "little" if abi.order == "<" else "big"
+        )
     return bytes(data)
 
 
@@ -237,6 +239,17 @@ def test_a_blob_that_breaks_one_rule_gets_its_errno(
     assert (error.rule.name, errno_name(error.rule.errno)) == (f"{subject.struct}.{rule}", errno_name(number))
     leaves = {leaf.path: leaf.offset for leaf in uapi.leaves(subject.generation.struct(subject.struct), X86)}
     assert error.offset == leaves[error.field]
+
+
+def test_big_endian_callers_get_the_same_answers() -> None:
+    big = uapi.abi("aarch64_be")
+    for name, changes, rule, _ in BYTES:
+        subject = rules.struct(name)
+        if rule in ("cmd", "__reserved", "padding"):  # whose bytes are no number of the machine's
+            continue
+        error = rules.answer(subject, poke(subject, changes, big), big).error
+        assert error is not None
+        assert error.rule.name == f"{subject.struct}.{rule}"
 
 
 @pytest.mark.parametrize(("name", "changes", "size", "rule"), MEMORY)
@@ -462,3 +475,18 @@ def test_an_accepted_blob_is_exit_0_and_misuse_2(capsys: Any, monkeypatch: Any) 
     assert (done.status, "no rules are known for kernel '4.9'" in sentence(done)) == (2, True)
     done = run(capsys, "errno", "iommu_destroy", "--abi", "vax", stdin=destroy, monkeypatch=monkeypatch)
     assert (done.status, "unknown ABI" in sentence(done)) == (2, True)
+
+
+def test_the_rules_of_a_command_are_listed_in_their_order(capsys: Any) -> None:
+    done = run(capsys, "errno", "IOMMU_HWPT_ALLOC", "--rules", "--json")
+
+    listed = [(row["kind"], row["field"], row["errno"]) for row in done.json["rules"]]
+    assert done.status == 0
+    assert listed[:4] == [
+        ("bytes", "__reserved", "EOPNOTSUPP"),
+        ("bytes", "data_len", "EINVAL"),
+        ("state", "dev_id", "ENOENT"),
+        ("state", "pt_id", "EINVAL"),
+    ]
+    assert listed[-1] == ("documented only", "__reserved2", "EOPNOTSUPP")
+    assert "refused unless, or when" in run(capsys, "errno", "iommu_option", "--rules").out

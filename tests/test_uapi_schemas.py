@@ -337,3 +337,14 @@ def test_every_payload_names_enumerators_fields_and_structs_that_there_are() -> 
             members = [f.name for f in struct.fields if not f.name or f.name == payload.at]
             assert set(payload.types) <= set(names), (gen.name, payload)
             assert members or struct.field(payload.at), (gen.name, payload)
+
+
+def test_a_field_is_asked_for_by_header_and_not_by_version() -> None:
+    later = ("iommufd_6_19", "iommufd_7_2")
+
+    assert uapi.holders("iommu_hw_info") == ("iommufd_6_12", "iommufd_6_13", *later)
+    assert uapi.holders("iommu_hw_info", "out_max_pasid_log2") == ("iommufd_6_12", *later)
+    assert uapi.holders("iommu_hw_info", "in_data_type") == later
+    assert uapi.holders("iommu_viommu_alloc", "data_uptr") == later
+    assert uapi.holders("pasid_table_info") == ("rfc2017", "v1_2017")
+    assert uapi.holders("iommu_gpasid_bind_data", "argsz") == ("linux_5_10", "linux_5_17")

@@ -10,7 +10,7 @@ from iommu_abi.errors import AbiError, UsageError, errno_name
 if TYPE_CHECKING:
     import argparse
 
-    from iommu_abi.rules import Answer, State, Subject
+    from iommu_abi.rules import Answer, Row, State, Subject
 
 EPILOG = """\
 exit status: 0 the kernel would accept the bytes; 1 it would refuse; 2 misuse.
@@ -23,6 +23,7 @@ examples:
   iommu-abi errno IOMMU_IOAS_MAP map.bin --kernel 7.2
   echo 1000000000000000 00000000 | iommu-abi errno IOMMU_IOAS_ALLOC -
   iommu-abi errno iommu_pasid_table_config@ptc_v14 config.bin
+  iommu-abi errno IOMMU_HWPT_ALLOC --rules
 """
 
 
@@ -40,6 +41,7 @@ def add(commands: words.Commands) -> None:
         help="what the input is (default: auto: hex if it has only such characters)",
     )
     made.add_argument("--abi", metavar="A", default="x86_64", help="the caller's ABI (default: x86_64)")
+    made.add_argument("--rules", action="store_true", help="list the checks in their order, and read nothing")
     made.add_argument("--json", action="store_true", help="print JSON")
     made.set_defaults(run=run)
 
@@ -126,6 +128,40 @@ def _print(found: Answer) -> None:
         output.line(f"note: {note}", "yellow")
 
 
+def _rule_json(row: Row) -> dict[str, object]:
+    from iommu_abi.rules import State
+
+    if isinstance(row, State):
+        return {"kind": "state", **_state_json(row)}
+    return {
+        "kind": "bytes" if row.enforced else "documented only",
+        "rule": row.rule.name,
+        "field": row.rule.field,
+        "errno": errno_name(row.rule.errno),
+        "expected": row.rule.want.replace("%llu", "N").replace("%#llx", "N"),
+        "source": row.rule.source,
+    }
+
+
+def _list(subject: Subject, *, as_json: bool) -> None:
+    """The rows of a struct; N is a number of the generation or ABI."""
+    rows = [_rule_json(row) for row in subject.rows]
+    if as_json:
+        output.emit_json({"struct": subject.struct, "length": subject.taken.value, "rules": rows})
+        return
+    output.line(f"{subject.struct}@{subject.generation.name}: {subject.taken.value}")
+    cells = [
+        (
+            str(row["errno"]),
+            str(row["field"]),
+            str(row.get("when") or f"expected {row['expected']}"),
+            str(row["kind"]),
+        )
+        for row in rows
+    ]
+    output.table(None, ("errno", "field", "refused unless, or when", "decided by"), cells)
+
+
 def run(args: argparse.Namespace) -> int:
     """Read, ask, show."""
     from iommu_abi import rules
@@ -133,6 +169,9 @@ def run(args: argparse.Namespace) -> int:
 
     abi = uapi.abi(args.abi)
     subject = _subject(args.subject, args.kernel, args.abi)
+    if args.rules and subject:
+        _list(subject, as_json=args.json)
+        return 0
     data = _read(args)
     if subject is None:
         missing = AbiError(rules.NO_COMMAND, "", None, None, 0, args.subject)

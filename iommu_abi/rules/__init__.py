@@ -15,7 +15,7 @@ from iommu_abi import blob
 from iommu_abi.errors import AbiError, Rule
 from iommu_abi.nesting import amdvi, smmuv3
 from iommu_abi.rules.kernels import KERNELS, Subject, Taken, command, struct
-from iommu_abi.rules.row import Check, State, View
+from iommu_abi.rules.row import Check, Row, State, View
 from iommu_abi.schemas import uapi
 from iommu_abi.uapi.copy_struct import copy_struct_from_user
 from iommu_abi.uapi.layout import abi as core_abi
@@ -171,6 +171,7 @@ __all__ = [
     "NO_COMMAND",
     "Answer",
     "Check",
+    "Row",
     "State",
     "Subject",
     "Taken",

@@ -61,9 +61,16 @@ def get(name: str, generation_: str) -> Struct:
     return generation(generation_).struct(name)
 
 
-def holders(name: str) -> tuple[str, ...]:
-    """The generations that have a struct of this name."""
-    return tuple(each.name for each in GENERATIONS.values() if name in each.structs)
+def holders(name: str, field: str = "") -> tuple[str, ...]:
+    """The generations that have a struct of this name, with a field of that name.
+
+    A list and not a first and a last one: 6.12 has a field that 6.13 does not have and 6.19 has again.
+    """
+    return tuple(
+        each.name
+        for each in GENERATIONS.values()
+        if name in each.structs and (not field or each.structs[name].has(field))
+    )
 
 
 __all__ = [

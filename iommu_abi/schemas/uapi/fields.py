@@ -74,6 +74,14 @@ class Struct:
                     continue
         raise KeyError(name)
 
+    def has(self, name: str) -> bool:
+        """Is there a field of this name?"""
+        try:
+            self.field(name)
+        except KeyError:
+            return False
+        return True
+
     @property
     def tail(self) -> Field | None:
         """The array without a length at the end, if there is one."""
