@@ -19,7 +19,18 @@ from iommu_abi import __version__
 from iommu_abi.cli import output
 from iommu_abi.errors import Error, UsageError
 
-COMMANDS = ("pack", "unpack", "layout", "compat", "translate", "replay", "conform", "errno", "config")
+COMMANDS = (
+    "pack",
+    "unpack",
+    "layout",
+    "compat",
+    "translate",
+    "decode",
+    "replay",
+    "conform",
+    "errno",
+    "config",
+)
 
 FOUND, MISUSE, DISAGREE = 1, 2, 3
 INTERRUPTED, BROKEN_PIPE = 128 + 2, 128 + 13  # as a shell reports SIGINT and SIGPIPE

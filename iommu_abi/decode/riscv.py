@@ -1,0 +1,93 @@
+"""riscv-iommu fault lines (drivers/iommu/riscv/iommu.c, Linux 6.13 to 7.2).
+
+The kernel prints the cause in decimal and iotval, iotval2 in hex without 0x; it does not print the
+process_id. Causes: RISC-V IOMMU specification 4.2 (fault queue).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from iommu_abi.decode.report import Meaning, Report, meaning
+from iommu_abi.terms import Access, Stage
+
+KIND, SOURCE = "riscv", "RISC-V IOMMU specification 4.2"
+
+MEANINGS = {
+    1: Meaning("instruction access fault", "an entry, or the fetched page, could not be read"),
+    4: Meaning("read address misaligned", "a misaligned read"),
+    5: Meaning("read access fault", "an entry, or the page read, could not be accessed"),
+    6: Meaning("write/AMO address misaligned", "a misaligned write"),
+    7: Meaning("write/AMO access fault", "an entry, or the page written, could not be accessed"),
+    12: Meaning("instruction page fault", "no valid first-stage entry that allows the fetch", Stage.S1),
+    13: Meaning("read page fault", "no valid first-stage entry that allows the read", Stage.S1),
+    15: Meaning("write/AMO page fault", "no valid first-stage entry that allows the write", Stage.S1),
+    20: Meaning(
+        "instruction guest page fault", "no valid second-stage entry that allows the fetch", Stage.S2
+    ),
+    21: Meaning("read guest page fault", "no valid second-stage entry that allows the read", Stage.S2),
+    23: Meaning("write/AMO guest page fault", "no valid second-stage entry that allows the write", Stage.S2),
+    256: Meaning("all inbound transactions disallowed", "the IOMMU is off", Stage.DEVICE),
+    257: Meaning("DDT entry load access fault", "a device directory entry could not be read", Stage.DEVICE),
+    258: Meaning("DDT entry not valid", "a device directory entry has V=0", Stage.DEVICE),
+    259: Meaning(
+        "DDT entry misconfigured", "a device directory entry asks for what is illegal", Stage.DEVICE
+    ),
+    260: Meaning(
+        "transaction type disallowed", "this device may not make this kind of request", Stage.DEVICE
+    ),
+    261: Meaning("MSI PTE load access fault", "an MSI page table entry could not be read"),
+    262: Meaning("MSI PTE not valid", "an MSI page table entry has V=0"),
+    263: Meaning("MSI PTE misconfigured", "an MSI page table entry asks for what is illegal"),
+    264: Meaning("MRIF access fault", "a memory-resident interrupt file could not be accessed"),
+    265: Meaning("PDT entry load access fault", "a process directory entry could not be read", Stage.PASID),
+    266: Meaning("PDT entry not valid", "a process directory entry has V=0", Stage.PASID),
+    267: Meaning(
+        "PDT entry misconfigured", "a process directory entry asks for what is illegal", Stage.PASID
+    ),
+    268: Meaning("DDT data corruption", "a device directory entry is corrupted", Stage.DEVICE),
+    269: Meaning("PDT data corruption", "a process directory entry is corrupted", Stage.PASID),
+    270: Meaning("MSI PT data corruption", "an MSI page table entry is corrupted"),
+    271: Meaning("MSI MRIF data corruption", "a memory-resident interrupt file is corrupted"),
+    272: Meaning("internal data path error", "an error inside the IOMMU"),
+    273: Meaning("IOMMU MSI write access fault", "the IOMMU's own interrupt could not be written"),
+    274: Meaning("PT data corruption", "a page table entry is corrupted"),
+}
+ACCESS = {
+    **dict.fromkeys((1, 12, 20), Access.EXEC),
+    **dict.fromkeys((4, 5, 13, 21), Access.READ),
+    **dict.fromkeys((6, 7, 15, 23), Access.WRITE),
+}
+GUEST = (20, 21, 23)
+
+_LINE = re.compile(
+    r"Fault (?P<cause>\d+) devid: (?P<device>0x[0-9a-f]+) iotval: (?:0x)?(?P<iotval>[0-9a-f]+)"
+    r" iotval2: (?:0x)?(?P<iotval2>[0-9a-f]+)"
+)
+HINT = re.compile(r"riscv.iommu.*Fault \d+ devid")
+
+
+def recognise(lines: Sequence[str], at: int) -> Report | None:
+    """A fault is one line."""
+    found = _LINE.search(lines[at])
+    if not found:
+        return None
+    cause, rid, iotval2 = int(found["cause"]), int(found["device"], 16), int(found["iotval2"], 16)
+    extra: tuple[tuple[str, str], ...] = ()
+    if cause in GUEST:  # bits 1:0 say whether the access was implicit, and a write
+        extra = (("GPA", f"{iotval2 & ~3:#x}"),)
+        if iotval2 & 1:
+            extra += (("implicit access", "write" if iotval2 & 2 else "read"),)
+    return Report(
+        KIND,
+        cause,
+        meaning(MEANINGS, cause),
+        SOURCE,
+        (at,),
+        rid,
+        f"device_id {rid:#x}",
+        address=int(found["iotval"], 16) if cause < 256 or cause in range(260, 268) else None,
+        access=ACCESS.get(cause),
+        extra=extra,
+    )
