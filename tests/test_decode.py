@@ -6,6 +6,8 @@ import json
 
 import pytest
 from cli_support import CAPTURES, run, sentence
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iommu_abi.decode import decode
 from iommu_abi.terms import Access, Stage
@@ -233,6 +235,63 @@ def test_a_line_that_only_looks_like_a_fault_is_a_finding(capsys, tmp_path):
 
     assert done.status == 1
     assert "line 1: looks like a fault" in done.out
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "DMAR: [DMA Read NO_PASID] Request device [00:02] fault addr 0x1000 [fault reason 0x06] x",
+        "DMAR: [DMA Read PASID 0x] Request device [00:02.0] fault addr 0x1000 [fault reason 0x06] x",
+        "AMD-Vi: Event logged [IO_PAGE_FAULT device=00:ff.0 domain=0x1 address=0x1000 flags=0x0]",
+        "AMD-Vi: Event logged [IO_PAGE_FAULT device=00:01.0 domain=0x1 address=0x1000 flags=0:0]",
+    ],
+)
+def test_a_number_that_is_none_makes_a_line_of_no_known_form(line):
+    decoded = decode(line)
+
+    assert decoded.reports == ()
+    assert decoded.unread == (0,)
+
+
+LINES = [line for text in (*(line for line, _ in DMAR + AMD), SMMU) for line in text.splitlines()]
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=8), st.randoms(use_true_random=False))
+def test_damaged_lines_are_decoded_or_left_but_break_nothing(lines, dice):
+    damaged = []
+    for line in lines:
+        at = dice.randrange(len(line))
+        damaged.append(
+            line[:at] + dice.choice(["", "x", "0", "]", " ", "ffffffffff"]) + line[at + dice.randrange(3) :]
+        )
+
+    decoded = decode("\n".join(damaged))
+
+    assert decoded.skipped >= 0
+
+
+# the oracles' logged faults of 00:07.0 for a write to the read-only page 0x20000000, in the kernels' words
+OTHERS = {
+    "amd-xtsup-on-k7.2-q11": "virtio 0000:00:07.0: AMD-Vi: Event logged"
+    " [IO_PAGE_FAULT domain=0x000b address=0x20000000 flags=0x0070]",
+    "riscv-k7.2-q11": "riscv-iommu a: Fault 15 devid: 0x38 iotval: 20000000 iotval2: 0",
+    "smmuv3-s1-k7.2": "arm-smmu-v3 a: event 0x13 received:\narm-smmu-v3 a: \t0x0000003800000013\n"
+    "arm-smmu-v3 a: \t0x0000020000000000\narm-smmu-v3 a: \t0x0000000020000000\n"
+    "arm-smmu-v3 a: \t0x0000000000000000",
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_faults_of_the_other_vendors_are_walked_too(capsys, monkeypatch, name):
+    image, meta = CAPTURES / name / "sparse.elf.xz", CAPTURES / name / "meta.json"
+    text = OTHERS[name].encode()
+
+    done = run(capsys, "decode", "-", image, "--config", meta, "--json", stdin=text, monkeypatch=monkeypatch)
+
+    assert done.status == 0
+    [fault] = done.json["faults"]
+    assert fault["walk"]["same"]
+    assert fault["walk"]["trace"][-1]["stopped"]
 
 
 def test_text_without_faults_is_misuse(capsys, monkeypatch):

@@ -39,6 +39,14 @@ class Decoded:
         return tuple((report, tuple(at)) for report, at in found.items())
 
 
+def _recognise(lines: list[str], at: int) -> Report | None:
+    """The fault that begins at a line; a number in it that is none makes it a line of no known form."""
+    try:
+        return next(filter(None, (vendor.recognise(lines, at) for vendor in VENDORS)), None)
+    except ValueError:
+        return None
+
+
 def decode(text: str) -> Decoded:
     """Every fault in a text."""
     lines = text.splitlines()
@@ -48,7 +56,7 @@ def decode(text: str) -> Decoded:
     for at, line in enumerate(lines):
         if at in used:
             continue
-        report = next(filter(None, (vendor.recognise(lines, at) for vendor in VENDORS)), None)
+        report = _recognise(lines, at)
         if report:
             reports.append(report)
             used.update(report.lines)

@@ -55,9 +55,10 @@ class Report:
 
 
 def bdf(text: str) -> int:
-    """``[SSSS:]BB:DD.F`` as a requester ID."""
+    """``[SSSS:]BB:DD.F`` as a requester ID; ValueError if it is none."""
     found = _BDF.fullmatch(text)
-    assert found, text
+    if not found or int(found[3], 16) > 31:
+        raise ValueError(text)
     return int(found[2], 16) << 8 | int(found[3], 16) << 3 | int(found[4])
 
 
