@@ -38,6 +38,7 @@
 #include "iommu_abi/copy_struct.h"
 #include "iommu_abi/iommu.h"
 #include "iommu_abi/walk.h"
+#include "iommu_abi/mappings.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -55,8 +55,8 @@ class Unit:
                 raise UsageError(f"register {register}: got {value}, expected 64 bits")
             row.name, row.value = name, value
         err = ffi.new("struct iommu_abi_error *")
-        self._c = ffi.new("struct iommu_abi_unit *")
-        if lib.iommu_abi_unit_init(kind.encode(), rows, len(names), err, self._c):
+        self.c = ffi.new("struct iommu_abi_unit *")
+        if lib.iommu_abi_unit_init(kind.encode(), rows, len(names), err, self.c):
             raise _register_error(err, kind)
 
     def __repr__(self) -> str:
@@ -87,7 +87,7 @@ class Unit:
         out = ffi.new("struct iommu_abi_translation *")
         refs = ffi.new("struct iommu_abi_trace *") if trace else ffi.NULL
         table = memory.table  # one load: keeps the buffers alive
-        rc = lib.iommu_abi_translate(self._c, table.c, q, refs, out)
+        rc = lib.iommu_abi_translate(self.c, table.c, q, refs, out)
         if rc < 0:
             raise UsageError(f"a request that makes no sense to {self.kind}: {request}")
         return _translation(out, rc, _refs(refs) if trace else ())
@@ -120,7 +120,8 @@ def _refs(trace: Any) -> tuple[Ref, ...]:
     return tuple(found)
 
 
-def _fault(f: Any) -> Fault:
+def fault_of(f: Any) -> Fault:
+    """A struct iommu_abi_fault."""
     entry = bool(f.has_entry)
     return Fault(
         reason=_REASON[f.reason],
@@ -140,7 +141,7 @@ def _fault(f: Any) -> Fault:
 
 def _translation(out: Any, rc: int, refs: tuple[Ref, ...]) -> Translation:
     if rc:
-        return Translation(fault=_fault(out.fault), refs=refs)
+        return Translation(fault=fault_of(out.fault), refs=refs)
     return Translation(
         out.hpa, out.gpa, out.size_lg2, _ACCESS[out.access], _TARGET[out.target], out.detail, None, refs
     )

@@ -360,6 +360,20 @@ static enum pt_verdict amdvi_resolve(struct pt_walk *w)
 	return stages(w, dte, &at);
 }
 
+static u64 amdvi_window(const struct pt_walk *w, u64 addr)
+{
+	(void)w;
+	return pt_beside(addr, 0xfee00000, 0xfeefffff);
+}
+
+/* The device table has one level, GCR3 tables take 9 bits of PASID each. */
+static unsigned int amdvi_covers_lg2(const struct pt_walk *w, unsigned int stage, unsigned int level)
+{
+	(void)w;
+	(void)stage;
+	return 9 * level;
+}
+
 static int amdvi_translate(struct pt_walk *w);
 
 const struct pt_vendor pt_vendor_amdvi = {
@@ -369,6 +383,8 @@ const struct pt_vendor pt_vendor_amdvi = {
 	.init = amdvi_init,
 	.resolve = amdvi_resolve,
 	.native = amdvi_native,
+	.window = amdvi_window,
+	.covers_lg2 = amdvi_covers_lg2,
 	.translate = amdvi_translate,
 	.f1 = &v2,
 	.f2 = &v1,

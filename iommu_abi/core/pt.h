@@ -6,7 +6,6 @@
  * vendor; a vendor's file holds what is below and knows no walk. Public callers see
  * iommu_abi/walk.h only, whose words are used here too: level 0 holds only leaves, "in"
  * is a stage's input address, "out" its output, ranges are inclusive, _lg2 is a log2.
- *
  * To add a format: core/X.c with a struct pt_vendor at the bottom, and what CONTRIBUTING.md lists.
  *
  * Where the oddities of the four vendors plug in
@@ -14,8 +13,7 @@
  *	AMD level skip				pt_entry.next, pt_format.skips
  *	AMD next-level 7, RISC-V NAPOT		pt_entry.size_lg2 above the level's own size
  *	AMD DTE.IR/IW				pt_stage.grant
- *	AMD level 6, x4 roots, concatenated	pt_stage.in_mask: the root's index is what is
- *	  or short start tables			  left above the tables below it
+ *	AMD level 6, x4 and concatenated roots	pt_stage.in_mask: the root's index is the rest
  *	Arm TTB0/TTB1, canonical halves		resolve() picks the half that serves the input
  *	Arm TBI					pt_stage.in_mask
  *	4K, 16K, 64K granules			a const pt_format each, from one decoder
@@ -127,7 +125,7 @@ struct pt_walk {
 	u64 own[3];                      /* the vendor's: what native() will want to know */
 	u32 flags;                       /* the vendor's: mode, FPD seen, ... */
 	u8 access, judge;                /* how the request counts; begin as it says */
-	u8 report;                       /* rights that an answer may show */
+	u8 report, s1_lg2, s2_lg2;       /* rights that an answer may show; page sizes, once known */
 };
 
 /* How resolve() ends: go on with the stages, answer now from *out, or a fault in *out. */
@@ -148,11 +146,14 @@ struct pt_vendor {
 	/* registers in u->state[] -> numbers behind them, from PT_MAX_REGS on */
 	int (*init)(struct iommu_abi_unit *u, struct iommu_abi_error *err);
 	enum pt_verdict (*resolve)(struct pt_walk *w); /* request -> both stages */
-	/* takes the GPA before the final stage 2; PT_DONE: has narrowed *out as that would */
+	/* the GPA before the final stage 2; PT_DONE: has narrowed *out as that would */
 	enum pt_verdict (*intercept)(struct pt_walk *w, u64 gpa);
-	enum pt_verdict (*output)(struct pt_walk *w); /* looks at the final address */
-	void (*native)(struct pt_walk *w);            /* fault.native, .detail and .recorded */
-	int (*translate)(struct pt_walk *w);          /* the walk over these: PT_TRANSLATE() writes it */
+	enum pt_verdict (*output)(struct pt_walk *w);     /* looks at the final address */
+	void (*native)(struct pt_walk *w);                /* fault.native, .detail and .recorded */
+	u64 (*window)(const struct pt_walk *w, u64 addr); /* last one that all these treat like @addr */
+	/* of tables above level 0: lg2 of the requesters or PASIDs behind one entry */
+	unsigned int (*covers_lg2)(const struct pt_walk *w, unsigned int stage, unsigned int level);
+	int (*translate)(struct pt_walk *w); /* the walk over these: PT_TRANSLATE() writes it */
 	const struct pt_format *f1, *f2;
 };
 

@@ -44,6 +44,25 @@ PT_INLINE int pt_stop(struct pt_walk *w, unsigned int reason, const struct pt_pl
 	return 1;
 }
 
+/* Begin with a request, which may change between walks: pt_begin() before each. In walk.c. */
+bool pt_sensible(const struct iommu_abi_request *q, const struct pt_vendor *v);
+void pt_open(struct pt_walk *w, const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
+	     const struct iommu_abi_request *q, struct iommu_abi_trace *trace,
+	     struct iommu_abi_translation *out);
+
+PT_INLINE void pt_begin(struct pt_walk *w, const struct pt_vendor *v)
+{
+	w->f1 = v->f1;
+	w->f2 = v->f2;
+	w->s1.top = w->s2.top = PT_OFF;
+	w->s1_lg2 = w->s2_lg2 = 0;
+	w->pas_last = ~0ull;
+	w->flags = 0;
+	w->access = w->q->access;
+	w->judge = (u8)(w->q->access >> 1);
+	memset(w->out, 0, sizeof(*w->out));
+}
+
 /* ---- memory ---- */
 
 /* A load of any alignment that happens once, although others may write meanwhile. */
@@ -357,6 +376,12 @@ PT_INLINE bool pt_read_gpa(struct pt_walk *w, const struct pt_format *f2, struct
 	return pt_read_entry(w, at->stage, at->level, gpa, r.out, n, q);
 }
 
+/* For pt_vendor.window: the last address on the same side of a window's edges. */
+PT_INLINE u64 pt_beside(u64 addr, u64 first, u64 last)
+{
+	return addr < first ? first - 1 : addr <= last ? last : ~0ull;
+}
+
 /* ---- the whole job ---- */
 
 /* What lies behind resolve(). */
@@ -369,6 +394,7 @@ PT_INLINE int pt_stages(const struct pt_vendor *v, const struct pt_format *f1, c
 
 	if (PT_UNLIKELY(pt_s1(w, f1, f2, tracing, &r1)))
 		return 1;
+	w->s1_lg2 = (u8)r1.size_lg2;
 	out->gpa = r1.out;
 	out->access = w->report;
 	if (w->s1.top != PT_OFF)
@@ -382,6 +408,7 @@ PT_INLINE int pt_stages(const struct pt_vendor *v, const struct pt_format *f1, c
 		if (PT_UNLIKELY(
 			    pt_s2(w, f2, tracing, IOMMU_ABI_FOR_DATA, 0, r1.out, w->judge, w->access, &r2)))
 			return 1;
+		w->s2_lg2 = (u8)r2.size_lg2;
 		out->hpa = r2.out;
 		if (w->s2.top != PT_OFF)
 			out->access &= pt_rights(f2, &w->s2, r2.grant);

@@ -679,6 +679,40 @@ static enum pt_verdict riscv_output(struct pt_walk *w)
 	return PT_GO;
 }
 
+/* The first page from @page on whose address is one of interrupt files; ~0: none. */
+static u64 next_msi_page(u64 page, u64 pattern, u64 mask)
+{
+	u64 off = (page ^ pattern) & ~mask & BITS(51, 0), bit, free;
+
+	if (!off)
+		return page;
+	bit = BIT(63 - __builtin_clzll(off));
+	if (page & bit) { /* too high there: count up above it */
+		free = mask & ~page & ~(bit - 1);
+		if (!free)
+			return ~0ull;
+		bit = free & -free;
+	}
+	return ((page | bit) & ~(bit - 1)) | (pattern & ~mask & (bit - 1));
+}
+
+static u64 riscv_window(const struct pt_walk *w, u64 addr)
+{
+	u64 page = addr >> 12, next;
+
+	if (w->own[MSI_TABLE] == MSI_OFF)
+		return ~0ull;
+	next = next_msi_page(page, w->own[MSI_TABLE_PATTERN], w->own[MSI_TABLE_MASK]);
+	return next == page ? addr | 0xfff : next == ~0ull ? next : (next << 12) - 1;
+}
+
+static unsigned int riscv_covers_lg2(const struct pt_walk *w, unsigned int stage, unsigned int level)
+{
+	if (stage == IOMMU_ABI_PASID)
+		return 9 * level - 1;
+	return (w->unit->state[CAPABILITIES] & CAP_MSI_FLAT ? 6 : 7) + 9 * (level - 1);
+}
+
 static int riscv_translate(struct pt_walk *w);
 
 const struct pt_vendor pt_vendor_riscv = {
@@ -690,6 +724,8 @@ const struct pt_vendor pt_vendor_riscv = {
 	.intercept = riscv_intercept,
 	.output = riscv_output,
 	.native = riscv_native,
+	.window = riscv_window,
+	.covers_lg2 = riscv_covers_lg2,
 	.translate = riscv_translate,
 	.f1 = &sv64,
 	.f2 = &sv64,

@@ -190,18 +190,24 @@ static bool second_table(struct pt_walk *w, struct pt_place *at, u64 base, unsig
 	return true;
 }
 
+static unsigned int split_of(u64 cfg)
+{
+	unsigned int split = FIELD(cfg, 10, 6);
+
+	return split == 8 || split == 10 ? split : 6;
+}
+
 /* Where is the STE? false: a fault is in w->out. */
 static bool find_ste(struct pt_walk *w, struct pt_place *at)
 {
 	const u64 *state = w->unit->state;
 	u64 cfg = state[STRTAB_BASE_CFG], base = state[STRTAB_BASE] & BITS(51, 6);
-	unsigned int log2size = FIELD(cfg, 5, 0), split = FIELD(cfg, 10, 6),
-		     sidsize = IDR1_SIDSIZE(state[IDR1]);
+	unsigned int log2size = FIELD(cfg, 5, 0), sidsize = IDR1_SIDSIZE(state[IDR1]);
 
 	if ((u64)w->q->rid >> (log2size < sidsize ? log2size : sidsize))
 		return !refuse_at(w, IOMMU_ABI_RID_RANGE, C_BAD_STREAMID, at, NULL);
 	if (FIELD(cfg, 17, 16) == 1 && IDR0_ST_LEVEL(state[IDR0]))
-		return second_table(w, at, base, log2size, split == 8 || split == 10 ? split : 6);
+		return second_table(w, at, base, log2size, split_of(cfg));
 	base = log2size + 6 < 64 ? base & ~0ull << (log2size + 6) : 0;
 	at->gpa = at->hpa = base + 64 * (u64)w->q->rid;
 	return true;
@@ -361,6 +367,13 @@ static enum pt_verdict smmuv3_resolve(struct pt_walk *w)
 	return substream(w, ste, &at, priv);
 }
 
+/* A second-level CD table has 64 or 1024 CDs; to count in 64s is right for both. */
+static unsigned int smmuv3_covers_lg2(const struct pt_walk *w, unsigned int stage, unsigned int level)
+{
+	(void)level;
+	return stage == IOMMU_ABI_PASID ? 6 : split_of(w->unit->state[STRTAB_BASE_CFG]);
+}
+
 static int smmuv3_translate(struct pt_walk *w);
 
 const struct pt_vendor pt_vendor_smmuv3 = {
@@ -370,6 +383,7 @@ const struct pt_vendor pt_vendor_smmuv3 = {
 	.init = smmuv3_init,
 	.resolve = smmuv3_resolve,
 	.native = smmuv3_native,
+	.covers_lg2 = smmuv3_covers_lg2,
 	.translate = smmuv3_translate,
 	.f1 = &s1_4k,
 	.f2 = &s2_4k,

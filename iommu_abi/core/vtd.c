@@ -651,6 +651,19 @@ static enum pt_verdict vtd_output(struct pt_walk *w)
 	return PT_GO;
 }
 
+static u64 vtd_window(const struct pt_walk *w, u64 addr)
+{
+	(void)w;
+	return pt_beside(addr, 0xfee00000, 0xfeefffff);
+}
+
+/* 64 PASIDs to a table; root entries have 128 devices each, in legacy mode 256. */
+static unsigned int vtd_covers_lg2(const struct pt_walk *w, unsigned int stage, unsigned int level)
+{
+	(void)level;
+	return stage == IOMMU_ABI_PASID ? 6 : (w->flags & MODE) == LEGACY ? 8 : 7;
+}
+
 /* ---- fault reasons (7.1) ---- */
 
 /* What was denied: a table read is a read and an A/D update a write, whatever the request. */
@@ -787,6 +800,8 @@ const struct pt_vendor pt_vendor_vtd = {
 	.resolve = vtd_resolve,
 	.output = vtd_output,
 	.native = vtd_native,
+	.window = vtd_window,
+	.covers_lg2 = vtd_covers_lg2,
 	.translate = vtd_translate,
 	.f1 = &fs,
 	.f2 = &ss,

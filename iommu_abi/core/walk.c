@@ -190,13 +190,28 @@ int iommu_abi_unit_init(const char *kind, const struct iommu_abi_reg *regs, size
 
 /* ---- translation ---- */
 
-static bool sensible(const struct iommu_abi_request *q, const struct pt_vendor *v)
+bool pt_sensible(const struct iommu_abi_request *q, const struct pt_vendor *v)
 {
 	if (q->access != IOMMU_ABI_READ && q->access != IOMMU_ABI_WRITE && q->access != IOMMU_ABI_EXEC)
 		return false;
 	if (q->at > IOMMU_ABI_TRANSLATED || q->flags & ~(IOMMU_ABI_HAS_PASID | IOMMU_ABI_PRIV))
 		return false;
 	return q->pasid < 1u << 20 && q->rid <= v->rid_last;
+}
+
+void pt_open(struct pt_walk *w, const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
+	     const struct iommu_abi_request *q, struct iommu_abi_trace *trace,
+	     struct iommu_abi_translation *out)
+{
+	w->unit = unit;
+	w->mem = mem;
+	w->q = q;
+	w->trace = trace;
+	w->out = out;
+	if (mem->n)
+		keep_near(w, &mem->regions[0]);
+	else
+		w->near.words = 0;
 }
 
 int iommu_abi_translate(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
@@ -206,26 +221,12 @@ int iommu_abi_translate(const struct iommu_abi_unit *unit, const struct iommu_ab
 	const struct pt_vendor *v = unit->vendor;
 	struct pt_walk w;
 
-	if (!sensible(request, v))
+	if (!pt_sensible(request, v))
 		return -EINVAL;
-	w.unit = unit;
-	w.mem = mem;
-	w.q = request;
-	w.trace = trace;
-	w.out = out;
-	w.f1 = v->f1;
-	w.f2 = v->f2;
-	w.pas_last = ~0ull;
-	w.flags = 0;
-	w.access = request->access;
-	w.judge = (u8)(request->access >> 1);
-	if (mem->n)
-		keep_near(&w, &mem->regions[0]);
-	else
-		w.near.words = 0;
+	pt_open(&w, unit, mem, request, trace, out);
 	if (trace)
 		trace->n = 0;
-	memset(out, 0, sizeof(*out));
+	pt_begin(&w, v);
 	if (!v->translate(&w))
 		return 0;
 	v->native(&w);

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mappings.c - the public half of iommu_abi/mappings.h: enumeration by asking the walk.
+ *
+ * Translate one address, find out how far around it the answer must hold, go on behind
+ * that. Nothing is kept but the address, so that hostile tables cost time and nothing
+ * else, and the caller says how much of it per call.
+ *
+ * How far an answer holds: to the end of what the entry at which the walk ended stands for,
+ * in each stage; to the edge of a window that the vendor names; and never across a power of
+ * two, counted from 0 or from the top, because every limit of an input range is one.
+ */
+#include <errno.h>
+
+#include "iommu_abi/mappings.h"
+#include "pt_walk.h"
+
+/* ---- how far ---- */
+
+PT_INLINE u64 least(u64 a, u64 b)
+{
+	return a < b ? a : b;
+}
+
+/* Bytes behind @at up to the end of its aligned block. */
+PT_INLINE u64 in_block(u64 at, unsigned int lg2)
+{
+	return lg2 > 63 ? ~at : ~at & ((1ull << lg2) - 1);
+}
+
+/* Bytes behind @at up to the next power of two, in the upper half up to its negative. */
+static u64 in_width(u64 at)
+{
+	if (!(at >> 12) || !(~at >> 12))
+		return in_block(at, 12);
+	if (!(at >> 63))
+		return in_block(at, 63 - (unsigned int)__builtin_clzll(at));
+	return ~at - (1ull << (63 - __builtin_clzll(~at)));
+}
+
+PT_INLINE unsigned int entry_covers(const struct pt_format *f, unsigned int level)
+{
+	return f->granule_lg2 + f->index_lg2 * level;
+}
+
+/* What the entry of a leaf stands for: a page that is larger has several entries of its own. */
+static unsigned int leaf_covers(const struct pt_format *f, unsigned int size_lg2)
+{
+	return entry_covers(f, (size_lg2 - f->granule_lg2) / f->index_lg2);
+}
+
+/* Bytes behind @gpa, the output of stage 1, for which stage 2 does the same. */
+static u64 in_s2(const struct pt_walk *w, u64 gpa, bool blocked)
+{
+	const struct iommu_abi_fault *f = &w->out->fault;
+	u64 width = in_width(gpa);
+
+	if (w->s2_lg2 && w->s2_lg2 != PT_NO_SIZE)
+		return least(width, in_block(gpa, leaf_covers(w->f2, w->s2_lg2)));
+	if (blocked && f->has_entry)
+		return least(width, in_block(gpa, entry_covers(w->f2, f->level)));
+	if (!blocked && !w->s2_lg2) /* intercepted */
+		return least(width, in_block(gpa, w->out->size_lg2));
+	return width;
+}
+
+/* Bytes behind the request's IOVA for which the same happens. */
+static u64 alike(const struct pt_walk *w, bool blocked)
+{
+	const struct iommu_abi_translation *out = w->out;
+	const struct iommu_abi_fault *f = &out->fault;
+	const struct pt_vendor *v = w->unit->vendor;
+	u64 iova = w->q->iova, n = in_width(iova);
+
+	if (v->window)
+		n = least(n, v->window(w, iova) - iova);
+	if (!w->s1_lg2) { /* not behind stage 1 */
+		if (blocked && f->stage == IOMMU_ABI_S1 && f->has_entry)
+			return least(n, in_block(iova, entry_covers(w->f1, f->level)));
+		if (blocked && f->stage == IOMMU_ABI_S2 && f->purpose != IOMMU_ABI_FOR_PASID_ENTRY)
+			return least(n, in_block(iova, entry_covers(w->f1, f->for_level)));
+		return n;
+	}
+	if (w->s1_lg2 != PT_NO_SIZE)
+		n = least(n, in_block(iova, leaf_covers(w->f1, w->s1_lg2)));
+	n = least(n, in_s2(w, out->gpa, blocked));
+	if (v->window)
+		n = least(n, v->window(w, out->gpa) - out->gpa);
+	if (v->window && w->s2_lg2)
+		n = least(n, v->window(w, out->hpa) - out->hpa);
+	return n;
+}
+
+/* Does stage 1 ignore bits in which this IOVA is not the one that counts? */
+static bool is_alias(const struct pt_walk *w)
+{
+	u64 iova = w->q->iova, ignored = ~w->s1.in_mask;
+
+	return w->s1.top != PT_OFF && (iova & ignored) && (~iova & ignored);
+}
+
+/* ---- asking ---- */
+
+static bool depends_on_access(unsigned int reason)
+{
+	switch (reason) {
+	case IOMMU_ABI_NOT_PRESENT:
+	case IOMMU_ABI_RESERVED:
+	case IOMMU_ABI_UNREADABLE:
+	case IOMMU_ABI_INPUT_RANGE:
+	case IOMMU_ABI_OUTPUT_RANGE:
+		return false;
+	}
+	return true;
+}
+
+/* Walk as read, write, execute, until one passes. @same: bytes behind the IOVA for which this holds. */
+static bool probe(struct pt_walk *w, struct iommu_abi_request *q, u64 *same)
+{
+	const struct pt_vendor *v = w->unit->vendor;
+
+	*same = ~0ull;
+	for (unsigned int access = IOMMU_ABI_READ; access <= IOMMU_ABI_EXEC; access <<= 1) {
+		bool blocked;
+
+		q->access = (__u8)access;
+		pt_begin(w, v);
+		blocked = v->translate(w) != 0;
+		if (is_alias(w)) {
+			*same = in_width(q->iova);
+			return false;
+		}
+		*same = least(*same, alike(w, blocked));
+		if (!blocked)
+			return true;
+		if (!depends_on_access(w->out->fault.reason))
+			return false;
+	}
+	return false;
+}
+
+/* ---- mappings ---- */
+
+PT_INLINE u64 sizes(unsigned int lg2)
+{
+	return lg2 && lg2 != PT_NO_SIZE ? 1ull << lg2 : 0;
+}
+
+static struct iommu_abi_mapping mapping_of(const struct pt_walk *w, u64 same)
+{
+	const struct iommu_abi_translation *out = w->out;
+
+	return (struct iommu_abi_mapping){
+		.first = w->q->iova,
+		.last = w->q->iova + same,
+		.gpa = out->gpa,
+		.hpa = out->hpa,
+		.detail = out->detail,
+		.s1_sizes = sizes(w->s1_lg2),
+		.s2_sizes = sizes(w->s2_lg2),
+		.access = out->access,
+		.target = out->target,
+	};
+}
+
+/* Make @m the end of @run, if it goes on without a break. */
+static bool joins(struct iommu_abi_mapping *run, const struct iommu_abi_mapping *m)
+{
+	u64 len = m->first - run->first;
+
+	if (run->last + 1 != m->first || run->gpa + len != m->gpa || run->hpa + len != m->hpa ||
+	    run->access != m->access || run->target != m->target || run->target != IOMMU_ABI_MEMORY)
+		return false;
+	run->last = m->last;
+	run->s1_sizes |= m->s1_sizes;
+	run->s2_sizes |= m->s2_sizes;
+	return true;
+}
+
+long iommu_abi_mappings(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
+			const struct iommu_abi_request *who, size_t steps, struct iommu_abi_mapping_cursor *c,
+			struct iommu_abi_mapping *out, size_t n)
+{
+	struct iommu_abi_translation answer;
+	struct iommu_abi_request q = *who;
+	struct pt_walk w;
+	size_t found = 0;
+
+	q.access = IOMMU_ABI_READ;
+	if (!pt_sensible(&q, unit->vendor))
+		return -EINVAL;
+	pt_open(&w, unit, mem, &q, NULL, &answer);
+	while (!c->done && steps-- && found < n) {
+		u64 same;
+
+		q.iova = c->next;
+		if (probe(&w, &q, &same) && answer.target != IOMMU_ABI_INTERRUPT) {
+			struct iommu_abi_mapping m = mapping_of(&w, same);
+
+			if (!c->pending || !joins(&c->run, &m)) {
+				if (c->pending)
+					out[found++] = c->run;
+				c->run = m;
+				c->pending = 1;
+			}
+		}
+		c->next = q.iova + same + 1;
+		c->done = !c->next;
+	}
+	if (c->done && c->pending && found < n) {
+		out[found++] = c->run;
+		c->pending = 0;
+	}
+	return (long)found;
+}
+
+/* ---- contexts ---- */
+
+static u8 state_of(const struct pt_walk *w, bool passed)
+{
+	const struct iommu_abi_fault *f = &w->out->fault;
+
+	if (passed)
+		return w->s1.top == PT_OFF && w->s2.top == PT_OFF ? IOMMU_ABI_PASSES : IOMMU_ABI_TRANSLATES;
+	if (f->stage == IOMMU_ABI_S1 || (f->stage == IOMMU_ABI_S2 && f->purpose != IOMMU_ABI_FOR_PASID_ENTRY))
+		return IOMMU_ABI_TRANSLATES;
+	if (f->stage == IOMMU_ABI_S2 || f->reason == IOMMU_ABI_RESERVED || f->reason == IOMMU_ABI_INVALID ||
+	    f->reason == IOMMU_ABI_UNREADABLE || f->reason == IOMMU_ABI_OUTPUT_RANGE)
+		return IOMMU_ABI_BROKEN;
+	return IOMMU_ABI_REFUSES;
+}
+
+/* The last ID for which the entry answers at which the walk ended. @table: whose IDs. */
+static u64 last_id(const struct pt_walk *w, unsigned int table, u64 id)
+{
+	const struct iommu_abi_fault *f = &w->out->fault;
+	const struct pt_vendor *v = w->unit->vendor;
+	unsigned int level = 0;
+
+	if (f->reason && f->stage == table && f->has_entry)
+		level = f->level;
+	else if (f->reason && f->stage == IOMMU_ABI_S2 && f->purpose == IOMMU_ABI_FOR_PASID_ENTRY &&
+		 table == IOMMU_ABI_PASID)
+		level = f->for_level;
+	return level ? id | ((1ull << v->covers_lg2(w, table, level)) - 1) : id;
+}
+
+/* Is there nothing, neither for this ID nor, with @rest, for any above it? */
+static bool absent(const struct pt_walk *w, unsigned int table, bool *rest)
+{
+	const struct iommu_abi_fault *f = &w->out->fault;
+
+	*rest = f->reason == IOMMU_ABI_PASID_RANGE || (f->reason == IOMMU_ABI_RID_RANGE && !f->has_entry) ||
+		(f->reason && table == IOMMU_ABI_PASID && f->stage == IOMMU_ABI_DEVICE);
+	return *rest || f->reason == IOMMU_ABI_RID_RANGE ||
+	       (f->reason == IOMMU_ABI_NOT_PRESENT && f->stage == table);
+}
+
+/* Make @next part of @run, if the entries of neither can be read. */
+static bool goes_on(struct iommu_abi_context *run, const struct iommu_abi_context *next)
+{
+	const struct iommu_abi_fault *a = &run->fault, *b = &next->fault;
+
+	if (run->last + 1 != next->first || run->state != next->state || a->reason != IOMMU_ABI_UNREADABLE ||
+	    b->reason != a->reason || a->stage != b->stage || a->level != b->level)
+		return false;
+	run->last = next->last;
+	return true;
+}
+
+long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
+			const struct iommu_abi_request *who, size_t steps, struct iommu_abi_context_cursor *c,
+			struct iommu_abi_context *out, size_t n)
+{
+	const struct pt_vendor *v = unit->vendor;
+	bool pasids = who->flags & IOMMU_ABI_HAS_PASID;
+	unsigned int table = pasids ? IOMMU_ABI_PASID : IOMMU_ABI_DEVICE;
+	u64 id_last = pasids ? (1u << 20) - 1 : v->rid_last;
+	struct iommu_abi_translation answer;
+	struct iommu_abi_request q = *who;
+	struct pt_walk w;
+	size_t found = 0;
+
+	q.iova = 0;
+	*(pasids ? &q.pasid : &q.rid) = 0;
+	q.access = IOMMU_ABI_READ;
+	if (!pt_sensible(&q, v))
+		return -EINVAL;
+	pt_open(&w, unit, mem, &q, NULL, &answer);
+	while (!c->done && steps-- && found < n) {
+		bool passed, rest = false;
+		u64 same, last;
+
+		*(pasids ? &q.pasid : &q.rid) = (u32)c->next;
+		passed = probe(&w, &q, &same);
+		last = least(passed ? c->next : last_id(&w, table, c->next), id_last);
+		if (passed)
+			answer.fault.reason = IOMMU_ABI_OK;
+		if (passed || !absent(&w, table, &rest)) {
+			struct iommu_abi_context found_now = {
+				.first = (u32)c->next,
+				.last = (u32)last,
+				.state = state_of(&w, passed),
+			};
+
+			if (found_now.state >= IOMMU_ABI_REFUSES) {
+				v->native(&w);
+				found_now.fault = answer.fault;
+			}
+			if (!found || !goes_on(&out[found - 1], &found_now))
+				out[found++] = found_now;
+		}
+		c->next = last + 1;
+		c->done = rest || last >= id_last;
+	}
+	return (long)found;
+}

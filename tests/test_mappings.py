@@ -1,0 +1,176 @@
+"""Enumeration: every range agrees with translate(), nothing is left out, and it cannot be made to hang."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from iommu_abi import capture
+from iommu_abi.fuzz.formats import FORMATS
+from iommu_abi.fuzz.image import Image
+from iommu_abi.fuzz.worlds import Dice, Unlucky, Wish, World
+from iommu_abi.mappings import Mapping, State, contexts, mappings, pasids
+from iommu_abi.memory import Memory
+from iommu_abi.terms import Access, At, Request, Target, Translation
+from iommu_abi.walk import Unit
+
+HERE = Path(__file__).resolve().parent
+CAPTURES = sorted((HERE / "data/captures").iterdir())
+ACCESSES = (Access.READ, Access.WRITE, Access.EXEC)
+LAST = (1 << 64) - 1
+
+
+def ask(
+    unit: Unit, memory: Memory, rid: int, pasid: int | None, iova: int, priv: bool = False
+) -> Translation | None:
+    """What passes first of read, write, execute: what an enumeration must show."""
+    for access in ACCESSES:
+        answer = unit.translate(memory, Request(rid, iova, pasid, access, priv))
+        if answer.fault is None:
+            return None if answer.target is Target.INTERRUPT else answer
+    return None
+
+
+def disagreements(
+    unit: Unit,
+    memory: Memory,
+    rid: int,
+    pasid: int | None,
+    found: list[Mapping],
+    priv: bool = False,
+    holes: bool = True,
+) -> list[str]:
+    dice = random.Random(len(found))
+    wrong = []
+    for before, m in zip([None, *found], found):
+        if before and before.last >= m.first:
+            wrong.append(f"{m.first:#x} is not above {before.last:#x}")
+        for iova in {m.first, m.last, dice.randint(m.first, m.last)}:
+            answer = ask(unit, memory, rid, pasid, iova, priv)
+            sizes = m.s1_sizes | m.s2_sizes
+            if answer is None or (answer.access, answer.target) != (m.access, m.target):
+                wrong.append(f"{iova:#x} in {m}: {answer}")
+            elif m.target is Target.MEMORY and answer.hpa - m.hpa != iova - m.first:
+                wrong.append(f"{iova:#x} in {m}: {answer.hpa:#x}")
+            elif answer.gpa - m.gpa != iova - m.first or (sizes and not sizes >> answer.size_lg2):
+                wrong.append(f"{iova:#x} in {m}: {answer}")
+    edges = {m.first - 1 for m in found if m.first} | {m.last + 1 for m in found if m.last < LAST}
+    edges |= {dice.getrandbits(64) >> dice.randrange(64) for _ in range(20)} if holes else set()
+    for iova in edges:
+        if not any(m.first <= iova <= m.last for m in found) and holes and ask(unit, memory, rid, pasid, iova, priv):
+            wrong.append(f"{iova:#x} is left out")
+    return wrong
+
+
+def opened(directory: Path) -> tuple[capture.Capture, Unit, Memory]:
+    found = capture.load(directory)
+    return found, capture.make_unit(found.meta.kind, found.meta.registers, ""), Memory.open(found.image)
+
+
+@pytest.mark.parametrize("directory", CAPTURES, ids=lambda d: d.name)
+def test_what_real_guests_map_agrees_with_translate(directory: Path) -> None:
+    _, unit, memory = opened(directory)
+    devices = 0
+
+    for context in contexts(unit, memory):
+        rid = context.first
+        for pasid in [None, *(p.first for p in pasids(unit, memory, rid))]:
+            found = list(mappings(unit, memory, rid, pasid))
+            assert disagreements(unit, memory, rid, pasid, found) == []
+            devices += bool(found)
+
+    assert devices
+
+
+@pytest.mark.parametrize("directory", CAPTURES, ids=lambda d: d.name)
+def test_every_address_that_a_real_device_reached_is_listed(directory: Path) -> None:
+    """The oracle: what the devices of a guest read and wrote, seen from outside."""
+    loaded, unit, memory = opened(directory)
+    lists: dict[tuple[int, int | None], list[Mapping]] = {}
+    checked = 0
+
+    for line in loaded.lines:
+        q = line.request
+        if line.pa is None or q.at is not At.UNTRANSLATED or q.priv:
+            continue
+        if not unit.translate(memory, q).ok:  # explained departures of QEMU
+            continue
+        key = (q.rid, q.pasid)
+        if key not in lists:
+            lists[key] = list(mappings(unit, memory, *key))
+        hits = [m for m in lists[key] if m.first <= q.iova <= m.last]
+        assert [m.hpa + q.iova - m.first for m in hits] == [line.pa]
+        assert hits[0].access & q.access
+        checked += 1
+
+    assert checked > 50
+
+
+def world_of(name: str, seed: object) -> World:
+    for turn in itertools.count():
+        dice = Dice("mappings", name, seed, turn)
+        try:
+            return FORMATS[name].vendor and build(name)(dice, Wish(dice, None))
+        except Unlucky:
+            continue
+    raise AssertionError
+
+
+def build(name: str):  # type: ignore[no-untyped-def]
+    return FORMATS[name].worlds[name]
+
+
+def canonical(iova: int) -> int:
+    """With its ignored top byte (Arm's TBI) as bit 55 would have it."""
+    low = iova & (1 << 56) - 1
+    return low | 0xFF << 56 if iova >> 55 & 1 else low
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_random_tables_agree_with_translate_and_nothing_is_left_out(name: str) -> None:
+    for seed in range(25):
+        world = world_of(name, seed)
+        unit, memory = Unit(world.kind, world.registers), Image(world.host.runs()).memory
+        for q in world.requests:
+            if q.at is not At.UNTRANSLATED:
+                continue
+            answer = unit.translate(memory, q)
+            found = list(itertools.islice(mappings(unit, memory, q.rid, q.pasid, priv=q.priv), 3000))
+            assert disagreements(unit, memory, q.rid, q.pasid, found, q.priv, holes=False) == []
+            if len(found) < 3000 and answer.target is Target.MEMORY:
+                at = {iova: m for iova in (canonical(q.iova), q.iova) for m in found if m.first <= iova <= m.last}
+                iova, m = at.popitem()
+                assert m.hpa + iova - m.first == answer.hpa
+            first = max(0, (q.rid if q.pasid is None else q.pasid) - 1000)
+            ids = contexts(unit, memory, first) if q.pasid is None else pasids(unit, memory, q.rid, first)
+            hit = next(c for c in ids if c.last >= (q.rid if q.pasid is None else q.pasid))
+            assert hit.state in (State.TRANSLATES, State.PASSES)
+            assert hit.first == hit.last == (q.rid if q.pasid is None else q.pasid)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_random_tables_with_random_damage_agree_with_translate(name: str) -> None:
+    for seed in range(25):
+        dice = random.Random(f"{name}/{seed}")
+        world = world_of(name, seed)
+        image = Image(world.host.runs())
+        for _ in range(dice.randrange(1, 12)):
+            first, data = dice.choice(image.runs)
+            at = dice.randrange(0, len(data), 8)
+            image.write(first + at, (int.from_bytes(data[at : at + 8], "little") ^ 1 << dice.randrange(64)).to_bytes(8, "little"))
+        unit, memory = Unit(world.kind, world.registers), image.memory
+        for q in world.requests[:3]:
+            found = list(itertools.islice(mappings(unit, memory, q.rid, q.pasid, priv=q.priv), 1000))
+            assert disagreements(unit, memory, q.rid, q.pasid, found, q.priv, holes=False) == []
+
+
+def test_the_enumeration_names_no_vendor() -> None:
+    from test_architecture import CORE, VENDOR_WORDS
+
+    text = (CORE / "mappings.c").read_text().lower()
+
+    assert [word for word in VENDOR_WORDS if re.search(rf"\b{re.escape(word)}\b", text)] == []
