@@ -67,8 +67,8 @@ struct iommu_abi_mapping_cursor {
  *	HPAs are contiguous are one range, even across calls
  * @n: room in @out, at least 1
  *
- * Where address bits are ignored (the top byte, if tables say so) only the addresses in
- * which those bits repeat the highest one that counts are listed.
+ * Where address bits are ignored (the top byte, if tables say so; what lies above the output
+ * where nothing is translated) the addresses that only differ in those are listed once.
  *
  * Return: how many ranges are in @out, fewer than @n when @steps is used up or @cursor->done;
  * -EINVAL for a request that makes no sense.

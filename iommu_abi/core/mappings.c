@@ -91,11 +91,13 @@ static u64 alike(const struct pt_walk *w, bool blocked)
 	return n;
 }
 
-/* Does stage 1 ignore bits in which this IOVA is not the one that counts? */
+/* Are bits ignored in which this IOVA is not the one that counts? */
 static bool is_alias(const struct pt_walk *w)
 {
 	u64 iova = w->q->iova, ignored = ~w->s1.in_mask;
 
+	if (!w->s1_lg2 && !w->out->fault.reason && w->out->hpa != iova)
+		return true; /* cut off where nothing is translated */
 	return w->s1.top != PT_OFF && (iova & ignored) && (~iova & ignored);
 }
 
@@ -250,8 +252,7 @@ static bool absent(const struct pt_walk *w, unsigned int table, bool *rest)
 {
 	const struct iommu_abi_fault *f = &w->out->fault;
 
-	*rest = f->reason == IOMMU_ABI_PASID_RANGE || (f->reason == IOMMU_ABI_RID_RANGE && !f->has_entry) ||
-		(f->reason && table == IOMMU_ABI_PASID && f->stage == IOMMU_ABI_DEVICE);
+	*rest = f->reason == IOMMU_ABI_PASID_RANGE || (f->reason == IOMMU_ABI_RID_RANGE && !f->has_entry);
 	return *rest || f->reason == IOMMU_ABI_RID_RANGE ||
 	       (f->reason == IOMMU_ABI_NOT_PRESENT && f->stage == table);
 }
@@ -268,6 +269,18 @@ static bool goes_on(struct iommu_abi_context *run, const struct iommu_abi_contex
 	return true;
 }
 
+/* Did a walk come to the PASID table? Its first entry may be unreadable, and then in no trace. */
+static bool came_to_pasids(const struct pt_walk *w)
+{
+	const struct iommu_abi_trace *t = w->trace;
+
+	for (u32 i = 0; i < t->n && i < IOMMU_ABI_MAX_REFS; i++)
+		if (t->refs[i].stage == IOMMU_ABI_PASID ||
+		    (t->refs[i].stage == IOMMU_ABI_S2 && t->refs[i].purpose == IOMMU_ABI_FOR_PASID_ENTRY))
+			return true;
+	return w->out->fault.reason && w->out->fault.stage != IOMMU_ABI_DEVICE;
+}
+
 long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
 			const struct iommu_abi_request *who, size_t steps, struct iommu_abi_context_cursor *c,
 			struct iommu_abi_context *out, size_t n)
@@ -277,6 +290,7 @@ long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_ab
 	unsigned int table = pasids ? IOMMU_ABI_PASID : IOMMU_ABI_DEVICE;
 	u64 id_last = pasids ? (1u << 20) - 1 : v->rid_last;
 	struct iommu_abi_translation answer;
+	struct iommu_abi_trace trace;
 	struct iommu_abi_request q = *who;
 	struct pt_walk w;
 	size_t found = 0;
@@ -286,17 +300,20 @@ long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_ab
 	q.access = IOMMU_ABI_READ;
 	if (!pt_sensible(&q, v))
 		return -EINVAL;
-	pt_open(&w, unit, mem, &q, NULL, &answer);
+	pt_open(&w, unit, mem, &q, pasids ? &trace : NULL, &answer);
 	while (!c->done && steps-- && found < n) {
 		bool passed, rest = false;
 		u64 same, last;
 
 		*(pasids ? &q.pasid : &q.rid) = (u32)c->next;
+		trace.n = 0;
 		passed = probe(&w, &q, &same);
 		last = least(passed ? c->next : last_id(&w, table, c->next), id_last);
 		if (passed)
 			answer.fault.reason = IOMMU_ABI_OK;
-		if (passed || !absent(&w, table, &rest)) {
+		if (pasids && !came_to_pasids(&w))
+			rest = c->next; /* PASIDs make no difference, but 0 may be special */
+		else if (passed || !absent(&w, table, &rest)) {
 			struct iommu_abi_context found_now = {
 				.first = (u32)c->next,
 				.last = (u32)last,
