@@ -72,7 +72,11 @@ def disagreements(
 
 def opened(directory: Path) -> tuple[capture.Capture, Unit, Memory]:
     found = capture.load(directory)
-    return found, capture.make_unit(found.meta.kind, found.meta.registers, ""), Memory.open(found.image)
+    return (
+        found,
+        capture.make_unit(found.meta.kind, found.meta.registers, ""),
+        Memory.open(directory / "sparse.elf.xz"),
+    )
 
 
 @pytest.mark.parametrize("directory", CAPTURES, ids=lambda d: d.name)
