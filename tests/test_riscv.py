@@ -273,7 +273,7 @@ def test_sv32_has_entries_of_4_bytes() -> None:
 
 # ---------------------------------------------------------------- directories
 
-# formats/riscv.md, section 1: the three parts of a device_id, without and with MSI_FLAT.
+# format notes, section 1: the three parts of a device_id, without and with MSI_FLAT.
 PARTS = {0: (7, 9, 8), 1: (6, 9, 9)}
 
 
@@ -300,7 +300,7 @@ def test_device_ids_are_split_by_the_size_of_the_context(msi_flat: int, levels: 
         assert fault.entry_hpa is None
 
 
-# formats/riscv.md, section 3: the three parts of a process_id; the middle one is PDI[1].
+# format notes, section 3: the three parts of a process_id; the middle one is PDI[1].
 @pytest.mark.parametrize(("bits", "parts"), [(8, (8,)), (17, (8, 9)), (20, (8, 9, 3))])
 def test_process_ids_are_split_into_8_9_and_3_bits(bits: int, parts: tuple[int, ...]) -> None:
     world = with_process(bits)
@@ -353,7 +353,7 @@ def test_a_nested_answer_has_both_addresses_and_the_rights_of_both_stages() -> N
     assert (answer.access, answer.size_lg2) == (READ | EXEC, 12)
 
 
-# formats/riscv.md, section 4: superpages; Svnapot.
+# format notes, section 4: superpages; Svnapot.
 SIZES = [
     ("Sv39", PAGE, 12),
     ("Sv39", 1 << 16, 16),
@@ -401,7 +401,7 @@ def test_sv32_reaches_34_bits() -> None:
 
 
 def test_sv32_may_lie_on_sv39x4() -> None:
-    # formats/riscv_more.md, section 8: SXL=1 with GXL=0 where GXL can be written.
+    # format notes 2, section 8: SXL=1 with GXL=0 where GXL can be written.
     world = nested("Sv39", "Sv39")
     narrow = build.RiscvFirstStage(world.guest, "Sv32")
     narrow.map(0x1000, world.page)
@@ -455,7 +455,7 @@ def test_a_translated_request_is_a_spa_or_with_t2gpa_a_gpa() -> None:
 
 
 def test_with_t2gpa_a_translation_request_is_answered_with_the_gpa() -> None:
-    # formats/riscv_more.md, section 5: both stages are walked for permission and size.
+    # format notes 2, section 5: both stages are walked for permission and size.
     world = nested(EN_ATS=1, T2GPA=1)
     world.edit_second(world.page, 0, W=0)
 
@@ -467,7 +467,7 @@ def test_with_t2gpa_a_translation_request_is_answered_with_the_gpa() -> None:
 
 @pytest.mark.parametrize("access", [READ, WRITE, EXEC])
 def test_a_translation_request_is_not_judged_by_r_w_and_x(access: Access) -> None:
-    # formats/riscv_more.md, section 9: success with the missing permission cleared.
+    # format notes 2, section 9: success with the missing permission cleared.
     world = nested(EN_ATS=1)
     world.edit_first(0, W=0, X=0)
     world.edit_second(world.page, 0, X=0, D=0)
@@ -506,7 +506,7 @@ def rights_of(world: World, **request: Any) -> Access:
     return allowed
 
 
-# formats/riscv.md, section 4: leaf, ENS, SUM, priv -> rights.
+# format notes, section 4: leaf, ENS, SUM, priv -> rights.
 MODES = [
     ({}, {}, False, RWX),
     ({"U": 0}, {}, False, NONE),
@@ -572,7 +572,7 @@ def test_hardware_sets_a_and_d_or_wants_them_set(
     access: Access,
     changed: int | None,
 ) -> None:
-    # formats/riscv_more.md, section 4.
+    # format notes 2, section 4.
     answer = world(leaf=leaf, **{control: hardware}).ask(access=access)
 
     if changed is None:
@@ -584,7 +584,7 @@ def test_hardware_sets_a_and_d_or_wants_them_set(
 
 
 def test_d_is_never_set_without_w() -> None:
-    # Only a translation request gets this far (formats/riscv_more.md, section 4).
+    # Only a translation request gets this far (format notes 2, section 4).
     world = first_only(leaf={"D": 0, "W": 0}, EN_ATS=1, SADE=1)
 
     answer = world.ask(at=At.TRANSLATION, access=WRITE)
@@ -724,7 +724,7 @@ def two_levels() -> World:
     return first_only(levels=2)
 
 
-# formats/riscv.md, section 5, steps 1 to 7.
+# format notes, section 5, steps 1 to 7.
 DEVICE_FACTS = {
     "off": Fact(
         first_only, registers(DDTP=0), "ABORTED DEVICE 0 256", more=NO_ENTRY | {"recorded": True, "detail": 0}
@@ -825,7 +825,7 @@ def tables(stage: Stage) -> tuple[Callable[..., World], Callable[..., Edit], dic
 
 
 def stage_facts(stage: Stage) -> dict[str, Fact]:
-    """What both stages have alike: formats/riscv_more.md, section 3."""
+    """What both stages have alike: format notes 2, section 3."""
     world, edit, codes = tables(stage)
     name = stage.name
     root = "fsc_PPN" if stage is Stage.S1 else "iohgatp_PPN"
@@ -974,7 +974,7 @@ NESTED_FACTS = {
     ),
 }
 
-# formats/riscv.md, section 6, and riscv_more.md, section 6.
+# format notes, section 6, and riscv_more.md, section 6.
 MSI_FACTS = {
     "fetch": Fact(
         with_msi,
@@ -1044,7 +1044,7 @@ def test_a_fault_names_reason_stage_level_and_cause(fact: Fact) -> None:
 
 @pytest.mark.parametrize("access", [READ, WRITE, EXEC])
 def test_a_guest_page_fault_for_a_table_names_the_original_access_and_the_entry(access: Access) -> None:
-    # formats/riscv.md, section 4: iotval2 is GPA[63:2], bit 0 implicit.
+    # format notes, section 4: iotval2 is GPA[63:2], bit 0 implicit.
     world = nested()
     world.edit_table_page(3, V=0)
 
@@ -1057,7 +1057,7 @@ def test_a_guest_page_fault_for_a_table_names_the_original_access_and_the_entry(
 
 # ---------------------------------------------------------------- what a context may not ask for
 
-# formats/riscv.md, section 2 "Misconfigured DC"; docs/walk_riscv.md.
+# format notes, section 2 "Misconfigured DC"; docs/walk_riscv.md.
 MISCONFIGURED: dict[str, tuple[Callable[[], World], Edit]] = {
     "EN_ATS wants ATS": (first_only, both(dc(EN_ATS=1), lacks("ATS"))),
     "EN_PRI wants EN_ATS": (first_only, dc(EN_PRI=1)),
@@ -1099,7 +1099,7 @@ CONFIGURED: dict[str, tuple[Callable[[], World], Edit]] = {
         lambda: first_only("Sv32"),
         registers(FCTL=FCTL.value(GXL=1), GXL_WRITABLE=0),
     ),
-    # formats/riscv_more.md, section 6: the reference model ignores them.
+    # format notes 2, section 6: the reference model ignores them.
     "mask and pattern beyond the guest address width": (
         with_msi,
         dc(msi_addr_pattern=MSI_PATTERN | 1 << 40, msi_addr_mask=MSI_MASK | 1 << 40),
@@ -1215,7 +1215,7 @@ def test_msiptp_off_and_units_without_msi_flat_have_no_interrupt_files() -> None
 
 
 def test_a_memory_resident_interrupt_file_has_its_address_and_notice() -> None:
-    # formats/riscv_more.md, section 6: address field 55:9, NPPN, 11 bits of NID.
+    # format notes 2, section 6: address field 55:9, NPPN, 11 bits of NID.
     world = with_msi()
     world.msi.mrif(MSI_ADDRESS, 0x12_3456_7800, notice=0x9_8765_4000, data=0x5A3)
 
@@ -1248,7 +1248,7 @@ def test_translated_requests_with_t2gpa_reach_interrupt_files() -> None:
 @pytest.mark.parametrize(
     ("world", "edit", "request_", "recorded"),
     [
-        # formats/riscv.md, section 7: DTF leaves 256 to 259, 268, 272, 273.
+        # format notes, section 7: DTF leaves 256 to 259, 268, 272, 273.
         (first_only, first(0, V=0), {}, False),
         (first_only, dc(fsc_PPN=NOWHERE), {}, False),
         (first_only, nothing, {"pasid": 0}, False),
@@ -1279,7 +1279,7 @@ def test_dtf_suppresses_the_records_of_most_faults(
 @pytest.mark.parametrize(
     ("world", "edit", "cause", "recorded"),
     [
-        # formats/riscv_more.md, section 9.
+        # format notes 2, section 9.
         (lambda: first_only(EN_ATS=1), first(0, V=0), 13, False),
         (lambda: second_only(EN_ATS=1), second(0, V=0), 21, False),
         (lambda: with_msi(EN_ATS=1), msi(V=0), 262, False),
@@ -1324,7 +1324,7 @@ def test_only_ddtp_is_required_of_the_registers() -> None:
 
 
 def test_what_is_assumed_of_capabilities_that_are_not_given() -> None:
-    # docs/walk_riscv.md; bits from formats/riscv_more.md, section 1.
+    # docs/walk_riscv.md; bits from format notes 2, section 1.
     svx, svx4, features = (
         0xF << 8,
         0xF << 16,
@@ -1430,7 +1430,7 @@ def test_no_memory_makes_the_walk_raise_or_run_on(
 @pytest.mark.parametrize(
     ("value", "mask", "extracted"),
     [
-        # formats/riscv.md, section 6: the bits of the value under the mask, moved together.
+        # format notes, section 6: the bits of the value under the mask, moved together.
         (0b1010_1010, 0b1111_0000, 0b1010),
         (0b1010_1010, 0b0101_0101, 0),
         (0b1010_1010, 0b1010_1010, 0b1111),

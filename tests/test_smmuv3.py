@@ -263,7 +263,7 @@ def mixed() -> World:
 
 
 def test_tables_larger_than_a_page_of_stage_2_are_translated_entry_by_entry() -> None:
-    # formats/smmuv3.md, section 9: each 8-byte read is translated by itself.
+    # format notes, section 9: each 8-byte read is translated by itself.
     world = mixed()
     high = 0x3FFF << 29  # the end of the top table
     world.first.map(high, world.page)
@@ -296,7 +296,7 @@ def test_a_nested_answer_has_both_addresses_and_the_rights_of_both_stages() -> N
     assert answer.size_lg2 == 12
 
 
-# formats/smmuv3.md, section 4: granules and block sizes.
+# format notes, section 4: granules and block sizes.
 SIZES = [
     (K4, K4, 12),
     (K4, LARGE, 21),
@@ -334,7 +334,7 @@ def test_the_lower_address_bits_of_a_block_and_the_contiguous_bit_are_ignored() 
 def test_52_bit_addresses_have_bits_51_48_in_bits_15_12(
     world: Callable[..., World], page: int, size_lg2: int
 ) -> None:
-    # formats/smmuv3.md, section 4; blocks of 4 TiB only with 52-bit addresses.
+    # format notes, section 4; blocks of 4 TiB only with 52-bit addresses.
     sizes: dict[str, Any] = {"cd": {"IPS": 6}} if world is stage1 else {"S2PS": 6}
     made = with_registers(world(K64, wide=True, page=page, **sizes), WIDE)
     tables = made.first or made.second
@@ -409,7 +409,7 @@ def test_a_stream_id_may_have_more_than_16_bits() -> None:
 
 @pytest.mark.parametrize(("fmt", "split", "level"), [(0, 6, 0), (2, 6, 0), (3, 6, 0), (1, 7, 1), (1, 0, 1)])
 def test_formats_and_splits_that_do_not_exist_count_as_linear_and_6(fmt: int, split: int, level: int) -> None:
-    # formats/smmuv3_more.md, section 1: FMT 2 and 3 behave as 0, other SPLITs as 6.
+    # format notes 2, section 1: FMT 2 and 3 behave as 0, other SPLITs as 6.
     world = stage1(split=6 if level else None)
     config = STRTAB_BASE_CFG.value(LOG2SIZE=8, FMT=fmt, SPLIT=split)
 
@@ -561,7 +561,7 @@ def test_the_range_of_the_input_comes_before_e0pd() -> None:
 # ---------------------------------------------------------------- SubstreamID
 
 
-# formats/smmuv3.md, section 3, decision table: stage 1, S1CDMax, SubstreamID, S1DSS -> result.
+# format notes, section 3, decision table: stage 1, S1CDMax, SubstreamID, S1DSS -> result.
 SUBSTREAMS = [
     ("bypass", 0, 0, 0, 0x08),
     ("stage 2", 0, 0, 0, 0x08),
@@ -654,7 +654,7 @@ def rights_of(world: World, **request: Any) -> Access:
     return allowed
 
 
-# formats/smmuv3_more.md, section 5: AP[2:1], privileged, unprivileged, without PXN and UXN.
+# format notes 2, section 5: AP[2:1], privileged, unprivileged, without PXN and UXN.
 AP = [(0, RWX, EXEC), (1, RW, RWX), (2, READ | EXEC, EXEC), (3, READ | EXEC, READ | EXEC)]
 
 
@@ -674,7 +674,7 @@ def table(level: int, **fields: int) -> Callable[[World], None]:
     return lambda world: world.edit_first(level, **fields)
 
 
-# formats/smmuv3_more.md, section 5, modifiers: CD, leaf, edit -> privileged, unprivileged.
+# format notes 2, section 5, modifiers: CD, leaf, edit -> privileged, unprivileged.
 MODIFIERS: dict[str, tuple[dict[str, int], dict[str, int], Any, Access, Access]] = {
     "PXN": ({}, {"AP1": 0, "PXN": 1}, None, RW, EXEC),
     "UXN": ({}, {"UXN": 1}, None, RW, RW),
@@ -723,7 +723,7 @@ def test_without_idr3_had_table_attributes_count() -> None:
     assert rights_of(world) == READ | EXEC
 
 
-# formats/smmuv3_more.md, section 5, stage 2: XN -> privileged, unprivileged, without XNX.
+# format notes 2, section 5, stage 2: XN -> privileged, unprivileged, without XNX.
 XN = [(0, True, True, True), (1, False, True, True), (2, False, False, False), (3, True, False, False)]
 
 
@@ -747,7 +747,7 @@ def el2(cd: Mapping[str, int] | None = None, leaf: Mapping[str, int] | None = No
     return with_registers(world, idr("IDR0", HYP=1))
 
 
-# formats/smmuv3_more.md, section 5, StreamWorld.
+# format notes 2, section 5, StreamWorld.
 EL2_RIGHTS = [
     ({}, {}, RWX),
     ({}, {"AP1": 0}, RWX),
@@ -809,7 +809,7 @@ def test_strw_counts_with_hyp_and_without_e2h(
     assert (world.ask().fault is not None) is priv_only
 
 
-# formats/smmuv3_more.md, section 5, overrides.
+# format notes 2, section 5, overrides.
 OVERRIDES = [
     ({"PRIVCFG": 0}, {}, False),
     ({"PRIVCFG": 1}, {}, False),
@@ -880,7 +880,7 @@ def changes(refs: tuple[Ref, ...], stage: Stage) -> list[int]:
     ],
 )
 def test_stage_1_flags(cd: dict[str, int], leaf: dict[str, int], access: Access, result: int) -> None:
-    # formats/smmuv3_more.md, section 5, HTTU.
+    # format notes 2, section 5, HTTU.
     answer = with_registers(stage1(cd=cd, leaf=leaf), HTTU).ask(access=access)
 
     if answer.fault is not None:
@@ -948,7 +948,7 @@ def test_setting_af_dirties_the_stage_2_page_of_the_stage_1_table() -> None:
 
 
 def test_reading_a_cd_sets_af_of_stage_2_and_never_s2ap() -> None:
-    # formats/smmuv3_more.md, section 5: a CD fetch may set stage-2 AF, never S2AP[1].
+    # format notes 2, section 5: a CD fetch may set stage-2 AF, never S2AP[1].
     world = with_registers(nested(S2HA=1, S2HD=1), HTTU)
     world.edit_second(world.cd, 0, S2AP=1, DBM=1, AF=0)
 
@@ -1059,7 +1059,7 @@ def two_level() -> World:
     return stage1(split=6)
 
 
-# formats/smmuv3_more.md, section 2, rows 1 to 8; docs/walk_smmuv3.md.
+# format notes 2, section 2, rows 1 to 8; docs/walk_smmuv3.md.
 DEVICE_FACTS = {
     "GBPA.ABORT": Fact(
         stage1,
@@ -1215,7 +1215,7 @@ PASID_FACTS["L2Ptr beyond OAS"] = Fact(
 )
 
 STAGE1_FACTS = {
-    # Rows 19 to 21, formats/smmuv3.md 4 and 5.
+    # Rows 19 to 21, format notes 4 and 5.
     "top table unreadable": Fact(
         stage1,
         cd(TTB0=NOWHERE),
@@ -1422,7 +1422,7 @@ def with_0(**fields: int) -> Edit:
     return without("IDR0", **fields)
 
 
-# docs/walk_smmuv3.md "STE illegal"; formats/smmuv3.md, section 2; Arm IHI 0070, 5.2.2.
+# docs/walk_smmuv3.md "STE illegal"; format notes, section 2; Arm IHI 0070, 5.2.2.
 ILLEGAL_STES: dict[str, tuple[Callable[[], World], Edit]] = {
     # Arm IHI 0070, 5.5: stage 1 on, "STALL_MODEL != 0b00 and STE.S1STALLD == 1"
     "S1STALLD with STALL_MODEL 1": (stage1, both(ste(S1STALLD=1), with_0(STALL_MODEL=1))),
@@ -1492,7 +1492,7 @@ def test_a_legal_ste(world: Callable[[], World], edit: Edit) -> None:
     assert made.ask().fault is None
 
 
-# docs/walk_smmuv3.md "CD illegal"; formats/smmuv3.md, section 3; Arm IHI 0070, 5.4.2.
+# docs/walk_smmuv3.md "CD illegal"; format notes, section 3; Arm IHI 0070, 5.4.2.
 ILLEGAL_CDS: dict[str, tuple[Callable[[], World], Edit]] = {
     "AA64 0": (stage1, cd(AA64=0)),
     "ENDI 1, little-endian": (stage1, cd(ENDI=1)),
@@ -1577,7 +1577,7 @@ def test_stt_allows_small_tables(granule: int, tsz: int) -> None:
 
 # ---------------------------------------------------------------- stage 2: start levels
 
-# formats/smmuv3_more.md, section 4: granule, SL0 -> start level, input bits, more than which concatenate.
+# format notes 2, section 4: granule, SL0 -> start level, input bits, more than which concatenate.
 STARTS = {
     (K4, 2): (0, 40, 52, 48),
     (K4, 1): (1, 31, 43, 39),
@@ -1635,7 +1635,7 @@ def test_concatenated_tables_are_one_table(key: tuple[int, int], row: tuple[int,
 
 @pytest.mark.parametrize(("granule", "start", "bits", "oas"), [(K4, 0, 42, 3), (K16, 1, 40, 2)])
 def test_the_highest_start_levels_want_a_wide_output(granule: int, start: int, bits: int, oas: int) -> None:
-    # formats/smmuv3_more.md, section 4: 4K level 0 44 bits, 16K level 1 42. What 64K level 1 takes is
+    # format notes 2, section 4: 4K level 0 44 bits, 16K level 1 42. What 64K level 1 takes is
     # beyond IAS of such a unit anyway.
     tsz = 64 - bits
     world = stage2(granule, tsz, start, S2PS=0)
@@ -1649,7 +1649,7 @@ def test_the_highest_start_levels_want_a_wide_output(granule: int, start: int, b
 
 @pytest.mark.parametrize(("granule", "ds", "legal"), [(K16, 0, False), (K16, 1, True), (K64, 1, False)])
 def test_sl0_3_starts_at_level_0_only_with_16_kib_and_ds(granule: int, ds: int, legal: bool) -> None:
-    # formats/smmuv3_more.md, section 4: 16K, SL0 3 takes 48 bits and more.
+    # format notes 2, section 4: 16K, SL0 3 takes 48 bits and more.
     world = with_registers(stage2(granule), idr("IDR5", DS=ds))
     world.host.edit(STE, world.ste, S2SL0=3, S2T0SZ=16)
 
@@ -1669,7 +1669,7 @@ def test_the_lower_bits_of_table_addresses_are_ignored() -> None:
 
 
 def test_small_top_tables_are_aligned_to_their_size_or_to_64_bytes_with_52_bit_output() -> None:
-    # 44 bits of 64 KiB: four entries. formats/smmuv3_more.md, section 4; Arm IHI 0070, 5.4, TTB0.
+    # 44 bits of 64 KiB: four entries. format notes 2, section 4; Arm IHI 0070, 5.4, TTB0.
     world = with_registers(stage1(K64, 20, wide=True), WIDE)
     root = world.first.root
 
@@ -1698,7 +1698,7 @@ def test_only_the_stream_table_is_required_of_the_registers() -> None:
 
 
 def test_what_is_assumed_of_registers_that_are_not_given() -> None:
-    # docs/walk_smmuv3.md; bits from formats/smmuv3_more.md, section 1.
+    # docs/walk_smmuv3.md; bits from format notes 2, section 1.
     idr0 = 1 << 0 | 1 << 1 | 2 << 2 | 1 << 10 | 1 << 12 | 1 << 18 | 1 << 19 | 2 << 21 | 1 << 27
     assert idr0 == smmuv3.DEFAULT_IDR0
     assert smmuv3.DEFAULT_IDR1 == 32 | 20 << 6
