@@ -135,3 +135,43 @@ def contexts(unit: Unit, memory: Memory, first: int = 0) -> Iterator[Context]:
 def pasids(unit: Unit, memory: Memory, rid: int, first: int = 0) -> Iterator[Context]:
     """The PASIDs of a device, from ``first`` on, that have a context."""
     return _contexts(unit, memory, _request(rid, 0, False), first)
+
+
+class Reach(NamedTuple):
+    """One thing that a requester can reach, or with ``mapping`` None a context that lets nothing pass."""
+
+    rid: int
+    pasid: int | None
+    context: Context
+    mapping: Mapping | None
+
+
+def _reach(unit: Unit, memory: Memory, rid: int, pasid: int | None, context: Context) -> Iterator[Reach]:
+    if context.state >= State.REFUSES:
+        yield Reach(rid, pasid, context, None)
+        return
+    for mapping in mappings(unit, memory, rid, pasid):
+        yield Reach(rid, pasid, context, mapping)
+
+
+def everything(
+    unit: Unit, memory: Memory, rid: int | None = None, pasid: int | None = None
+) -> Iterator[Reach]:
+    """What all devices and their PASIDs can reach, or one device, or one PASID of each."""
+    for device in contexts(unit, memory, rid or 0):
+        if rid is not None and device.first > rid:
+            return
+        at = device.first if rid is None else rid
+        if pasid is None:
+            yield from _reach(unit, memory, at, None, device)
+        for process in pasids(unit, memory, at, pasid or 0):
+            if pasid is not None and process.first > pasid:
+                break
+            yield from _reach(unit, memory, at, process.first if pasid is None else pasid, process)
+
+
+def reaching(found: Iterator[Reach], first: int, last: int) -> Iterator[Reach]:
+    """Those whose mappings reach any of the host-physical addresses ``first`` to ``last``."""
+    for each in found:
+        if each.mapping and each.mapping.hpa <= last and first <= each.mapping.hpa_last:
+            yield each

@@ -25,6 +25,7 @@ COMMANDS = (
     "layout",
     "compat",
     "translate",
+    "mappings",
     "decode",
     "replay",
     "conform",
