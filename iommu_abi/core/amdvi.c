@@ -9,8 +9,6 @@
  */
 #include "pt_walk.h"
 
-#define BIT(n) (1ull << (n))
-#define BITS(hi, lo) ((~0ull >> (63 - (hi))) & (~0ull << (lo)))
 #define ADDR BITS(51, 12)
 
 /* ---- registers ---- */
@@ -158,20 +156,6 @@ enum {
 
 enum { SE = 1, SA = 2 }; /* pt_walk.flags: DTE bits that suppress events */
 
-static PT_COLD void fault_at(struct pt_walk *w, unsigned int reason, u32 native, const struct pt_place *at,
-			     const u64 *raw)
-{
-	pt_fault(w, reason, at, w->q->iova, raw, raw ? *raw : 0);
-	w->out->fault.native = native;
-}
-
-PT_INLINE enum pt_verdict refuse_at(struct pt_walk *w, unsigned int reason, u32 native,
-				    const struct pt_place *at, const u64 *raw)
-{
-	fault_at(w, reason, native, at, raw);
-	return PT_FAULT;
-}
-
 static u64 event_flags(const struct pt_walk *w)
 {
 	const struct iommu_abi_fault *f = &w->out->fault;
@@ -221,7 +205,7 @@ static enum pt_verdict interrupt_message(struct pt_walk *w)
 		w->out->target = IOMMU_ABI_INTERRUPT;
 		return pass(w, PT_W);
 	}
-	refuse_at(w, IOMMU_ABI_INTERRUPT_RANGE, 0, &none, NULL);
+	pt_refuse(w, IOMMU_ABI_INTERRUPT_RANGE, 0, &none, NULL);
 	w->out->fault.recorded = 0;
 	return PT_FAULT;
 }
@@ -282,10 +266,10 @@ static enum pt_verdict guest(struct pt_walk *w, const u64 *dte, const struct pt_
 
 	if (!(state[CONTROL] & CONTROL_GT_EN) || glx == 3 || glx > EFR_GLX_SUP(state[EXT_FEATURES]) ||
 	    paging > 1 || (paging && !EFR_GATS(state[EXT_FEATURES])))
-		return refuse_at(w, IOMMU_ABI_INVALID, ILLEGAL_DEV_TABLE_ENTRY, dte_at, dte);
+		return pt_refuse(w, IOMMU_ABI_INVALID, ILLEGAL_DEV_TABLE_ENTRY, dte_at, dte);
 	/* PASmax may be 31: a PASID of 32 bits would not take that shift */
 	if (pasid >> 9 * (glx + 1) || (u64)pasid >> (EFR_PAS_MAX(state[EXT_FEATURES]) + 1))
-		return refuse_at(w, IOMMU_ABI_PASID_RANGE, IO_PAGE_FAULT, dte_at, dte);
+		return pt_refuse(w, IOMMU_ABI_PASID_RANGE, IO_PAGE_FAULT, dte_at, dte);
 	for (unsigned int level = glx + 1; level--;) {
 		u64 e = table + (pasid >> 9 * level & 511) * 8;
 
@@ -295,9 +279,9 @@ static enum pt_verdict guest(struct pt_walk *w, const u64 *dte, const struct pt_
 					: !pt_read_gpa(w, &v1, &at, e, 1, &entry))
 			return PT_FAULT;
 		if (!(entry & BIT(0)))
-			return refuse_at(w, IOMMU_ABI_NOT_PRESENT, IO_PAGE_FAULT, &at, &entry);
+			return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, IO_PAGE_FAULT, &at, &entry);
 		if (entry & (BITS(11, 1) | BITS(63, 52)))
-			return refuse_at(w, IOMMU_ABI_RESERVED, IO_PAGE_FAULT, &at, &entry);
+			return pt_refuse(w, IOMMU_ABI_RESERVED, IO_PAGE_FAULT, &at, &entry);
 		table = entry & ADDR;
 	}
 	guest_stage(w, table, paging, !pasid);
@@ -316,11 +300,11 @@ static enum pt_verdict stages(struct pt_walk *w, const u64 *dte, const struct pt
 	unsigned int ir_iw = dte[0] >> 61 & (PT_R | PT_W);
 
 	if (!(ir_iw & (w->q->access == PT_W ? PT_W : PT_R)))
-		return refuse_at(w, IOMMU_ABI_DENIED, IO_PAGE_FAULT, at, dte);
+		return pt_refuse(w, IOMMU_ABI_DENIED, IO_PAGE_FAULT, at, dte);
 	if (mode == 7 || (mode && (hats == 3 || mode > hats + 4)))
-		return refuse_at(w, IOMMU_ABI_INVALID, IO_PAGE_FAULT, at, dte);
+		return pt_refuse(w, IOMMU_ABI_INVALID, IO_PAGE_FAULT, at, dte);
 	if (with_pasid && !gv)
-		return refuse_at(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, at, dte);
+		return pt_refuse(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, at, dte);
 	host_stage(w, dte, mode);
 	w->report = (u8)ir_iw;
 	w->s1.top = PT_OFF;
@@ -340,7 +324,7 @@ static enum pt_verdict amdvi_resolve(struct pt_walk *w)
 	if (w->q->iova >> 20 == 0xfee && !(w->q->flags & IOMMU_ABI_HAS_PASID))
 		return interrupt_message(w);
 	if (w->q->rid * 32ull >= bytes)
-		return refuse_at(w, IOMMU_ABI_RID_RANGE, ILLEGAL_DEV_TABLE_ENTRY, &at, NULL);
+		return pt_refuse(w, IOMMU_ABI_RID_RANGE, ILLEGAL_DEV_TABLE_ENTRY, &at, NULL);
 	at.gpa = at.hpa = (state[DEVTAB_BASE] & ADDR) + w->q->rid * 32ull;
 	if (!pt_read_hpa(w, IOMMU_ABI_DEVICE, 0, at.hpa, 4, dte)) {
 		w->out->fault.native = DEV_TAB_HARDWARE_ERROR;
@@ -350,11 +334,11 @@ static enum pt_verdict amdvi_resolve(struct pt_walk *w)
 		return pass(w, PT_R | PT_W);
 	w->flags = (dte[1] & BIT(33) ? SE : 0) | (dte[1] & BIT(34) ? SA : 0);
 	if (dte[0] & (BITS(6, 2) | BIT(63)))
-		return refuse_at(w, IOMMU_ABI_RESERVED, ILLEGAL_DEV_TABLE_ENTRY, &at, dte);
+		return pt_refuse(w, IOMMU_ABI_RESERVED, ILLEGAL_DEV_TABLE_ENTRY, &at, dte);
 	if (!(dte[0] & BIT(1)))
-		return refuse_at(w, IOMMU_ABI_ABORTED, IO_PAGE_FAULT, &at, dte);
+		return pt_refuse(w, IOMMU_ABI_ABORTED, IO_PAGE_FAULT, &at, dte);
 	if (w->q->at != IOMMU_ABI_UNTRANSLATED && !(dte[1] & BIT(32)))
-		return refuse_at(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, &at, dte);
+		return pt_refuse(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, &at, dte);
 	if (w->q->at == IOMMU_ABI_TRANSLATED)
 		return pass(w, PT_R | PT_W);
 	return stages(w, dte, &at);

@@ -37,6 +37,19 @@ void pt_fault(struct pt_walk *w, unsigned int reason, const struct pt_place *at,
 void pt_note(struct pt_walk *w, const struct pt_place *at, u64 raw, unsigned int len);
 void pt_updated(struct pt_walk *w, unsigned int back, u64 updated);
 
+/* The same for resolve(), where the input is the request's. @raw: of the entry, or NULL for none;
+ * @native: the vendor's code, 0 to leave it to pt_vendor.native(). */
+void pt_fault_of_request(struct pt_walk *w, unsigned int reason, u32 native, const struct pt_place *at,
+			 const u64 *raw);
+
+/* Inline, so that the compiler sees what it returns. */
+PT_INLINE enum pt_verdict pt_refuse(struct pt_walk *w, unsigned int reason, u32 native,
+				    const struct pt_place *at, const u64 *raw)
+{
+	pt_fault_of_request(w, reason, native, at, raw);
+	return PT_FAULT;
+}
+
 PT_INLINE int pt_stop(struct pt_walk *w, unsigned int reason, const struct pt_place *at, u64 input,
 		      bool has_raw, u64 raw)
 {

@@ -10,8 +10,6 @@
 #include "error.h"
 #include "pt_walk.h"
 
-#define BIT(n) (1ull << (n))
-#define BITS(hi, lo) ((~0ull >> (63 - (hi))) & (~0ull << (lo)))
 #define PAGE_OF_PPN(field) (((field)&BITS(43, 0)) << 12)
 #define TABLE_OF_ENTRY(entry) PAGE_OF_PPN((entry) >> 10)
 
@@ -266,13 +264,6 @@ static void riscv_native(struct pt_walk *w)
 		f->recorded = 0;
 }
 
-PT_INLINE enum pt_verdict refuse_at(struct pt_walk *w, unsigned int reason, const struct pt_place *at,
-				    const u64 *raw)
-{
-	pt_fault(w, reason, at, w->q->iova, raw, raw ? *raw : 0);
-	return PT_FAULT;
-}
-
 static enum pt_verdict pass(struct pt_walk *w)
 {
 	w->out->hpa = w->out->gpa = w->q->iova;
@@ -382,16 +373,16 @@ static enum pt_verdict find_dc(struct pt_walk *w, struct pt_place *at, u64 *dc)
 
 	/* three levels hold 24 bits, which no device_id exceeds */
 	if (top < 2 && rid >> (first + 9 * top))
-		return refuse_at(w, IOMMU_ABI_RID_RANGE, at, NULL);
+		return pt_refuse(w, IOMMU_ABI_RID_RANGE, 0, at, NULL);
 	for (unsigned int level = top; level; level--) {
 		at->level = (u8)level;
 		at->gpa = at->hpa = table + (rid >> (first + 9 * (level - 1)) & 511) * 8;
 		if (!pt_read_hpa(w, IOMMU_ABI_DEVICE, level, at->hpa, 1, &entry))
 			return PT_FAULT;
 		if (!(entry & BIT(0)))
-			return refuse_at(w, IOMMU_ABI_NOT_PRESENT, at, &entry);
+			return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, 0, at, &entry);
 		if (entry & DIRECTORY_RSVD)
-			return refuse_at(w, IOMMU_ABI_RESERVED, at, &entry);
+			return pt_refuse(w, IOMMU_ABI_RESERVED, 0, at, &entry);
 		table = TABLE_OF_ENTRY(entry);
 	}
 	at->level = 0;
@@ -476,9 +467,9 @@ static enum pt_verdict find_pc(struct pt_walk *w, u64 pdtp, u32 pasid, struct pt
 		if (!pt_read_gpa(w, w->f2, at, table + (pasid >> (9 * level - 1) & 511) * 8, 1, &entry))
 			return PT_FAULT;
 		if (!(entry & BIT(0)))
-			return refuse_at(w, IOMMU_ABI_NOT_PRESENT, at, &entry);
+			return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, 0, at, &entry);
 		if (entry & DIRECTORY_RSVD)
-			return refuse_at(w, IOMMU_ABI_RESERVED, at, &entry);
+			return pt_refuse(w, IOMMU_ABI_RESERVED, 0, at, &entry);
 		table = TABLE_OF_ENTRY(entry);
 	}
 	at->level = 0;
@@ -495,13 +486,13 @@ static enum pt_verdict process(struct pt_walk *w, const u64 *dc)
 	if (find_pc(w, dc[FSC], pasid, &at, pc) == PT_FAULT)
 		return PT_FAULT;
 	if (!(pc[0] & BIT(0)))
-		return refuse_at(w, IOMMU_ABI_NOT_PRESENT, &at, pc);
+		return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, 0, &at, pc);
 	if (pc[0] & (BITS(11, 3) | BITS(63, 32)) || pc[1] & BITS(59, 44))
-		return refuse_at(w, IOMMU_ABI_RESERVED, &at, pc);
+		return pt_refuse(w, IOMMU_ABI_RESERVED, 0, &at, pc);
 	if (!iosatp_known(pc[1], dc[TC] & TC_SXL, w->unit->state[CAPABILITIES]))
-		return refuse_at(w, IOMMU_ABI_INVALID, &at, pc);
+		return pt_refuse(w, IOMMU_ABI_INVALID, 0, &at, pc);
 	if (priv && !(pc[0] & PC_ENS))
-		return refuse_at(w, IOMMU_ABI_BLOCKED, &at, pc);
+		return pt_refuse(w, IOMMU_ABI_BLOCKED, 0, &at, pc);
 	first_stage(w, dc[TC], pc[1], priv, pc[0] & PC_SUM);
 	return PT_GO;
 }
@@ -629,14 +620,14 @@ static enum pt_verdict with_dc(struct pt_walk *w, const u64 *dc, const struct pt
 	if (dc[TC] & TC_DTF)
 		w->flags |= DTF;
 	if (!(dc[TC] & BIT(0)))
-		return refuse_at(w, IOMMU_ABI_NOT_PRESENT, at, dc);
+		return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, 0, at, dc);
 	if (dc_reserved(dc, cap))
-		return refuse_at(w, IOMMU_ABI_RESERVED, at, dc);
+		return pt_refuse(w, IOMMU_ABI_RESERVED, 0, at, dc);
 	if (!dc_legal(state, dc))
-		return refuse_at(w, IOMMU_ABI_INVALID, at, dc);
+		return pt_refuse(w, IOMMU_ABI_INVALID, 0, at, dc);
 	reason = type_allowed(w->q, dc);
 	if (reason)
-		return refuse_at(w, reason, at, dc);
+		return pt_refuse(w, reason, 0, at, dc);
 	if (dc[TC] & TC_T2GPA)
 		w->flags |= ANSWER_GPA;
 	if (cap & CAP_MSI_FLAT && MODE(dc[MSIPTP]))
@@ -655,20 +646,16 @@ static enum pt_verdict riscv_resolve(struct pt_walk *w)
 	w->report = PT_R | PT_W | PT_X;
 	switch (ddtp & 15) {
 	case 0:
-		refuse_at(w, IOMMU_ABI_ABORTED, &at, NULL);
-		w->out->fault.native = ALL_DISALLOWED;
-		return PT_FAULT;
+		return pt_refuse(w, IOMMU_ABI_ABORTED, ALL_DISALLOWED, &at, NULL);
 	case 1:
 		return w->q->at == IOMMU_ABI_UNTRANSLATED ? pass(w)
-							  : refuse_at(w, IOMMU_ABI_BLOCKED, &at, NULL);
+							  : pt_refuse(w, IOMMU_ABI_BLOCKED, 0, &at, NULL);
 	case 2:
 	case 3:
 	case 4:
 		return find_dc(w, &at, dc) == PT_FAULT ? PT_FAULT : with_dc(w, dc, &at);
 	default:
-		refuse_at(w, IOMMU_ABI_INVALID, &at, NULL);
-		w->out->fault.native = ALL_DISALLOWED;
-		return PT_FAULT;
+		return pt_refuse(w, IOMMU_ABI_INVALID, ALL_DISALLOWED, &at, NULL);
 	}
 }
 

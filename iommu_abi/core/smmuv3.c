@@ -71,20 +71,6 @@ enum { CLASS_CD, CLASS_TT, CLASS_IN };
 
 enum { RECORDS_S1 = 1, RECORDS_S2 = 2 }; /* pt_walk.flags: CD.R, STE.S2R */
 
-static PT_COLD void fault_at(struct pt_walk *w, unsigned int reason, u32 native, const struct pt_place *at,
-			     const u64 *raw)
-{
-	pt_fault(w, reason, at, w->q->iova, raw, raw ? *raw : 0);
-	w->out->fault.native = native;
-}
-
-PT_INLINE enum pt_verdict refuse_at(struct pt_walk *w, unsigned int reason, u32 native,
-				    const struct pt_place *at, const u64 *raw)
-{
-	fault_at(w, reason, native, at, raw);
-	return PT_FAULT;
-}
-
 /* What resolve() has not named yet: entries that cannot be read, and the faults of both stages. */
 static u32 event_of(const struct iommu_abi_fault *f)
 {
@@ -156,11 +142,11 @@ static enum pt_verdict switched_off(struct pt_walk *w)
 	struct pt_place none = { .stage = IOMMU_ABI_DEVICE };
 
 	if (w->q->at == IOMMU_ABI_TRANSLATION)
-		return refuse_at(w, IOMMU_ABI_BLOCKED, F_BAD_ATS_TREQ, &none, NULL);
+		return pt_refuse(w, IOMMU_ABI_BLOCKED, F_BAD_ATS_TREQ, &none, NULL);
 	if (w->q->at == IOMMU_ABI_TRANSLATED)
-		return refuse_at(w, IOMMU_ABI_BLOCKED, F_TRANSL_FORBIDDEN, &none, NULL);
+		return pt_refuse(w, IOMMU_ABI_BLOCKED, F_TRANSL_FORBIDDEN, &none, NULL);
 	if (w->unit->state[GBPA] & GBPA_ABORT)
-		return refuse_at(w, IOMMU_ABI_ABORTED, 0, &none, NULL);
+		return pt_refuse(w, IOMMU_ABI_ABORTED, 0, &none, NULL);
 	return pass(w, PT_R | PT_W);
 }
 
@@ -180,11 +166,11 @@ static bool second_table(struct pt_walk *w, struct pt_place *at, u64 base, unsig
 		return false;
 	span = FIELD(desc, 4, 0);
 	if (!span || span > 11)
-		return !refuse_at(w, IOMMU_ABI_NOT_PRESENT, C_BAD_STREAMID, at, &desc);
+		return !pt_refuse(w, IOMMU_ABI_NOT_PRESENT, C_BAD_STREAMID, at, &desc);
 	if (span > split + 1)
-		return !refuse_at(w, IOMMU_ABI_RESERVED, C_BAD_STREAMID, at, &desc);
+		return !pt_refuse(w, IOMMU_ABI_RESERVED, C_BAD_STREAMID, at, &desc);
 	if (index >> (span - 1))
-		return !refuse_at(w, IOMMU_ABI_RID_RANGE, C_BAD_STREAMID, at, &desc);
+		return !pt_refuse(w, IOMMU_ABI_RID_RANGE, C_BAD_STREAMID, at, &desc);
 	at->level = 0;
 	at->gpa = at->hpa = (desc & BITS(51, 6) & ~0ull << (5 + span)) + 64 * index;
 	return true;
@@ -205,7 +191,7 @@ static bool find_ste(struct pt_walk *w, struct pt_place *at)
 	unsigned int log2size = FIELD(cfg, 5, 0), sidsize = IDR1_SIDSIZE(state[IDR1]);
 
 	if ((u64)w->q->rid >> (log2size < sidsize ? log2size : sidsize))
-		return !refuse_at(w, IOMMU_ABI_RID_RANGE, C_BAD_STREAMID, at, NULL);
+		return !pt_refuse(w, IOMMU_ABI_RID_RANGE, C_BAD_STREAMID, at, NULL);
 	if (FIELD(cfg, 17, 16) == 1 && IDR0_ST_LEVEL(state[IDR0]))
 		return second_table(w, at, base, log2size, split_of(cfg));
 	base = log2size + 6 < 64 ? base & ~0ull << (log2size + 6) : 0;
@@ -235,10 +221,10 @@ static bool find_cd(struct pt_walk *w, const u64 *ste, u32 ssid, struct pt_place
 		if (!read_cd(w, at, table + 8 * (u64)(ssid >> split), 1, &desc))
 			return false;
 		if (!(desc & BIT(0)))
-			return !refuse_at(w, IOMMU_ABI_NOT_PRESENT, C_BAD_SUBSTREAMID, at, &desc);
+			return !pt_refuse(w, IOMMU_ABI_NOT_PRESENT, C_BAD_SUBSTREAMID, at, &desc);
 		table = desc & BITS(51, 12);
 		if (w->s2.top == PT_OFF && table >> w->unit->state[OAS])
-			return !refuse_at(w, IOMMU_ABI_OUTPUT_RANGE, C_BAD_SUBSTREAMID, at, &desc);
+			return !pt_refuse(w, IOMMU_ABI_OUTPUT_RANGE, C_BAD_SUBSTREAMID, at, &desc);
 		ssid &= (1u << split) - 1;
 		at->level = 0;
 	}
@@ -258,10 +244,10 @@ static enum pt_verdict s1_stage(struct pt_walk *w, const u64 *cd, const struct h
 	u64 word = cd[1 + upper];
 
 	if (!in_half(h, w->q->iova, upper))
-		return refuse_at(w, IOMMU_ABI_INPUT_RANGE, F_TRANSLATION, &none, NULL);
+		return pt_refuse(w, IOMMU_ABI_INPUT_RANGE, F_TRANSLATION, &none, NULL);
 	none.level = 0;
 	if (word & CD_E0PD && state[IDR3] & IDR3_E0PD && !priv && !el2)
-		return refuse_at(w, IOMMU_ABI_PRIVILEGE, F_TRANSLATION, &none, NULL);
+		return pt_refuse(w, IOMMU_ABI_PRIVILEGE, F_TRANSLATION, &none, NULL);
 	w->f1 = s1_format(h->granule_lg2);
 	w->s1 = make_stage(state, word, h->granule_lg2, h->bits, h->top, output_bits(state, CD_IPS(cd)));
 	w->s1.flags |= flag_handling(cd[0] & CD_AFFD, cd[0] & CD_HA, cd[0] & CD_HD) |
@@ -282,9 +268,9 @@ static enum pt_verdict s1_on(struct pt_walk *w, const u64 *ste, u32 ssid, bool p
 	if (!find_cd(w, ste, ssid, &at, cd))
 		return PT_FAULT;
 	if (!(cd[0] & CD_V))
-		return refuse_at(w, IOMMU_ABI_NOT_PRESENT, C_BAD_CD, &at, cd);
+		return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, C_BAD_CD, &at, cd);
 	if (!cd_legal(state, ste, cd, el2, halves))
-		return refuse_at(w, IOMMU_ABI_INVALID, C_BAD_CD, &at, cd);
+		return pt_refuse(w, IOMMU_ABI_INVALID, C_BAD_CD, &at, cd);
 	w->flags |= cd[0] & CD_R ? RECORDS_S1 : 0;
 	return s1_stage(w, cd, halves, el2, priv);
 }
@@ -294,7 +280,7 @@ static enum pt_verdict s1_off(struct pt_walk *w)
 	struct pt_place none = { .stage = IOMMU_ABI_S1 };
 
 	if (w->q->iova >> w->unit->state[IAS])
-		return refuse_at(w, IOMMU_ABI_INPUT_RANGE, F_ADDR_SIZE, &none, NULL);
+		return pt_refuse(w, IOMMU_ABI_INPUT_RANGE, F_ADDR_SIZE, &none, NULL);
 	w->s1.top = PT_OFF;
 	return w->s2.top == PT_OFF ? pass(w, PT_R | PT_W | PT_X) : PT_GO;
 }
@@ -323,11 +309,11 @@ static enum pt_verdict substream(struct pt_walk *w, const u64 *ste, const struct
 	u32 ssid = given ? w->q->pasid : 0;
 
 	if (given && !cdmax)
-		return refuse_at(w, IOMMU_ABI_BLOCKED, C_BAD_SUBSTREAMID, at, ste);
+		return pt_refuse(w, IOMMU_ABI_BLOCKED, C_BAD_SUBSTREAMID, at, ste);
 	if (ssid >> cdmax)
-		return refuse_at(w, IOMMU_ABI_PASID_RANGE, C_BAD_SUBSTREAMID, at, ste);
+		return pt_refuse(w, IOMMU_ABI_PASID_RANGE, C_BAD_SUBSTREAMID, at, ste);
 	if (cdmax && (given ? dss == 2 && !ssid : dss == 0 || dss == 3))
-		return refuse_at(w, IOMMU_ABI_BLOCKED, F_STREAM_DISABLED, at, ste);
+		return pt_refuse(w, IOMMU_ABI_BLOCKED, F_STREAM_DISABLED, at, ste);
 	if (!on || (cdmax && !given && dss == 1))
 		return s1_off(w);
 	return s1_on(w, ste, ssid, priv);
@@ -347,17 +333,17 @@ static enum pt_verdict smmuv3_resolve(struct pt_walk *w)
 	if (!find_ste(w, &at) || !pt_read_hpa(w, IOMMU_ABI_DEVICE, 0, at.hpa, 8, ste))
 		return PT_FAULT;
 	if (!(ste[0] & STE_V))
-		return refuse_at(w, IOMMU_ABI_NOT_PRESENT, C_BAD_STE, &at, ste);
+		return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, C_BAD_STE, &at, ste);
 	if (!(STE_CONFIG(ste) & CONFIG_PASSES))
-		return refuse_at(w, IOMMU_ABI_ABORTED, 0, &at, ste);
+		return pt_refuse(w, IOMMU_ABI_ABORTED, 0, &at, ste);
 	if (!ste_legal(w, ste))
-		return refuse_at(w, IOMMU_ABI_INVALID, C_BAD_STE, &at, ste);
+		return pt_refuse(w, IOMMU_ABI_INVALID, C_BAD_STE, &at, ste);
 	full_ats = STE_EATS(ste) == EATS_FULL && STE_CONFIG(ste) != CONFIG_PASSES;
 	if (w->q->at == IOMMU_ABI_TRANSLATION && !full_ats)
-		return refuse_at(w, IOMMU_ABI_BLOCKED, F_BAD_ATS_TREQ, &at, ste);
+		return pt_refuse(w, IOMMU_ABI_BLOCKED, F_BAD_ATS_TREQ, &at, ste);
 	if (w->q->at == IOMMU_ABI_TRANSLATED)
 		return full_ats ? pass(w, PT_R | PT_W)
-				: refuse_at(w, IOMMU_ABI_BLOCKED, F_TRANSL_FORBIDDEN, &at, ste);
+				: pt_refuse(w, IOMMU_ABI_BLOCKED, F_TRANSL_FORBIDDEN, &at, ste);
 	priv = override(w, ste);
 	if (w->s2.top != PT_OFF) {
 		w->flags |= STE_S2R(ste) ? RECORDS_S2 : 0;

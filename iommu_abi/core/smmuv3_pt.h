@@ -10,9 +10,6 @@
 
 #include "pt_walk.h"
 
-#define BIT(n) (1ull << (n))
-#define BITS(hi, lo) ((~0ull >> (63 - (hi))) & (~0ull << (lo)))
-
 #define DESC_VALID BIT(0)
 #define DESC_TABLE BIT(1) /* in a table of level 0: a page */
 #define DESC_AP1 BIT(6)   /* the unprivileged have access */

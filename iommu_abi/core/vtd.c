@@ -12,9 +12,6 @@
 #include "error.h"
 #include "pt_walk.h"
 
-#define BIT(n) (1ull << (n))
-#define BITS(hi, lo) ((~0ull >> (63 - (hi))) & (~0ull << (lo)))
-
 enum { ADDR_LO = 12, ADDR_HI = 51, PAGE_LG2 = 12, INDEX_LG2 = 9 };
 
 /* ---- registers ---- */
@@ -195,28 +192,12 @@ PT_INLINE bool in_interrupt_range(u64 addr)
 	return addr >> 20 == 0xfee;
 }
 
-static PT_COLD void entry_fault(struct pt_walk *w, unsigned int reason, u32 native, const struct pt_place *at,
-				const u64 *raw)
-{
-	pt_fault(w, reason, at, w->q->iova, raw, raw ? *raw : 0);
-	w->out->fault.native = native;
-}
-
 PT_INLINE enum pt_verdict refuse_entry(struct pt_walk *w, unsigned int reason, u32 native, unsigned int stage,
 				       unsigned int level, u64 at, u64 raw)
 {
 	struct pt_place place = { .stage = (u8)stage, .level = (u8)level, .gpa = at, .hpa = at };
 
-	entry_fault(w, reason, native, &place, &raw);
-	return PT_FAULT;
-}
-
-/* The same for an entry in GPA, and without a code: ECS has none for its PASID table. */
-PT_INLINE enum pt_verdict refuse_at(struct pt_walk *w, unsigned int reason, const struct pt_place *at,
-				    const u64 *raw)
-{
-	entry_fault(w, reason, 0, at, raw);
-	return PT_FAULT;
+	return pt_refuse(w, reason, native, &place, &raw);
 }
 
 /* The same where no entry decides. */
@@ -225,7 +206,7 @@ static PT_COLD enum pt_verdict refuse_request(struct pt_walk *w, unsigned int re
 {
 	struct pt_place place = { .stage = (u8)stage };
 
-	entry_fault(w, reason, native, &place, NULL);
+	pt_fault_of_request(w, reason, native, &place, NULL);
 	w->out->fault.recorded = native != 0;
 	return PT_FAULT;
 }
@@ -436,11 +417,11 @@ static enum pt_verdict ecs_pasid(struct pt_walk *w, u64 at, const u64 *q)
 		return PT_FAULT;
 	above = neste ? 0 : state[ABOVE_HAW];
 	if (!(entry & BIT(0)))
-		return refuse_at(w, IOMMU_ABI_NOT_PRESENT, &place, &entry);
+		return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, 0, &place, &entry); /* ECS has no code here */
 	if (entry & ((BITS(10, 5) & ~five) | BITS(2, 1) | above))
-		return refuse_at(w, IOMMU_ABI_RESERVED, &place, &entry);
+		return pt_refuse(w, IOMMU_ABI_RESERVED, 0, &place, &entry);
 	if (priv && !(entry & BIT(11)))
-		return refuse_at(w, IOMMU_ABI_BLOCKED, &place, &entry);
+		return pt_refuse(w, IOMMU_ABI_BLOCKED, 0, &place, &entry);
 	controls = (q[1] & BIT(5) ? FS_WPE : 0) | (q[1] & BIT(4) ? FS_NXE : 0) |
 		   (q[1] & BIT(24) ? FS_SMEP : 0) | (q[1] & BIT(25) ? FS_EAF : 0) | (priv ? FS_PRIV : 0);
 	w->flags |= WITH_PASID;

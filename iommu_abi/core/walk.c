@@ -115,6 +115,13 @@ void pt_fault(struct pt_walk *w, unsigned int reason, const struct pt_place *at,
 	};
 }
 
+void pt_fault_of_request(struct pt_walk *w, unsigned int reason, u32 native, const struct pt_place *at,
+			 const u64 *raw)
+{
+	pt_fault(w, reason, at, w->q->iova, raw, raw ? *raw : 0);
+	w->out->fault.native = native;
+}
+
 /* ---- kinds and units ---- */
 
 #define FORMAT(name) extern const struct pt_vendor pt_vendor_##name;
