@@ -76,6 +76,7 @@ peers: $(VENV)/ready ## random tables: the C walk against QEMU's IOMMUs, where t
 cross: $(VENV)/ready ## structs x ABIs against the headers of Linux 7.2 in the ziglang wheel (100 MB)
 	$(PIP) install --no-build-isolation -e '.[cross]'
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/check_cross.py
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_c_library.py -k beside
 
 # The wheels that bring the headers of Linux 6.19, 6.13 and 6.3, 300 MB.
 OLD_ZIG := 0.16.0 0.15.2 0.13.0
