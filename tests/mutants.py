@@ -110,7 +110,7 @@ def candidates(path: Path) -> Iterator[Mutant]:
 
 def sample(count: int, seed: int) -> list[Mutant]:
     """``count`` mutants, evenly over operators and files."""
-    files = [*sorted((ROOT / "iommu_abi/core").glob("*.c")), ROOT / "iommu_abi/core/pt_walk.h"]
+    files = sorted((ROOT / "iommu_abi/core").glob("*.[ch]"))
     files += sorted((ROOT / "iommu_abi/schemas").glob("*.py"))
     files = [f for f in files if not f.name.startswith(("build", "__init__"))]
     rng = random.Random(seed)
