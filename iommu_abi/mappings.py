@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from iommu_abi._core import ffi, lib
@@ -45,6 +46,10 @@ class Context:
     state: State
     fault: Fault | None = None
 
+    def part(self, first: int, last: int) -> Context:
+        """The same for some of its IDs."""
+        return replace(self, first=first, last=last)
+
 
 class Mapping(NamedTuple):
     """IOVAs ``first`` to ``last`` lead to ``hpa`` and what follows it (struct iommu_abi_mapping).
@@ -72,7 +77,25 @@ class Mapping(NamedTuple):
         """The last address that is reached."""
         return self.hpa + self.last - self.first
 
+    def part(self, first: int, last: int) -> Mapping:
+        """What some of its IOVAs reach. The page sizes are those of the whole."""
+        up = first - self.first
+        hpa = self.hpa + up if self.target is Target.MEMORY else self.hpa
+        return self._replace(first=first, last=last, gpa=self.gpa + up, hpa=hpa)
 
+    def joined(self, after: Mapping) -> Mapping | None:
+        """Both as one, if ``after`` goes on where this ends, with the same rights; else None."""
+        up = after.first - self.first
+        if self.target is not Target.MEMORY or self.last + 1 != after.first:
+            return None
+        mine = self.gpa + up, self.hpa + up, self.access, self.target
+        if mine != (after.gpa, after.hpa, after.access, after.target):
+            return None
+        sizes = self.s1_sizes | after.s1_sizes, self.s2_sizes | after.s2_sizes
+        return self._replace(last=after.last, s1_sizes=sizes[0], s2_sizes=sizes[1])
+
+
+@lru_cache(256)
 def page_sizes(sizes: int) -> tuple[int, ...]:
     """The page sizes of ``Mapping.s1_sizes``, smallest first."""
     return tuple(1 << k for k in range(64) if sizes >> k & 1)
@@ -87,14 +110,21 @@ def _request(rid: int, pasid: int | None, priv: bool) -> Any:
 
 
 def mappings(
-    unit: Unit, memory: Memory, rid: int, pasid: int | None = None, *, priv: bool = False
+    unit: Unit,
+    memory: Memory,
+    rid: int,
+    pasid: int | None = None,
+    *,
+    priv: bool = False,
+    by_size: bool = False,
 ) -> Iterator[Mapping]:
     """What a requester can reach, in ascending IOVA; neighbours that continue each other are joined.
 
-    ``priv``: requests in privileged mode. UsageError for a requester that makes no sense.
+    ``priv``: requests in privileged mode. ``by_size``: where page sizes change, a mapping ends.
+    UsageError for a requester that makes no sense.
     """
     who, table = _request(rid, pasid, priv), memory.table
-    cursor = ffi.new("struct iommu_abi_mapping_cursor *")
+    cursor = ffi.new("struct iommu_abi_mapping_cursor *", {"by_size": by_size})
     out = ffi.new("struct iommu_abi_mapping[]", ROOM)
     while not cursor.done or cursor.pending:
         n = lib.iommu_abi_mappings(unit.c, table.c, who, STEPS, cursor, out, ROOM)
@@ -114,27 +144,49 @@ def mappings(
             )
 
 
-def _contexts(unit: Unit, memory: Memory, who: Any, first: int) -> Iterator[Context]:
+def _contexts(unit: Unit, memory: Memory, who: Any, first: int, last: int | None) -> Iterator[Context]:
     table = memory.table
     cursor = ffi.new("struct iommu_abi_context_cursor *", {"next": first})
     out = ffi.new("struct iommu_abi_context[]", ROOM)
-    while not cursor.done:
-        n = lib.iommu_abi_contexts(unit.c, table.c, who, STEPS, cursor, out, ROOM)
+    while not cursor.done and (last is None or cursor.next <= last):
+        steps = STEPS if last is None else min(STEPS, last + 1 - cursor.next)
+        n = lib.iommu_abi_contexts(unit.c, table.c, who, steps, cursor, out, ROOM)
         if n < 0:
             raise UsageError(f"a requester that makes no sense to {unit.kind}: {who.rid:#x}")
         for c in out[0:n]:
+            if last is not None and c.first > last:
+                return
             state = State(c.state)
-            yield Context(c.first, c.last, state, fault_of(c.fault) if state >= State.REFUSES else None)
+            fault = fault_of(c.fault) if state >= State.REFUSES else None
+            yield Context(c.first, c.last if last is None else min(c.last, last), state, fault)
 
 
-def contexts(unit: Unit, memory: Memory, first: int = 0) -> Iterator[Context]:
-    """The devices from ``first`` on that have a context. Requests without PASID decide about the state."""
-    return _contexts(unit, memory, _request(0, None, False), first)
+def contexts(unit: Unit, memory: Memory, first: int = 0, last: int | None = None) -> Iterator[Context]:
+    """The devices that have a context, of all or of some. Requests without PASID decide about the state."""
+    return _contexts(unit, memory, _request(0, None, False), first, last)
 
 
-def pasids(unit: Unit, memory: Memory, rid: int, first: int = 0) -> Iterator[Context]:
-    """The PASIDs of a device, from ``first`` on, that have a context."""
-    return _contexts(unit, memory, _request(rid, 0, False), first)
+def pasids(
+    unit: Unit, memory: Memory, rid: int, first: int = 0, last: int | None = None
+) -> Iterator[Context]:
+    """The PASIDs of a device that have a context, of all or of some."""
+    return _contexts(unit, memory, _request(rid, 0, False), first, last)
+
+
+def span(only: int | None) -> tuple[int, int | None]:
+    """``first`` and ``last`` for one ID, or for all."""
+    return (0, None) if only is None else (only, only)
+
+
+def requesters(
+    unit: Unit, memory: Memory, rid: int | None = None, pasid: int | None = None
+) -> Iterator[tuple[int, int | None, Context]]:
+    """The contexts of all devices and their PASIDs in order, of one device, or of one PASID of each."""
+    for device in contexts(unit, memory, *span(rid)):
+        if pasid is None:
+            yield device.first, None, device
+        for process in pasids(unit, memory, device.first, *span(pasid)):
+            yield device.first, process.first, process
 
 
 class Reach(NamedTuple):
@@ -146,28 +198,18 @@ class Reach(NamedTuple):
     mapping: Mapping | None
 
 
-def _reach(unit: Unit, memory: Memory, rid: int, pasid: int | None, context: Context) -> Iterator[Reach]:
-    if context.state >= State.REFUSES:
-        yield Reach(rid, pasid, context, None)
-        return
-    for mapping in mappings(unit, memory, rid, pasid):
-        yield Reach(rid, pasid, context, mapping)
-
-
 def everything(
     unit: Unit, memory: Memory, rid: int | None = None, pasid: int | None = None
 ) -> Iterator[Reach]:
-    """What all devices and their PASIDs can reach, or one device, or one PASID of each."""
-    for device in contexts(unit, memory, rid or 0):
-        if rid is not None and device.first > rid:
-            return
-        at = device.first if rid is None else rid
-        if pasid is None:
-            yield from _reach(unit, memory, at, None, device)
-        for process in pasids(unit, memory, at, pasid or 0):
-            if pasid is not None and process.first > pasid:
-                break
-            yield from _reach(unit, memory, at, process.first if pasid is None else pasid, process)
+    """What all :func:`requesters` can reach; each of them is there at least once."""
+    for at, process, context in requesters(unit, memory, rid, pasid):
+        empty = True
+        if context.state < State.REFUSES:
+            for mapping in mappings(unit, memory, at, process):
+                yield Reach(at, process, context, mapping)
+                empty = False
+        if empty:
+            yield Reach(at, process, context, None)
 
 
 def reaching(found: Iterator[Reach], first: int, last: int) -> Iterator[Reach]:
@@ -175,3 +217,29 @@ def reaching(found: Iterator[Reach], first: int, last: int) -> Iterator[Reach]:
     for each in found:
         if each.mapping and each.mapping.hpa <= last and first <= each.mapping.hpa_last:
             yield each
+
+
+def _same_refusal(a: Reach, b: Reach) -> bool:
+    """Is ``b`` the next device or PASID after ``a``, blocked by an entry that says the same?"""
+    of_a, of_b = a.context.fault, b.context.fault
+    if a.mapping or b.mapping or not of_a or not of_b:
+        return False
+    if a.context.last + 1 != b.context.first or (a.pasid is None) != (b.pasid is None):
+        return False
+    return (a.pasid is None or a.rid == b.rid) and replace(of_a, entry_gpa=None, entry_hpa=None) == replace(
+        of_b, entry_gpa=None, entry_hpa=None
+    )
+
+
+def refusals_joined(found: Iterator[Reach]) -> Iterator[Reach]:
+    """The same, with neighbours that are blocked alike as one; the fault is that of the first."""
+    run: Reach | None = None
+    for each in found:
+        if run and _same_refusal(run, each):
+            run = run._replace(context=run.context.part(run.context.first, each.context.last))
+            continue
+        if run:
+            yield run
+        run = each
+    if run:
+        yield run

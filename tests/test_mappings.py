@@ -189,8 +189,12 @@ def test_the_enumeration_names_no_vendor() -> None:
     assert [word for word in VENDOR_WORDS if re.search(rf"\b{re.escape(word)}\b", text)] == []
 
 
-def shared_tables(entries_self: bool = False) -> tuple[Unit, Memory]:
+def shared_tables(
+    entries_self: bool = False, frames: int = 0x1_0000_0000, gib: int = 64
+) -> tuple[Unit, Memory]:
     """VT-d legacy mode, 00:00.0: 64 GiB in 4 KiB pages through one leaf table that is used 32768 times.
+
+    Or another number of ``gib``.
 
     Root and context entry: VT-d 9.1, 9.3; second-stage entries: 9.8.
     """
@@ -204,9 +208,9 @@ def shared_tables(entries_self: bool = False) -> tuple[Unit, Memory]:
     put(0x0, 0x2000 | 1, 0)
     put(0x1000, top | 1, 1 << 8 | 2)  # 48 bits
     put(0x2000, *([top | 3] * 512 if entries_self else [giants | 3]))
-    put(0x3000, *[larges | 3] * 64)
+    put(0x3000, *[larges | 3] * gib)
     put(0x4000, *[leaves | 3] * 512)
-    put(0x5000, *[0x1_0000_0000 + i * 4096 | 3 for i in range(512)])
+    put(0x5000, *[frames + i * 4096 | 3 for i in range(512)])
     memory = Memory()
     memory.map(0x1000, bytes(table))
     return Unit("vtd", {"RTADDR": 0x1000}), memory
@@ -265,7 +269,7 @@ def test_the_command_prints_a_table_for_people_and_one_for_programs(
 
     status, text = run_cli(capsys, "--rid", "00:07.0", "--pasid", "5", "--csv")
     assert status == 0
-    assert text.splitlines()[1] == "00:07.0,5,translates,0x1000,0x1fff,0x6ee1000,0x6ee1000,rw,4096,,"
+    assert text.splitlines()[1] == "00:07.0,5,1,translates,0x1000,0x1fff,0x6ee1000,0x6ee1000,rw,4096,,memory,"
 
 
 def test_nothing_reached_is_a_finding(capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,13 +46,15 @@ struct iommu_abi_mapping {
  * @next: the IOVA to look at next; set it, and the rest to 0, to begin there
  * @done: 1 when nothing is left
  * @pending: 1 if @run may still grow
+ * @by_size: set it to 1, and neighbours of other page sizes are ranges of their own
  * @run: the mapping that was found last
  */
 struct iommu_abi_mapping_cursor {
 	__u64 next;
 	__u8 done;
 	__u8 pending;
-	__u8 reserved[6];
+	__u8 by_size;
+	__u8 reserved[5];
 	struct iommu_abi_mapping run;
 };
 

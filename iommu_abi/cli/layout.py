@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     import argparse
 
     from iommu_abi.uapi.layout import Abi, Layout
-    from iommu_abi.uapi.picture import Segment
 
 EPILOG = """\
 without STRUCT: all generations and their structs. A name without @GENERATION is accepted when all
@@ -24,9 +23,6 @@ examples:
 """
 
 STYLES = {"frame": "dim", "field": "cyan", "reserved": "dim", "hole": "red", "tail": "cyan"}
-
-#: For terminals and files whose encoding has no lines and dots.
-PLAIN = str.maketrans("│─├┼┤┌┬┐└┴┘·░…", "|-+++++++++./~")
 
 
 def add(commands: words.Commands) -> None:
@@ -56,23 +52,12 @@ def _title(name: str, abis: list[Abi], made: Layout) -> str:
     return f"struct {name}, {made.size} bytes, aligned to {made.align}: {on}"
 
 
-def _print_line(segments: list[Segment]) -> None:
-    from rich.text import Text
-
-    made = output.console()
-    plain = not made.encoding.lower().startswith("utf")
-    text = Text()
-    for part, kind in segments:
-        text.append(part.translate(PLAIN) if plain else part, STYLES[kind])
-    made.print(text, soft_wrap=True)
-
-
 def _print(name: str, abis: list[Abi], made: Layout) -> None:
     from iommu_abi.uapi import picture
 
     output.line(_title(name, abis, made))
     for line in picture.lines(made):
-        _print_line(line)
+        output.picture_line(line, STYLES)
     rows = [
         (
             str(f.offset),

@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from iommu_abi.errors import AbiError, Error, errno_name
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 T = TypeVar("T")
+
+#: For terminals and files whose encoding has no lines, dots and blocks.
+PLAIN = str.maketrans("│─├┼┤┌┬┐└┴┘·░…█", "|-+++++++++./~#")
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
 
@@ -68,6 +71,18 @@ def console(*, stderr: bool = False) -> Console:
 def line(text: object, style: str | None = None) -> None:
     """One line, which a terminal may wrap and nobody else does."""
     console().print(text, style=style, soft_wrap=True)
+
+
+def picture_line(segments: Iterable[tuple[str, str]], styles: Mapping[str, str]) -> None:
+    """One line of a picture: (text, what it shows), with the style of each."""
+    from rich.text import Text
+
+    made = console()
+    plain = not made.encoding.lower().startswith("utf")
+    text = Text()
+    for part, kind in segments:
+        text.append(part.translate(PLAIN) if plain else part, styles[kind])
+    made.print(text, soft_wrap=True)
 
 
 def table(title: str | None, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

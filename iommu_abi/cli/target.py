@@ -70,6 +70,16 @@ def memory(args: argparse.Namespace, images: list[Source]) -> Memory:
         return Memory.open(*images, format=args.format, base=base, copy=args.copy, max_size=most)
 
 
+def _configured(config: str) -> tuple[str, dict[str, int]]:
+    """Kind and registers of a file."""
+    from iommu_abi import capture
+
+    meta = capture.read_meta(words.read_text(config), words.input_name(config))
+    if meta.ignored:
+        raise capture.unknown_register(meta.kind, list(meta.ignored))
+    return meta.kind, dict(meta.registers)
+
+
 def _given(args: argparse.Namespace) -> tuple[str, dict[str, int]]:
     """Kind and registers."""
     from iommu_abi import capture
@@ -77,10 +87,7 @@ def _given(args: argparse.Namespace) -> tuple[str, dict[str, int]]:
 
     found: dict[str, int] = {}
     if args.config:
-        meta = capture.read_meta(words.read_text(args.config), words.input_name(args.config))
-        if meta.ignored:
-            raise capture.unknown_register(meta.kind, list(meta.ignored))
-        kind, found = meta.kind, dict(meta.registers)
+        kind, found = _configured(args.config)
     else:
         kind = capture.KINDS.get(args.iommu, args.iommu)
         if kind not in kinds():
@@ -90,6 +97,13 @@ def _given(args: argparse.Namespace) -> tuple[str, dict[str, int]]:
     if unknown:
         raise capture.unknown_register(kind, unknown)
     return kind, found | {name: words.number(text, f"--reg {name}") for name, text in texts.items()}
+
+
+def unit_of(config: str) -> Unit:
+    """The IOMMU of a file like --config's."""
+    from iommu_abi.capture import make_unit
+
+    return make_unit(*_configured(config), words.input_name(config))
 
 
 def unit(args: argparse.Namespace) -> Unit:

@@ -42,6 +42,17 @@ def name_of_requester(rid: int) -> str:
     return f"{rid >> 8:02x}:{rid >> 3 & 31:02x}.{rid & 7}" if rid < 1 << 16 else f"{rid:#x}"
 
 
+def names_of_requesters(first: int, last: int) -> str:
+    """One name, or ``BB:DD.F..BB:DD.F``."""
+    name = name_of_requester(first)
+    return name if first == last else f"{name}..{name_of_requester(last)}"
+
+
+def name_of_context(rid: int, pasid: int | None) -> str:
+    """``BB:DD.F``, or ``BB:DD.F PASID N``."""
+    return name_of_requester(rid) + ("" if pasid is None else f" PASID {pasid}")
+
+
 def assignments(words: list[str], what: str) -> dict[str, str]:
     """``NAME=VALUE`` words; each name once."""
     found: dict[str, str] = {}

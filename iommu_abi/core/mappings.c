@@ -166,10 +166,12 @@ static struct iommu_abi_mapping mapping_of(const struct pt_walk *w, u64 same)
 }
 
 /* Make @m the end of @run, if it goes on without a break. */
-static bool joins(struct iommu_abi_mapping *run, const struct iommu_abi_mapping *m)
+static bool joins(struct iommu_abi_mapping *run, const struct iommu_abi_mapping *m, bool by_size)
 {
 	u64 len = m->first - run->first;
 
+	if (by_size && (run->s1_sizes != m->s1_sizes || run->s2_sizes != m->s2_sizes))
+		return false;
 	if (run->last + 1 != m->first || run->gpa + len != m->gpa || run->hpa + len != m->hpa ||
 	    run->access != m->access || run->target != m->target || run->target != IOMMU_ABI_MEMORY)
 		return false;
@@ -199,7 +201,7 @@ long iommu_abi_mappings(const struct iommu_abi_unit *unit, const struct iommu_ab
 		if (probe(&w, &q, &same) && answer.target != IOMMU_ABI_INTERRUPT) {
 			struct iommu_abi_mapping m = mapping_of(&w, same);
 
-			if (!c->pending || !joins(&c->run, &m)) {
+			if (!c->pending || !joins(&c->run, &m, c->by_size)) {
 				if (c->pending)
 					out[found++] = c->run;
 				c->run = m;

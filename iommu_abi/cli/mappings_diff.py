@@ -1,0 +1,140 @@
+"""iommu-abi mappings --diff: what changed between two images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from iommu_abi.cli import mapping_rows, output, target, words
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from iommu_abi.mappings import Context, Mapping
+    from iommu_abi.mappings_diff import ContextChange, RangeChange
+    from iommu_abi.memory import Memory
+    from iommu_abi.walk import Unit
+
+SIDE = ("state", *mapping_rows.REACHED)
+COLUMNS = (
+    "rid", "pasid", "ids", "change", "first", "last",
+    *(f"before_{name}" for name in SIDE), *(f"after_{name}" for name in SIDE),
+)  # fmt: skip
+
+#: What ranges with a word of Change are, where the word does not say it.
+SUMMARY = {"rights": "with other rights", "pages": "with other page sizes", "via": "via another GPA"}
+
+
+def _context_json(context: Context | None) -> dict[str, object] | None:
+    return {"state": context.state.name.lower()} if context else None
+
+
+def _mapping_json(m: Mapping | None) -> dict[str, object] | None:
+    return mapping_rows.reached_json(m) if m else None
+
+
+def _kind_of_context(change: ContextChange) -> str:
+    if not change.before:
+        return "appeared"
+    return "changed" if change.after else "disappeared"
+
+
+def _row(change: ContextChange | RangeChange) -> dict[str, object]:
+    from iommu_abi.mappings_diff import ContextChange
+
+    row: dict[str, object] = {"rid": words.name_of_requester(change.rid), "pasid": change.pasid}
+    if isinstance(change, ContextChange):
+        of = change.before or change.after
+        ids = of.last - of.first + 1 if of else 0
+        sides = _context_json(change.before), _context_json(change.after)
+        return row | {"ids": ids, "change": [f"context {_kind_of_context(change)}"]} | _sides(*sides)
+    m = change.before or change.after
+    iovas = {"first": hex(m.first), "last": hex(m.last)} if m else {}
+    sides = _mapping_json(change.before), _mapping_json(change.after)
+    return row | {"ids": 1, "change": list(change.what.words)} | iovas | _sides(*sides)
+
+
+def _sides(before: object, after: object) -> dict[str, object]:
+    return {"before": before, "after": after}
+
+
+def _flat(row: dict[str, object]) -> dict[str, object]:
+    """A row with the two sides as columns."""
+    flat = {name: value for name, value in row.items() if name not in ("before", "after")}
+    for side in ("before", "after"):
+        values = row[side]
+        if isinstance(values, dict):
+            flat |= {f"{side}_{name}": value for name, value in values.items()}
+    return flat
+
+
+# ---------------------------------------------------------------- text
+
+
+def _context_text(change: ContextChange) -> str:
+    states = [side.state.name.lower() if side else None for side in (change.before, change.after)]
+    sign = {"appeared": "+", "disappeared": "-"}.get(_kind_of_context(change), "~")
+    of = change.before or change.after
+    ids = f", and the next {of.last - of.first} alike" if of and of.last > of.first else ""
+    text = " -> ".join(state for state in states if state)
+    faults = [side.fault for side in (change.before, change.after) if side and side.fault]
+    return f"  {sign} context: {text}{ids}" + "".join(f"\n      {fault}" for fault in faults)
+
+
+def _range_text(change: RangeChange) -> Iterator[str]:
+    a, b = change.before, change.after
+    if a and b:
+        yield f"  ~ {mapping_rows.span_text(a)} {mapping_rows.reached_text(a)}"
+        became = f"{', '.join(change.what.words)}:".rjust(len(mapping_rows.span_text(a)))
+        yield f"    {became} {mapping_rows.reached_text(b)}"
+    else:
+        for sign, m in (("-", a), ("+", b)):
+            if m:
+                yield f"  {sign} {mapping_rows.span_text(m)} {mapping_rows.reached_text(m)}"
+
+
+def _summary(counts: Counter[str]) -> str:
+    """How much changed: a range may have changed in several ways."""
+    if not counts:
+        return "no difference"
+    contexts = counts.pop("contexts", 0)
+    parts = [f"{contexts} context{'s' * (contexts != 1)}"] if contexts else []
+    parts += [f"{n} range{'s' * (n != 1)} {SUMMARY.get(word, word)}" for word, n in counts.items()]
+    return "differences: " + ", ".join(parts)
+
+
+def _print(found: Iterable[ContextChange | RangeChange]) -> int:
+    from iommu_abi.mappings_diff import ContextChange
+
+    counts: Counter[str] = Counter()
+    before = None
+    for change in found:
+        if before != (change.rid, change.pasid):
+            print(f"{words.name_of_context(change.rid, change.pasid)}:")
+        before = change.rid, change.pasid
+        if isinstance(change, ContextChange):
+            print(_context_text(change))
+            counts["contexts"] += 1
+        else:
+            print(*_range_text(change), sep="\n")
+            counts.update(change.what.words)
+    n = counts.total()
+    output.line(_summary(counts))
+    return n
+
+
+def run(args: argparse.Namespace, unit: Unit, memory: Memory, rid: int | None, pasid: int | None) -> int:
+    """Compare and print; the exit status of diff(1)."""
+    from iommu_abi.mappings_diff import Side, differences
+
+    other = target.unit_of(args.other_config) if args.other_config else unit
+    others = target.memory(args, target.sources(args.diff))
+    found = differences(Side(unit, memory), Side(other, others), rid, pasid)
+    if args.json:
+        n = mapping_rows.emit_json(map(_row, found))
+    elif args.csv:
+        n = mapping_rows.emit_csv(COLUMNS, (_flat(_row(change)) for change in found))
+    else:
+        n = _print(found)
+    return 1 if n else 0

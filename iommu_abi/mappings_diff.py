@@ -1,0 +1,183 @@
+"""What changed between two images: contexts that came, went or changed, and what they reach.
+
+Both sides are streams in the same order, and so is the result: memory stays constant. The two
+join and cut their ranges at different places, so that addresses are compared, not lines: both
+sides are cut at each other's borders, and what changed alike is joined again.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol, TypeVar
+
+from iommu_abi.mappings import Context, Mapping, State, contexts, mappings, pasids, span
+from iommu_abi.memory import Memory
+from iommu_abi.walk import Unit
+
+
+class Change(enum.Flag):
+    """How a range differs. One that is on both sides may differ in several ways."""
+
+    NONE = 0
+    ADDED = enum.auto()
+    REMOVED = enum.auto()
+    MOVED = enum.auto()  # another HPA, or memory on one side only
+    RIGHTS = enum.auto()
+    PAGES = enum.auto()  # other page sizes
+    VIA = enum.auto()  # the same HPA through another GPA
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Its parts, in lower case."""
+        return tuple(str(part.name).lower() for part in Change if part.value and part in self)
+
+
+class Side(NamedTuple):
+    """One of the images and its IOMMU."""
+
+    unit: Unit
+    memory: Memory
+
+
+class ContextChange(NamedTuple):
+    """A context that is on one side only, in another state, or blocked for another reason.
+
+    Both sides have the same ``first`` and ``last``: rids if ``pasid`` is None, else PASIDs.
+    """
+
+    rid: int
+    pasid: int | None
+    before: Context | None
+    after: Context | None
+
+
+class RangeChange(NamedTuple):
+    """IOVAs that reach something else, or with other rights. Both sides have the same IOVAs."""
+
+    rid: int
+    pasid: int | None
+    what: Change
+    before: Mapping | None
+    after: Mapping | None
+
+
+class _Span(Protocol):
+    @property
+    def first(self) -> int: ...
+    @property
+    def last(self) -> int: ...
+    def part(self: S, first: int, last: int) -> S: ...
+
+
+S = TypeVar("S", bound=_Span)
+
+
+def side_by_side(before: Iterator[S], after: Iterator[S]) -> Iterator[tuple[S | None, S | None]]:
+    """Two ascending streams, cut so that both of a pair have the same borders; None is a gap."""
+    a, b = next(before, None), next(after, None)
+    while a or b:
+        if not b or (a and a.last < b.first):
+            yield a, None
+            a = next(before, None)
+        elif not a or b.last < a.first:
+            yield None, b
+            b = next(after, None)
+        elif a.first < b.first:
+            yield a.part(a.first, b.first - 1), None
+            a = a.part(b.first, a.last)
+        elif b.first < a.first:
+            yield None, b.part(b.first, a.first - 1)
+            b = b.part(a.first, b.last)
+        else:
+            last = min(a.last, b.last)
+            yield a.part(a.first, last), b.part(b.first, last)
+            a = a.part(last + 1, a.last) if a.last > last else next(before, None)
+            b = b.part(last + 1, b.last) if b.last > last else next(after, None)
+
+
+def _change(a: Mapping | None, b: Mapping | None) -> Change:
+    if not a or not b:
+        return Change.ADDED if b else Change.REMOVED
+    if a == b:
+        return Change.NONE
+    what = Change.NONE
+    if (a.hpa, a.target, a.detail) != (b.hpa, b.target, b.detail):
+        what |= Change.MOVED
+    elif a.gpa != b.gpa:
+        what |= Change.VIA
+    if a.access != b.access:
+        what |= Change.RIGHTS
+    if (a.s1_sizes, a.s2_sizes) != (b.s1_sizes, b.s2_sizes):
+        what |= Change.PAGES
+    return what
+
+
+def _longer(run: RangeChange, more: RangeChange) -> RangeChange | None:
+    """Both as one, if they go on on both sides and differ alike."""
+    if run.what != more.what:
+        return None
+    before = run.before.joined(more.before) if run.before and more.before else None
+    after = run.after.joined(more.after) if run.after and more.after else None
+    goes_on = (before or not run.before) and (after or not run.after)
+    return run._replace(before=before, after=after) if goes_on else None
+
+
+def _joined(found: Iterator[RangeChange]) -> Iterator[RangeChange]:
+    run: RangeChange | None = None
+    for each in found:
+        longer = run and _longer(run, each)
+        if run and not longer:
+            yield run
+        run = longer or each
+    if run:
+        yield run
+
+
+def _mappings(side: Side, rid: int, pasid: int | None, context: Context | None) -> Iterator[Mapping]:
+    if not context or context.state >= State.REFUSES:
+        return iter(())
+    return mappings(*side, rid, pasid, by_size=True)  # of joined pages it is not known which has what size
+
+
+def _ranges(
+    before: Side, after: Side, rid: int, pasid: int | None, a: Context | None, b: Context | None
+) -> Iterator[RangeChange]:
+    """What changed for a requester, whose contexts are ``a`` and ``b``."""
+    pairs = side_by_side(_mappings(before, rid, pasid, a), _mappings(after, rid, pasid, b))
+    for old, new in pairs:
+        what = _change(old, new)
+        if what:
+            yield RangeChange(rid, pasid, what, old, new)
+
+
+def _differ(a: Context | None, b: Context | None) -> bool:
+    if not a or not b:
+        return True
+    return (a.state, a.fault and a.fault.reason) != (b.state, b.fault and b.fault.reason)
+
+
+def differences(
+    before: Side, after: Side, rid: int | None = None, pasid: int | None = None
+) -> Iterator[ContextChange | RangeChange]:
+    """All differences, by device, PASID and IOVA; of one device, or of one PASID of each.
+
+    The context comes before its ranges. Where one side has no context, its ranges are all added
+    or removed. Where tables lie is no difference.
+    """
+    devices = side_by_side(contexts(*before, *span(rid)), contexts(*after, *span(rid)))
+    for a, b in devices:
+        at = (a or b).first  # type: ignore[union-attr]
+        if pasid is None:
+            if _differ(a, b):
+                yield ContextChange(at, None, a, b)
+            yield from _joined(_ranges(before, after, at, None, a, b))
+        processes = side_by_side(
+            pasids(*before, at, *span(pasid)) if a else iter(()),
+            pasids(*after, at, *span(pasid)) if b else iter(()),
+        )
+        for p, q in processes:
+            process = (p or q).first  # type: ignore[union-attr]
+            if _differ(p, q):
+                yield ContextChange(at, process, p, q)
+            yield from _joined(_ranges(before, after, at, process, p, q))
