@@ -1,4 +1,4 @@
-"""What devices can reach: their contexts, the PASIDs of each, and every mapping, in order.
+"""What devices can reach: their contexts, the PASIDs of each, every mapping in order, and the tables behind.
 
 Generators over ``iommu_abi/mappings.h``: C looks for thousands of ranges per call and joins
 neighbours, so that memory stays constant and hostile tables can be interrupted at any time.
@@ -13,13 +13,14 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from iommu_abi._core import ffi, lib
-from iommu_abi.errors import UsageError
+from iommu_abi.errors import Error, UsageError
 from iommu_abi.memory import Memory
-from iommu_abi.terms import Access, Fault, Target
-from iommu_abi.walk import Unit, fault_of
+from iommu_abi.terms import Access, Fault, Reason, Ref, Stage, Target
+from iommu_abi.walk import Unit, fault_of, ref_of
 
 ROOM = 4096  # results of one call
 STEPS = 1 << 16  # places that one call looks at: milliseconds
+MAX_REFS = int(lib.IOMMU_ABI_MAX_REFS)
 
 _ACCESS = tuple(Access(i) for i in range(8))
 _TARGET = tuple(Target)
@@ -95,6 +96,37 @@ class Mapping(NamedTuple):
         return self._replace(last=after.last, s1_sizes=sizes[0], s2_sizes=sizes[1])
 
 
+class Table(NamedTuple):
+    """A page of memory that holds tables, or with ``fault`` an entry that no walk can use (struct iommu_abi_table).
+
+    ``first`` to ``last`` are the IOVAs or IDs whose walks come there; ``ref`` is the first entry that was
+    read in the page.
+    """
+
+    first: int
+    last: int
+    ref: Ref | None
+    fault: Fault | None
+
+
+class OutOfSteps(Error):
+    """A :class:`Budget` is used up."""
+
+
+class Budget:
+    """How many places enumerations may still look at, all together: hostile tables have no end."""
+
+    def __init__(self, steps: int) -> None:
+        """``steps``: that many, with up to :data:`STEPS` more per enumeration."""
+        self.left = steps
+
+    def take(self, found: int, done: bool) -> None:
+        """Pay for a call; OutOfSteps if it went on and nothing is left."""
+        self.left -= max(1, found) if done or found >= ROOM - MAX_REFS else STEPS
+        if self.left < 0 and not done:
+            raise OutOfSteps("the tables hold more than may be looked at")
+
+
 @lru_cache(256)
 def page_sizes(sizes: int) -> tuple[int, ...]:
     """The page sizes of ``Mapping.s1_sizes``, smallest first."""
@@ -117,11 +149,12 @@ def mappings(
     *,
     priv: bool = False,
     by_size: bool = False,
+    budget: Budget | None = None,
 ) -> Iterator[Mapping]:
     """What a requester can reach, in ascending IOVA; neighbours that continue each other are joined.
 
     ``priv``: requests in privileged mode. ``by_size``: where page sizes change, a mapping ends.
-    UsageError for a requester that makes no sense.
+    UsageError for a requester that makes no sense; OutOfSteps when ``budget`` is used up.
     """
     who, table = _request(rid, pasid, priv), memory.table
     cursor = ffi.new("struct iommu_abi_mapping_cursor *", {"by_size": by_size})
@@ -142,6 +175,40 @@ def mappings(
                 _TARGET[m.target],
                 m.detail,
             )
+        if budget:
+            budget.take(n, bool(cursor.done))
+
+
+def tables(
+    unit: Unit,
+    memory: Memory,
+    of: Stage,
+    rid: int = 0,
+    pasid: int | None = None,
+    *,
+    budget: Budget | None = None,
+) -> Iterator[Table]:
+    """The pages that hold tables, as walks come to them; a page may come again.
+
+    ``of``: DEVICE for the device tables of all requesters, PASID for the PASID tables of ``rid``, S1 for
+    the page tables of both stages; those have broken entries among them. UsageError and OutOfSteps as
+    for :func:`mappings`.
+    """
+    who = _request(rid, pasid or 0 if of is Stage.PASID else pasid, False)
+    table = memory.table
+    cursor = ffi.new("struct iommu_abi_table_cursor *")
+    out = ffi.new("struct iommu_abi_table[]", ROOM)
+    while not cursor.at.done:
+        n = lib.iommu_abi_tables(unit.c, table.c, who, int(of), STEPS, cursor, out, ROOM)
+        if n < 0:
+            raise UsageError(f"a requester that makes no sense to {unit.kind}: {rid:#x}, PASID {pasid}")
+        for t in out[0:n]:
+            broken = t.fault.reason != Reason.OK
+            yield Table(
+                t.first, t.last, None if broken else ref_of(t.ref), fault_of(t.fault) if broken else None
+            )
+        if budget:
+            budget.take(n, bool(cursor.at.done))
 
 
 def _contexts(unit: Unit, memory: Memory, who: Any, first: int, last: int | None) -> Iterator[Context]:

@@ -101,23 +101,14 @@ def _register_error(err: Any, kind: str) -> AbiError:
 
 
 def _refs(trace: Any) -> tuple[Ref, ...]:
-    found = []
-    for i in range(min(trace.n, lib.IOMMU_ABI_MAX_REFS)):
-        r = trace.refs[i]
-        found.append(
-            Ref(
-                _STAGE[r.stage],
-                r.level,
-                r.gpa,
-                r.hpa,
-                r.raw,
-                r.updated,
-                r.len,
-                _PURPOSE[r.purpose],
-                r.for_level,
-            )
-        )
-    return tuple(found)
+    return tuple(ref_of(trace.refs[i]) for i in range(min(trace.n, lib.IOMMU_ABI_MAX_REFS)))
+
+
+def ref_of(r: Any) -> Ref:
+    """A struct iommu_abi_ref."""
+    return Ref(
+        _STAGE[r.stage], r.level, r.gpa, r.hpa, r.raw, r.updated, r.len, _PURPOSE[r.purpose], r.for_level
+    )
 
 
 def fault_of(f: Any) -> Fault:

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Everything that a device can reach: its contexts and their mappings, in order.
+ * Everything that a device can reach: its contexts and their mappings, in order; and the tables
+ * that say so.
  *
- * Both enumerations fill an array and stop when it is full, when they have made as many
+ * The enumerations fill an array and stop when it is full, when they have made as many
  * walks as the caller allows, or at the end; a cursor says where to go on. They need no
  * memory, whatever the tables hold, and agree with iommu_abi_translate(), because they ask
  * the same walk.
@@ -136,6 +137,53 @@ IOMMU_ABI_API long iommu_abi_contexts(const struct iommu_abi_unit *unit, const s
 				      const struct iommu_abi_request *who, size_t steps,
 				      struct iommu_abi_context_cursor *cursor, struct iommu_abi_context *out,
 				      size_t n);
+
+/**
+ * struct iommu_abi_table - a page of memory that holds tables, or an entry that no walk can use
+ * @first: IOVA or ID whose walk came there first
+ * @last: last one for which the same happens
+ * @ref: the first entry that was read in that page of 4 KiB; 0 if this is about @fault
+ * @fault: reason IOMMU_ABI_OK, or why every walk stops at an entry
+ */
+struct iommu_abi_table {
+	__u64 first;
+	__u64 last;
+	struct iommu_abi_ref ref;
+	struct iommu_abi_fault fault;
+};
+
+/**
+ * struct iommu_abi_table_cursor - where an enumeration of tables is
+ * @at: the IOVA or ID to look at next; set its next, and the rest to 0, to begin there
+ * @seen: pages, plus 1, of the walk before
+ */
+struct iommu_abi_table_cursor {
+	struct iommu_abi_context_cursor at;
+	__u64 seen[96];
+};
+
+/**
+ * iommu_abi_tables() - which memory does the IOMMU read, and which entries are broken?
+ * @unit: from iommu_abi_unit_init()
+ * @mem: a checked image
+ * @who: rid, pasid, flags and at
+ * @of: IOMMU_ABI_DEVICE: the device tables, of all requesters. IOMMU_ABI_PASID: the PASID tables of
+ *	a rid; @who must have IOMMU_ABI_HAS_PASID. IOMMU_ABI_S1: the page tables of both stages, for
+ *	all IOVAs of @who
+ * @steps: look at this many IOVAs or IDs at most, with up to three walks each; at least 1
+ * @cursor: where to begin; where to go on
+ * @out: receives pages of tables as walks come to them; one may come again. With IOMMU_ABI_S1 also
+ *	entries that hold reserved bits or encodings, or that point to where no table is; those of
+ *	device and PASID tables are in iommu_abi_contexts()
+ * @n: room in @out, more than IOMMU_ABI_MAX_REFS
+ *
+ * Return: how many are in @out; -EINVAL for a request that makes no sense, an unknown @of or too
+ * little room.
+ */
+IOMMU_ABI_API long iommu_abi_tables(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
+				    const struct iommu_abi_request *who, unsigned int of, size_t steps,
+				    struct iommu_abi_table_cursor *cursor, struct iommu_abi_table *out,
+				    size_t n);
 
 #ifdef __cplusplus
 }

@@ -283,6 +283,34 @@ static bool came_to_pasids(const struct pt_walk *w)
 	return w->out->fault.reason && w->out->fault.stage != IOMMU_ABI_DEVICE;
 }
 
+static u64 last_of(unsigned int table, const struct pt_vendor *v)
+{
+	return table == IOMMU_ABI_PASID ? (1u << 20) - 1 : v->rid_last;
+}
+
+/* Walk for the ID at which @c is, and go on. Has it a context, the same one up to @last? */
+static bool look_up(struct pt_walk *w, struct iommu_abi_request *q, unsigned int table,
+		    struct iommu_abi_context_cursor *c, bool *passed, u64 *last)
+{
+	bool pasids = table == IOMMU_ABI_PASID, found = false, rest = false;
+	u64 same, id_last = last_of(table, w->unit->vendor);
+
+	*(pasids ? &q->pasid : &q->rid) = (u32)c->next;
+	if (w->trace)
+		w->trace->n = 0;
+	*passed = probe(w, q, &same);
+	*last = least(*passed ? c->next : last_id(w, table, c->next), id_last);
+	if (*passed)
+		w->out->fault.reason = IOMMU_ABI_OK;
+	if (pasids && !came_to_pasids(w))
+		rest = c->next; /* PASIDs make no difference, but 0 may be special */
+	else
+		found = *passed || !absent(w, table, &rest);
+	c->next = *last + 1;
+	c->done = rest || *last >= id_last;
+	return found;
+}
+
 long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
 			const struct iommu_abi_request *who, size_t steps, struct iommu_abi_context_cursor *c,
 			struct iommu_abi_context *out, size_t n)
@@ -290,7 +318,6 @@ long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_ab
 	const struct pt_vendor *v = unit->vendor;
 	bool pasids = who->flags & IOMMU_ABI_HAS_PASID;
 	unsigned int table = pasids ? IOMMU_ABI_PASID : IOMMU_ABI_DEVICE;
-	u64 id_last = pasids ? (1u << 20) - 1 : v->rid_last;
 	struct iommu_abi_translation answer;
 	struct iommu_abi_trace trace;
 	struct iommu_abi_request q = *who;
@@ -304,33 +331,101 @@ long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_ab
 		return -EINVAL;
 	pt_open(&w, unit, mem, &q, pasids ? &trace : NULL, &answer);
 	while (!c->done && steps-- && found < n) {
-		bool passed, rest = false;
-		u64 same, last;
+		struct iommu_abi_context now = { .first = (u32)c->next };
+		bool passed;
+		u64 last;
 
-		*(pasids ? &q.pasid : &q.rid) = (u32)c->next;
-		trace.n = 0;
-		passed = probe(&w, &q, &same);
-		last = least(passed ? c->next : last_id(&w, table, c->next), id_last);
-		if (passed)
-			answer.fault.reason = IOMMU_ABI_OK;
-		if (pasids && !came_to_pasids(&w))
-			rest = c->next; /* PASIDs make no difference, but 0 may be special */
-		else if (passed || !absent(&w, table, &rest)) {
-			struct iommu_abi_context found_now = {
-				.first = (u32)c->next,
-				.last = (u32)last,
-				.state = state_of(&w, passed),
-			};
-
-			if (found_now.state >= IOMMU_ABI_REFUSES) {
-				v->native(&w);
-				found_now.fault = answer.fault;
-			}
-			if (!found || !goes_on(&out[found - 1], &found_now))
-				out[found++] = found_now;
+		if (!look_up(&w, &q, table, c, &passed, &last))
+			continue;
+		now.last = (u32)last;
+		now.state = state_of(&w, passed);
+		if (now.state >= IOMMU_ABI_REFUSES) {
+			v->native(&w);
+			now.fault = answer.fault;
 		}
-		c->next = last + 1;
-		c->done = rest || last >= id_last;
+		if (!found || !goes_on(&out[found - 1], &now))
+			out[found++] = now;
+	}
+	return (long)found;
+}
+
+/* ---- the tables themselves ---- */
+
+/* Is this the fault of an entry, whoever asks? The request's own contexts say so of theirs. */
+static bool entry_is_bad(const struct iommu_abi_fault *f)
+{
+	if (f->stage == IOMMU_ABI_S2 && f->purpose != IOMMU_ABI_FOR_DATA)
+		return f->purpose == IOMMU_ABI_FOR_S1_ENTRY; /* S1 tables where S2 maps none */
+	if (f->stage != IOMMU_ABI_S1 && f->stage != IOMMU_ABI_S2)
+		return false;
+	return f->reason == IOMMU_ABI_RESERVED || f->reason == IOMMU_ABI_INVALID ||
+	       f->reason == IOMMU_ABI_UNREADABLE || f->reason == IOMMU_ABI_OUTPUT_RANGE;
+}
+
+/* Whose tables is this entry part of: a device's, a PASID's, a stage's? */
+static unsigned int owner_of(const struct iommu_abi_ref *r)
+{
+	if (r->stage == IOMMU_ABI_S2)
+		return r->purpose == IOMMU_ABI_FOR_PASID_ENTRY ? IOMMU_ABI_PASID : IOMMU_ABI_S1;
+	return r->stage;
+}
+
+/* Put into @out the entries of this walk that lie in other pages than those of the one before. */
+static size_t new_pages(const struct iommu_abi_trace *t, unsigned int of, struct iommu_abi_table_cursor *c,
+			const struct iommu_abi_table *place, struct iommu_abi_table *out)
+{
+	size_t found = 0;
+
+	for (u32 i = 0; i < t->n && i < IOMMU_ABI_MAX_REFS; i++) {
+		u64 page = t->refs[i].hpa >> 12;
+
+		if (owner_of(&t->refs[i]) != of || c->seen[i] == page + 1)
+			continue;
+		c->seen[i] = page + 1;
+		out[found] = *place;
+		out[found++].ref = t->refs[i];
+	}
+	return found;
+}
+
+long iommu_abi_tables(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
+		      const struct iommu_abi_request *who, unsigned int of, size_t steps,
+		      struct iommu_abi_table_cursor *c, struct iommu_abi_table *out, size_t n)
+{
+	const struct pt_vendor *v = unit->vendor;
+	struct iommu_abi_translation answer;
+	struct iommu_abi_trace trace;
+	struct iommu_abi_request q = *who;
+	struct pt_walk w;
+	size_t found = 0;
+
+	q.access = IOMMU_ABI_READ;
+	if (of != IOMMU_ABI_S1)
+		q.iova = 0;
+	if (!pt_sensible(&q, v) || of > IOMMU_ABI_S1 ||
+	    (of == IOMMU_ABI_PASID && !(q.flags & IOMMU_ABI_HAS_PASID)) || n <= IOMMU_ABI_MAX_REFS)
+		return -EINVAL;
+	pt_open(&w, unit, mem, &q, &trace, &answer);
+	while (!c->at.done && steps-- && n - found > IOMMU_ABI_MAX_REFS) {
+		struct iommu_abi_table place = { .first = c->at.next };
+		bool passed;
+
+		if (of == IOMMU_ABI_S1) {
+			trace.n = 0;
+			q.iova = c->at.next;
+			passed = probe(&w, &q, &place.last);
+			place.last += q.iova;
+			c->at.next = place.last + 1;
+			c->at.done = !c->at.next;
+		} else {
+			look_up(&w, &q, of, &c->at, &passed, &place.last);
+		}
+		found += new_pages(&trace, of, c, &place, out + found);
+		if (of == IOMMU_ABI_S1 && !passed && entry_is_bad(&answer.fault)) {
+			v->native(&w);
+			place.fault = answer.fault;
+			out[found++] = place;
+		}
 	}
 	return (long)found;
 }
