@@ -211,7 +211,9 @@ def tables(
             budget.take(n, bool(cursor.at.done))
 
 
-def _contexts(unit: Unit, memory: Memory, who: Any, first: int, last: int | None) -> Iterator[Context]:
+def _contexts(
+    unit: Unit, memory: Memory, who: Any, first: int, last: int | None, budget: Budget | None
+) -> Iterator[Context]:
     table = memory.table
     cursor = ffi.new("struct iommu_abi_context_cursor *", {"next": first})
     out = ffi.new("struct iommu_abi_context[]", ROOM)
@@ -226,18 +228,28 @@ def _contexts(unit: Unit, memory: Memory, who: Any, first: int, last: int | None
             state = State(c.state)
             fault = fault_of(c.fault) if state >= State.REFUSES else None
             yield Context(c.first, c.last if last is None else min(c.last, last), state, fault)
+        if budget:
+            budget.take(n, bool(cursor.done))
 
 
-def contexts(unit: Unit, memory: Memory, first: int = 0, last: int | None = None) -> Iterator[Context]:
+def contexts(
+    unit: Unit, memory: Memory, first: int = 0, last: int | None = None, *, budget: Budget | None = None
+) -> Iterator[Context]:
     """The devices that have a context, of all or of some. Requests without PASID decide about the state."""
-    return _contexts(unit, memory, _request(0, None, False), first, last)
+    return _contexts(unit, memory, _request(0, None, False), first, last, budget)
 
 
 def pasids(
-    unit: Unit, memory: Memory, rid: int, first: int = 0, last: int | None = None
+    unit: Unit,
+    memory: Memory,
+    rid: int,
+    first: int = 0,
+    last: int | None = None,
+    *,
+    budget: Budget | None = None,
 ) -> Iterator[Context]:
     """The PASIDs of a device that have a context, of all or of some."""
-    return _contexts(unit, memory, _request(rid, 0, False), first, last)
+    return _contexts(unit, memory, _request(rid, 0, False), first, last, budget)
 
 
 def span(only: int | None) -> tuple[int, int | None]:

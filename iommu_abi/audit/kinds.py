@@ -1,0 +1,90 @@
+"""The kinds of findings: a row each."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Severity(enum.IntEnum):
+    """How much a finding matters, most first."""
+
+    SERIOUS = 0
+    NOTABLE = 1
+    MINOR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of finding: its name in JSON, how much it matters, what it is, and why that matters."""
+
+    name: str
+    severity: Severity
+    title: str
+    why: str
+
+
+OFF = Kind(
+    "translation-off", Severity.SERIOUS,
+    "the IOMMU is off", "every device reaches all memory by physical addresses",
+)  # fmt: skip
+PASSES = Kind(
+    "pass-through", Severity.SERIOUS,
+    "requests pass untranslated", "they reach all memory, the IOMMU's tables too",
+)  # fmt: skip
+TABLE_WRITABLE = Kind(
+    "table-writable", Severity.SERIOUS,
+    "a device can write what the IOMMU reads", "it can give any device any memory",
+)  # fmt: skip
+TABLE_READABLE = Kind(
+    "table-readable", Severity.NOTABLE,
+    "a device can read what the IOMMU reads", "it learns where everything lies",
+)  # fmt: skip
+GUEST_TABLE = Kind(
+    "guest-table", Severity.MINOR,
+    "a guest's device reaches the guest's own tables", "the guest harms itself alone: stage 2 still holds",
+)  # fmt: skip
+SHARED = Kind(
+    "shared", Severity.NOTABLE,
+    "devices of different domains reach the same pages", "one sees or changes the other's data",
+)  # fmt: skip
+EXECUTABLE_PASID = Kind(
+    "write-execute-pasid", Severity.NOTABLE,
+    "a PASID may write and execute", "PCIe requests with PASID can ask to execute",
+)  # fmt: skip
+EXECUTABLE = Kind(
+    "write-execute", Severity.MINOR,
+    "a device may write and execute", "PCIe requests without PASID cannot ask to execute; other devices can",
+)  # fmt: skip
+RESERVED = Kind(
+    "malformed", Severity.NOTABLE,
+    "reserved bits or encodings in an entry", "the IOMMU refuses what goes through it",
+)  # fmt: skip
+BAD_ROOT = Kind(
+    "bad-root", Severity.NOTABLE,
+    "a root leads to no table", "zero, outside of memory, or where the image has none",
+)  # fmt: skip
+BAD_POINTER = Kind(
+    "bad-pointer", Severity.NOTABLE,
+    "an entry leads outside of memory", "no table there, or beyond the implemented width",
+)  # fmt: skip
+UNFINISHED = Kind(
+    "unfinished", Severity.NOTABLE,
+    "the tables hold more than was looked at", "what was not looked at may hold more findings",
+)  # fmt: skip
+
+#: Most serious first: the order of reports.
+KINDS = (
+    OFF,
+    PASSES,
+    TABLE_WRITABLE,
+    TABLE_READABLE,
+    SHARED,
+    EXECUTABLE_PASID,
+    RESERVED,
+    BAD_ROOT,
+    BAD_POINTER,
+    UNFINISHED,
+    EXECUTABLE,
+    GUEST_TABLE,
+)

@@ -1,0 +1,191 @@
+"""What an audit looks at: the contexts, the domains behind them, and the pages that hold tables.
+
+A domain is what translates alike: contexts whose requests go through the same page tables to the same
+memory with the same rights. Each is looked at once, however many devices use it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from iommu_abi.audit.findings import Spot, Spots, Who
+from iommu_abi.audit.pages import PAGE_LG2, Pages, TooMany
+from iommu_abi.mappings import Budget, Context, OutOfSteps, State, Table, contexts, mappings, pasids, tables
+from iommu_abi.memory import Memory
+from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Stage
+from iommu_abi.walk import Unit
+
+WX = Access.WRITE | Access.EXEC
+BROKEN_KEPT = 1000  # of a domain: those beyond are not counted
+
+
+@dataclass(frozen=True, slots=True)
+class TablePage:
+    """A page that the IOMMU reads: ``ref`` is the first entry read there, by ``who`` at ``iova``.
+
+    ``guest``: the page of the stage-2 root through which it is read, None where the host owns it.
+    ``queue`` is set instead of ``who`` and ``ref`` for what registers point to.
+    """
+
+    who: Who | None = None
+    iova: int = 0
+    ref: Ref | None = None
+    guest: int | None = None
+    queue: str = ""
+
+
+@dataclass(slots=True)
+class Domain:
+    """What its requesters reach. ``second`` is the page of the root of stage 2, None if there is none."""
+
+    who: list[Who]
+    pages: Pages = field(default_factory=Pages)
+    executable: Spots = field(default_factory=Spots)
+    broken: dict[tuple[object, ...], tuple[int, Fault]] = field(default_factory=dict)
+    second: int | None = None
+    mappings: int = 0
+    complete: bool = True
+
+    def add_broken(self, iova: int, fault: Fault) -> None:
+        """An entry that no walk can use, met at ``iova``; all those of a table that is not there are one."""
+        where = fault.entry_hpa or fault.input
+        if fault.reason is not Reason.RESERVED:
+            where >>= PAGE_LG2
+        if len(self.broken) < BROKEN_KEPT:
+            self.broken.setdefault((fault.reason, fault.stage, fault.level, where), (iova, fault))
+
+
+@dataclass(slots=True)
+class Survey:
+    """All of it. ``stopped`` is the requester at whom the budget ended, None if it did not."""
+
+    unit: Unit
+    memory: Memory
+    states: Counter[State] = field(default_factory=Counter)
+    devices: int = 0
+    passing: list[tuple[Who, Ref | None]] = field(default_factory=list)
+    broken: list[tuple[Who, Fault]] = field(default_factory=list)
+    domains: dict[bytes, Domain] = field(default_factory=dict)
+    tables: dict[int, TablePage] = field(default_factory=dict)
+    stopped: Who | None = None
+
+    def table_pages(self) -> Pages:
+        """Where tables lie."""
+        found = Pages()
+        for page in self.tables:
+            found.add_block(page >> 9, 1 << (page & 511))
+        return found
+
+
+def is_off(unit: Unit, memory: Memory) -> bool | None:
+    """True if registers let everything pass, False if they refuse everything, None if tables decide."""
+    answer = unit.translate(memory, Who(0, 0).request(), trace=True)
+    if answer.refs or (answer.fault and answer.fault.entry_hpa is not None):
+        return None
+    return answer.fault is None
+
+
+def survey(unit: Unit, memory: Memory, budget: Budget) -> Survey:
+    """Look at everything, or at as much as the budget allows."""
+    made = Survey(unit, memory)
+    who = Who(0, 0)
+    try:
+        _device_tables(made, budget)
+        for who, context in _contexts(made, budget):
+            made.states[context.state] += 1
+            if context.state is State.PASSES:
+                made.passing.append((who, context_entry(unit, memory, who)))
+            elif context.state is State.BROKEN and context.fault is not None:
+                made.broken.append((who, context.fault))
+            elif context.state is State.TRANSLATES:
+                _domain(made, who, budget)
+    except OutOfSteps:
+        made.stopped = who
+    return made
+
+
+def _contexts(made: Survey, budget: Budget) -> Iterator[tuple[Who, Context]]:
+    """All contexts, of devices and of their PASIDs; on the way, the pages of PASID tables."""
+    unit, memory = made.unit, made.memory
+    for device in contexts(unit, memory, budget=budget):
+        who = Who(device.first, device.last)
+        made.devices += 1
+        yield who, device
+        # requests without PASID may have an entry there although none with PASID may come
+        _note_pasid_tables(made, ((who, ref) for ref in unit.translate(memory, who.request(), trace=True).refs))
+        found = tables(unit, memory, Stage.PASID, device.first, budget=budget)
+        ids = ((who._replace(pasid=t.first, pasid_last=t.last), t.ref) for t in found)
+        _note_pasid_tables(made, ((each, ref) for each, ref in ids if ref is not None))
+        for process in pasids(unit, memory, device.first, budget=budget):
+            yield who._replace(pasid=process.first, pasid_last=process.last), process
+
+
+def context_entry(unit: Unit, memory: Memory, who: Who) -> Ref | None:
+    """The entry that decides about a requester: the last of its device and PASID tables."""
+    answer = unit.translate(memory, who.request(), trace=True)
+    found = [ref for ref in answer.refs if ref.stage in (Stage.DEVICE, Stage.PASID)]
+    return found[-1] if found else None
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _device_tables(made: Survey, budget: Budget) -> None:
+    for table in tables(made.unit, made.memory, Stage.DEVICE, budget=budget):
+        if table.ref:
+            who = Who(table.first, table.last)
+            made.tables.setdefault(table.ref.hpa >> PAGE_LG2, TablePage(who, 0, table.ref))
+
+
+def _note_pasid_tables(made: Survey, refs: Iterable[tuple[Who, Ref]]) -> None:
+    guest = None  # whose tables come: known once stage 2 was walked for one
+    for who, ref in refs:
+        page = ref.hpa >> PAGE_LG2
+        if ref.stage is Stage.S2 and ref.purpose is Purpose.PASID_ENTRY:
+            guest = page if guest is None else guest
+            made.tables.setdefault(page, TablePage(who, 0, ref))
+        elif ref.stage is Stage.PASID:
+            made.tables.setdefault(page, TablePage(who, 0, ref, guest))
+
+
+# ---------------------------------------------------------------- domains
+
+
+def _domain(made: Survey, who: Who, budget: Budget) -> None:
+    """Look at what a requester reaches; keep it if no other requester reaches the same in the same way."""
+    domain, digest = Domain([who]), hashlib.blake2b()
+    _walk_tables(made, domain, digest, budget)
+    for m in mappings(made.unit, made.memory, who.rid, who.pasid, budget=budget):
+        digest.update(struct.pack("<QQQB", m.first, m.last, m.hpa, m.access))
+        domain.mappings += 1
+        if m.access & WX == WX:
+            domain.executable.grow(Spot(m.first, m.hpa, m.size, m.access))
+        if domain.complete:
+            try:
+                domain.pages.add_bytes(m.hpa, m.hpa_last)
+            except TooMany:
+                domain.complete = False
+    known = made.domains.setdefault(digest.digest(), domain)
+    if known is not domain:
+        known.who.append(who)
+
+
+def _walk_tables(made: Survey, domain: Domain, digest: hashlib.blake2b, budget: Budget) -> None:
+    who, nested = domain.who[0], False
+    for table in tables(made.unit, made.memory, Stage.S1, who.rid, who.pasid, budget=budget):
+        if table.fault:
+            domain.add_broken(table.first, table.fault)
+            continue
+        ref = table.ref
+        assert ref is not None
+        page = ref.hpa >> PAGE_LG2
+        digest.update(struct.pack("<BBQ", ref.stage, ref.level, page))
+        if ref.stage is Stage.S2:
+            domain.second = page if domain.second is None else domain.second
+            nested |= ref.purpose is Purpose.S1_ENTRY
+        guest = domain.second if ref.stage is Stage.S1 and nested else None
+        made.tables.setdefault(page, TablePage(who, table.first, ref, guest))
