@@ -48,6 +48,11 @@ SHARED = Kind(
     "shared", Severity.NOTABLE,
     "devices of different domains reach the same pages", "one sees or changes the other's data",
 )  # fmt: skip
+SHARED_DEVICE = Kind(
+    "shared-device", Severity.MINOR,
+    "devices of different domains reach the same addresses outside of memory",
+    "an interrupt doorbell needs that; another device does not",
+)  # fmt: skip
 EXECUTABLE_PASID = Kind(
     "write-execute-pasid", Severity.NOTABLE,
     "a PASID may write and execute", "PCIe requests with PASID can ask to execute",
@@ -86,5 +91,6 @@ KINDS = (
     BAD_POINTER,
     UNFINISHED,
     EXECUTABLE,
+    SHARED_DEVICE,
     GUEST_TABLE,
 )

@@ -20,7 +20,7 @@ def shared(survey: Survey) -> Iterator[Finding]:
     for members, pages in _common([domain.pages for domain in domains]).items():
         those = [domains[i] for i in sorted(members)]
         if len({who.rid for domain in those for who in domain.who}) > 1:
-            yield _finding(survey, those, pages)
+            yield from _findings(survey, those, pages)
 
 
 def _common(sets: Sequence[Pages]) -> dict[frozenset[int], Pages]:
@@ -52,19 +52,25 @@ def _split(bits_of: dict[int, int]) -> dict[frozenset[int], int]:
     return {members: bits for members, bits in parts.items() if bits and len(members) > 1}
 
 
-def _finding(survey: Survey, domains: Sequence[Domain], pages: Pages) -> Finding:
-    spots = Spots(*(Spot(hpa=first, size=size) for first, size in pages.runs()))
-    clues = tuple(_clue(survey, domain, pages) for domain in domains[:SHOWN])
+def _findings(survey: Survey, domains: Sequence[Domain], pages: Pages) -> Iterator[Finding]:
+    """What they share in memory, and what outside of it."""
+    regions = list(survey.memory)
+    first, last = (regions[0].first, regions[-1].last) if regions else (0, -1)
+    inside, outside = Spots(), Spots()
+    for hpa, size in pages.runs():
+        (inside if first <= hpa <= last else outside).add(Spot(hpa=hpa, size=size))
     who = tuple(who for domain in domains for who in domain.who)
-    return Finding(kinds.SHARED, who, "", spots, clues)
+    for kind, spots in ((kinds.SHARED, inside), (kinds.SHARED_DEVICE, outside)):
+        if spots.count:
+            clues = tuple(_clue(survey, domain, spots.kept[0]) for domain in domains[:SHOWN])
+            yield Finding(kind, who, "", spots, clues)
 
 
-def _clue(survey: Survey, domain: Domain, pages: Pages) -> Clue:
-    """The first way by which a domain reaches one of the pages."""
-    who = domain.who[0]
+def _clue(survey: Survey, domain: Domain, spot: Spot) -> Clue:
+    """How a domain reaches the first of the pages."""
+    who, hpa = domain.who[0], spot.hpa or 0
     for m in mappings(survey.unit, survey.memory, who.rid, who.pasid):
-        for page in pages.within(m.hpa, m.hpa_last):
-            iova = m.first + max(0, (page << 12) - m.hpa)
+        if m.hpa <= hpa <= m.hpa_last:
             access = Access.WRITE if m.access & Access.WRITE else Access.READ
-            return Clue(f"with rights {m.access}", who.request(iova, access))
-    raise AssertionError("the domain reaches these pages")
+            return Clue(f"with rights {m.access}", who.request(m.first + hpa - m.hpa, access))
+    raise AssertionError("the domain reaches this page")

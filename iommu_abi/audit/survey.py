@@ -50,13 +50,19 @@ class Domain:
     mappings: int = 0
     complete: bool = True
 
-    def add_broken(self, iova: int, fault: Fault) -> None:
-        """An entry that no walk can use, met at ``iova``; all those of a table that is not there are one."""
+    def add_broken(self, iova: int, fault: Fault) -> bool:
+        """An entry that no walk can use, met at ``iova``; is it new?
+
+        All those of a table that is not there are one.
+        """
         where = fault.entry_hpa or fault.input
         if fault.reason is not Reason.RESERVED:
             where >>= PAGE_LG2
-        if len(self.broken) < BROKEN_KEPT:
-            self.broken.setdefault((fault.reason, fault.stage, fault.level, where), (iova, fault))
+        key = (fault.reason, fault.stage, fault.level, where)
+        if key in self.broken or len(self.broken) >= BROKEN_KEPT:
+            return False
+        self.broken[key] = iova, fault
+        return True
 
 
 @dataclass(slots=True)
@@ -178,7 +184,8 @@ def _walk_tables(made: Survey, domain: Domain, digest: hashlib.blake2b, budget: 
     who, nested = domain.who[0], False
     for table in tables(made.unit, made.memory, Stage.S1, who.rid, who.pasid, budget=budget):
         if table.fault:
-            domain.add_broken(table.first, table.fault)
+            if domain.add_broken(table.first, table.fault):
+                digest.update(struct.pack("<BQ", table.fault.reason, table.fault.entry_hpa or 0))
             continue
         ref = table.ref
         assert ref is not None

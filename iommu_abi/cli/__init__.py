@@ -26,6 +26,7 @@ COMMANDS = (
     "compat",
     "translate",
     "mappings",
+    "audit",
     "decode",
     "replay",
     "conform",

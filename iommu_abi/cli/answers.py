@@ -44,6 +44,13 @@ def size_text(size_lg2: int) -> str:
     return f"{1 << size_lg2 % 10} {UNITS[size_lg2 // 10]}"
 
 
+def bytes_text(count: int) -> str:
+    """``4096`` -> ``4 KiB``, ``26746880`` -> ``25.5 MiB``."""
+    unit = max(0, count.bit_length() - 1) // 10
+    number = f"{count / (1 << 10 * unit):.1f}".removesuffix(".0")
+    return f"{number} {UNITS[unit]}"
+
+
 def request_text(request: Request) -> str:
     """Who wants what: ``00:03.0 PASID 5 read 0x1000``."""
     parts = [words.name_of_requester(request.rid)]

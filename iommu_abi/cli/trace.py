@@ -52,17 +52,26 @@ def _brief(step: Step) -> str:
     return " ".join(f.name if f.high == f.low else f"{f.name}={f.value:#x}" for f in shown)
 
 
+def place_text(step: Step) -> str:
+    """Where an entry lies, and its first eight bytes."""
+    return f"level {step.ref.level}, {_place(step.ref)} = {step.ref.raw:#x}"
+
+
+def fields_text(step: Step) -> str:
+    """The fields of an entry that say something."""
+    return ", ".join(filter(None, (_field(f, step.stopped) for f in step.entry.fields))) or "all zero"
+
+
 def _label(step: Step, brief: bool) -> Text:
     from rich.text import Text
 
     text = Text()
     text.append(f"{step.entry.name}", "bold")
-    text.append(f"\nlevel {step.ref.level}, {_place(step.ref)} = {step.ref.raw:#x}")
+    text.append(f"\n{place_text(step)}")
     if brief and not step.stopped:
         text.append(f"  {_brief(step)}", "dim")
     else:
-        fields = filter(None, (_field(f, step.stopped) for f in step.entry.fields))
-        text.append("\n" + (", ".join(fields) or "all zero"), "dim")
+        text.append(f"\n{fields_text(step)}", "dim")
     if step.sets:
         text.append(f"\nhardware sets {' '.join(step.sets)}: {step.ref.updated:#x}", "yellow")
     if step.stopped:
@@ -141,7 +150,8 @@ def _flat(steps: Iterable[Step]) -> Iterator[Step]:
         yield step
 
 
-def _step_json(step: Step) -> dict[str, object]:
+def step_json(step: Step) -> dict[str, object]:
+    """One entry of a walk."""
     ref = step.ref
     return {
         "stage": ref.stage.name.lower(),
@@ -165,7 +175,7 @@ def _step_json(step: Step) -> dict[str, object]:
 def trace_json(explained: Explanation) -> dict[str, object]:
     """What --explain adds to the answer."""
     return {
-        "trace": [_step_json(step) for step in (*_flat(explained.steps), *explained.wanted)],
+        "trace": [step_json(step) for step in (*_flat(explained.steps), *explained.wanted)],
         "agree": not explained.differences,
         "disagreement": [output.difference_json(d) for d in explained.differences],
     }
