@@ -97,7 +97,7 @@ class Mapping(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A page of memory that holds tables, or with ``fault`` an entry that no walk can use (struct iommu_abi_table).
+    """A page that holds tables, or with ``fault`` an entry that no walk can use (struct iommu_abi_table).
 
     ``first`` to ``last`` are the IOVAs or IDs whose walks come there; ``ref`` is the first entry that was
     read in the page.

@@ -64,8 +64,9 @@ def audit(unit: Unit, memory: Memory, rid: int | None = None, *, most: int = MOS
 
 def _add_queues(seen: Survey) -> None:
     for what, first, size in queues(seen.unit):
+        queue = TablePage(queue=what)
         for page in range(first >> PAGE_LG2, (first + size - 1 >> PAGE_LG2) + 1):
-            seen.tables.setdefault(page, TablePage(queue=what))
+            seen.tables.setdefault(page, queue)
 
 
 def _findings(seen: Survey) -> Iterator[Finding]:

@@ -44,9 +44,7 @@ def _judge(who: Who, iova: int, fault: Fault, refs: Sequence[Ref]) -> tuple[kind
     )
 
 
-def leads_to(
-    refs: Sequence[Ref], stage: Stage, purpose: Purpose = Purpose.DATA
-) -> tuple[Ref | None, bool]:
+def leads_to(refs: Sequence[Ref], stage: Stage, purpose: Purpose = Purpose.DATA) -> tuple[Ref | None, bool]:
     """The last entry that points to a table of ``stage``, and whether it is a context: the table a root."""
     same = [r for r in refs if r.stage is stage and (stage is not Stage.S2 or r.purpose is purpose)]
     if same:
@@ -77,4 +75,3 @@ def unfinished(survey: Survey) -> Iterator[Finding]:
         if not domain.complete:
             what = "it reaches more than 2 TiB in pieces; sharing and tables are only known of the first"
             yield Finding(kinds.UNFINISHED, tuple(domain.who), what)
-

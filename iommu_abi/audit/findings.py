@@ -75,7 +75,7 @@ class Clue:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding. ``what`` goes on where ``kind.title`` ends; ``who`` may be empty: it is about the IOMMU."""
+    """One finding. ``what`` says more than ``kind.title``, or nothing; without ``who`` it is about the IOMMU."""
 
     kind: Kind
     who: tuple[Who, ...]

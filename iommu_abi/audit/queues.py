@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from iommu_abi.walk import Unit
 
+#: Bytes of a queue that are looked at; registers may claim 128 GiB.
+MOST = 1 << 26
+
 
 class Row(NamedTuple):
     """A register: what it points to, which of its bits are the address, and how many bytes lie there."""
@@ -58,7 +61,7 @@ ROWS = {
         Row("FQB", "fault queue", _ppn, lambda v: 64 << _bits(v, 4, 0)),
         Row("PQB", "page request queue", _ppn, lambda v: 32 << _bits(v, 4, 0)),
     ),
-}  # fmt: skip
+}
 
 
 def queues(unit: Unit) -> Iterator[tuple[str, int, int]]:
@@ -66,4 +69,4 @@ def queues(unit: Unit) -> Iterator[tuple[str, int, int]]:
     for row in ROWS.get(unit.kind, ()):
         value = unit.registers.get(row.name, 0)
         if row.address(value):
-            yield f"{row.name}, the {row.what}", row.address(value), row.size(value)
+            yield f"{row.name}, the {row.what}", row.address(value), min(row.size(value), MOST)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from iommu_abi.audit.findings import Spot, Spots, Who
 from iommu_abi.audit.pages import PAGE_LG2, Pages, TooMany
-from iommu_abi.mappings import Budget, Context, OutOfSteps, State, Table, contexts, mappings, pasids, tables
+from iommu_abi.mappings import Budget, Context, OutOfSteps, State, contexts, mappings, pasids, tables
 from iommu_abi.memory import Memory
 from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Stage
 from iommu_abi.walk import Unit
@@ -122,7 +122,9 @@ def _contexts(made: Survey, budget: Budget) -> Iterator[tuple[Who, Context]]:
         made.devices += 1
         yield who, device
         # requests without PASID may have an entry there although none with PASID may come
-        _note_pasid_tables(made, ((who, ref) for ref in unit.translate(memory, who.request(), trace=True).refs))
+        _note_pasid_tables(
+            made, ((who, ref) for ref in unit.translate(memory, who.request(), trace=True).refs)
+        )
         found = tables(unit, memory, Stage.PASID, device.first, budget=budget)
         ids = ((who._replace(pasid=t.first, pasid_last=t.last), t.ref) for t in found)
         _note_pasid_tables(made, ((each, ref) for each, ref in ids if ref is not None))

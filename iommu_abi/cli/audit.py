@@ -42,7 +42,10 @@ def add(commands: words.Commands) -> None:
     target.add_image_options(made)
     made.add_argument("--rid", metavar="[SSSS:]BB:DD.F|N", help="only what concerns this device")
     made.add_argument(
-        "--max-places", metavar="N", default=str(1 << 30), help="look at this many pages and IDs (default: 2^30)"
+        "--max-places",
+        metavar="N",
+        default=str(1 << 30),
+        help="look at this many pages and IDs (default: 2^30)",
     )
     made.add_argument("--json", action="store_true", help="print JSON")
     made.set_defaults(run=run)
@@ -186,9 +189,7 @@ def _print_json(args: argparse.Namespace, unit: Unit, memory: Memory, found: Aud
     )
 
 
-def _finding_json(
-    args: argparse.Namespace, finding: Finding, shown: Iterable[Evidence]
-) -> dict[str, object]:
+def _finding_json(args: argparse.Namespace, finding: Finding, shown: Iterable[Evidence]) -> dict[str, object]:
     return {
         "kind": finding.kind.name,
         "severity": finding.kind.severity.name.lower(),
