@@ -186,6 +186,7 @@ def tables(
     rid: int = 0,
     pasid: int | None = None,
     *,
+    priv: bool = False,
     budget: Budget | None = None,
 ) -> Iterator[Table]:
     """The pages that hold tables, as walks come to them; a page may come again.
@@ -194,7 +195,7 @@ def tables(
     the page tables of both stages; those have broken entries among them. UsageError and OutOfSteps as
     for :func:`mappings`.
     """
-    who = _request(rid, pasid or 0 if of is Stage.PASID else pasid, False)
+    who = _request(rid, pasid or 0 if of is Stage.PASID else pasid, priv)
     table = memory.table
     cursor = ffi.new("struct iommu_abi_table_cursor *")
     out = ffi.new("struct iommu_abi_table[]", ROOM)

@@ -441,6 +441,22 @@ def test_a_device_that_can_write_a_queue_is_found_and_one_that_writes_beside_it_
             assert evidence(unit, garden.memory, found.findings[0])[0].note.startswith(register)
 
 
+def test_what_only_privileged_requests_of_a_pasid_reach_is_found_too() -> None:
+    """US=0 in a first-stage leaf is for supervisors, whom SRE of the PASID entry lets in: VT-d 9.6, 3.6.1."""
+    host = build.Memory()
+    made = VtdFirst(host)
+    tables = made.tables()
+    tables.map(IOVA, made.device_table, access=RWX, US=0)
+    made.unit.pasid(SOUND, 5, first=tables, SRE=1)
+
+    (finding,) = audit(Unit("vtd", made.unit.registers), image(host)).findings
+
+    assert (finding.kind.name, [(who.pasid, who.priv) for who in finding.who]) == (
+        "table-writable",
+        [(5, True)],
+    )
+
+
 # ---------------------------------------------------------------- real guests
 
 

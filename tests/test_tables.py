@@ -46,7 +46,7 @@ def test_every_entry_that_a_walk_reads_lies_in_a_listed_page(name: str) -> None:
             budget = Budget(4 * ENOUGH)
             pages = listed(tables(unit, memory, Stage.DEVICE, budget=budget))
             pages |= listed(tables(unit, memory, Stage.PASID, q.rid, budget=budget))
-            pages |= listed(tables(unit, memory, Stage.S1, q.rid, q.pasid, budget=budget))
+            pages |= listed(tables(unit, memory, Stage.S1, q.rid, q.pasid, priv=q.priv, budget=budget))
             if budget.left < 0 or q.at is not At.UNTRANSLATED:
                 continue
             refs = unit.translate(memory, q, trace=True).refs

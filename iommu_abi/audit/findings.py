@@ -12,16 +12,20 @@ KEPT = 1000  # places that a finding lists; all are counted
 
 
 class Who(NamedTuple):
-    """Requesters ``rid`` to ``rid_last``, without PASID or with ``pasid`` to ``pasid_last``."""
+    """Requesters ``rid`` to ``rid_last``, without PASID or with ``pasid`` to ``pasid_last``.
+
+    ``priv``: their requests in privileged mode, which PCIe knows with a PASID only.
+    """
 
     rid: int
     rid_last: int
     pasid: int | None = None
     pasid_last: int | None = None
+    priv: bool = False
 
     def request(self, iova: int = 0, access: Access = Access.READ) -> Request:
         """A request of the first one."""
-        return Request(self.rid, iova, self.pasid, access)
+        return Request(self.rid, iova, self.pasid, access, self.priv)
 
 
 class Spot(NamedTuple):
@@ -53,12 +57,16 @@ class Spots:
     def grow(self, spot: Spot) -> None:
         """Add it, or let the last one reach further if IOVAs go on with the same rights."""
         last = self.kept[-1] if self.kept and self.count == len(self.kept) else None
-        if last and last.iova is not None and last.iova + last.size == spot.iova:
-            if last.access == spot.access:
-                self.kept[-1] = last._replace(size=last.size + spot.size)
-                self.bytes += spot.size
-                return
-        self.add(spot)
+        if last and _end(last) == spot.iova and last.access == spot.access:
+            self.kept[-1] = last._replace(size=last.size + spot.size)
+            self.bytes += spot.size
+        else:
+            self.add(spot)
+
+
+def _end(spot: Spot) -> int:
+    """The IOVA behind it."""
+    return (spot.iova or 0) + spot.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,7 @@ class Clue:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding. ``what`` says more than ``kind.title``, or nothing; without ``who`` it is about the IOMMU."""
+    """One finding. ``what`` says more than ``kind.title``, or nothing; no ``who``: it is about the IOMMU."""
 
     kind: Kind
     who: tuple[Who, ...]

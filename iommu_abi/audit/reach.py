@@ -8,7 +8,7 @@ from iommu_abi.audit import kinds
 from iommu_abi.audit.findings import Clue, Finding, Spot, Spots, Who
 from iommu_abi.audit.pages import PAGE_LG2, Pages
 from iommu_abi.audit.survey import Domain, Survey, TablePage
-from iommu_abi.mappings import Mapping, mappings
+from iommu_abi.mappings import Mapping
 from iommu_abi.terms import Access, Request
 
 PAGE = 1 << PAGE_LG2
@@ -26,7 +26,7 @@ def _of_domain(survey: Survey, domain: Domain, pages: Pages) -> Iterator[Finding
     who = domain.who[0]
     spots: dict[kinds.Kind, Spots] = {}
     clues: dict[kinds.Kind, tuple[Clue, ...]] = {}
-    for m in mappings(survey.unit, survey.memory, who.rid, who.pasid):
+    for m in survey.mappings(who):
         for page in pages.within(m.hpa, m.hpa_last):
             table = survey.tables[page]
             kind = _kind(domain, table, m)

@@ -8,7 +8,6 @@ from iommu_abi.audit import kinds
 from iommu_abi.audit.findings import Clue, Finding, Spot, Spots
 from iommu_abi.audit.pages import Pages
 from iommu_abi.audit.survey import Domain, Survey
-from iommu_abi.mappings import mappings
 from iommu_abi.terms import Access
 
 SHOWN = 4  # domains of a finding that are explained; all are listed
@@ -69,7 +68,7 @@ def _findings(survey: Survey, domains: Sequence[Domain], pages: Pages) -> Iterat
 def _clue(survey: Survey, domain: Domain, spot: Spot) -> Clue:
     """How a domain reaches the first of the pages."""
     who, hpa = domain.who[0], spot.hpa or 0
-    for m in mappings(survey.unit, survey.memory, who.rid, who.pasid):
+    for m in survey.mappings(who):
         if m.hpa <= hpa <= m.hpa_last:
             access = Access.WRITE if m.access & Access.WRITE else Access.READ
             return Clue(f"with rights {m.access}", who.request(m.first + hpa - m.hpa, access))

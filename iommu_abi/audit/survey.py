@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from iommu_abi.audit.findings import Spot, Spots, Who
 from iommu_abi.audit.pages import PAGE_LG2, Pages, TooMany
-from iommu_abi.mappings import Budget, Context, OutOfSteps, State, contexts, mappings, pasids, tables
+from iommu_abi.mappings import Budget, Context, Mapping, OutOfSteps, State, contexts, mappings, pasids, tables
 from iommu_abi.memory import Memory
 from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Stage
 from iommu_abi.walk import Unit
@@ -79,6 +79,10 @@ class Survey:
     tables: dict[int, TablePage] = field(default_factory=dict)
     stopped: Who | None = None
 
+    def mappings(self, who: Who, budget: Budget | None = None) -> Iterator[Mapping]:
+        """What the first of these requesters reaches."""
+        return mappings(self.unit, self.memory, who.rid, who.pasid, priv=who.priv, budget=budget)
+
     def table_pages(self) -> Pages:
         """Where tables lie."""
         found = Pages()
@@ -109,6 +113,8 @@ def survey(unit: Unit, memory: Memory, budget: Budget) -> Survey:
                 made.broken.append((who, context.fault))
             elif context.state is State.TRANSLATES:
                 _domain(made, who, budget)
+                if who.pasid is not None:
+                    _domain(made, who._replace(priv=True), budget)
     except OutOfSteps:
         made.stopped = who
     return made
@@ -167,7 +173,7 @@ def _domain(made: Survey, who: Who, budget: Budget) -> None:
     """Look at what a requester reaches; keep it if no other requester reaches the same in the same way."""
     domain, digest = Domain([who]), hashlib.blake2b()
     _walk_tables(made, domain, digest, budget)
-    for m in mappings(made.unit, made.memory, who.rid, who.pasid, budget=budget):
+    for m in made.mappings(who, budget):
         digest.update(struct.pack("<QQQB", m.first, m.last, m.hpa, m.access))
         domain.mappings += 1
         if m.access & WX == WX:
@@ -177,14 +183,17 @@ def _domain(made: Survey, who: Who, budget: Budget) -> None:
                 domain.pages.add_bytes(m.hpa, m.hpa_last)
             except TooMany:
                 domain.complete = False
+    if who.priv and not domain.mappings:
+        return  # privileged mode is refused
     known = made.domains.setdefault(digest.digest(), domain)
-    if known is not domain:
+    if known is not domain and who._replace(priv=False) not in known.who:
         known.who.append(who)
 
 
 def _walk_tables(made: Survey, domain: Domain, digest: hashlib.blake2b, budget: Budget) -> None:
     who, nested = domain.who[0], False
-    for table in tables(made.unit, made.memory, Stage.S1, who.rid, who.pasid, budget=budget):
+    found = tables(made.unit, made.memory, Stage.S1, who.rid, who.pasid, priv=who.priv, budget=budget)
+    for table in found:
         if table.fault:
             if domain.add_broken(table.first, table.fault):
                 digest.update(struct.pack("<BQ", table.fault.reason, table.fault.entry_hpa or 0))

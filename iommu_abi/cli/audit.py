@@ -75,6 +75,7 @@ def _command(args: argparse.Namespace, request: Request) -> str:
     asked += [] if request.pasid is None else ["--pasid", str(request.pasid)]
     asked += ["--iova", f"{request.iova:#x}"]
     asked += [] if request.access is Access.READ else ["--access", str(request.access.name).lower()]
+    asked += ["--priv"] if request.priv else []
     return shlex.join(["iommu-abi", "translate", *args.images, *given, *asked, "--explain"])
 
 
@@ -91,7 +92,8 @@ def _who_text(who: Who) -> str:
         text += f" to {words.name_of_requester(who.rid_last)}"
     if who.pasid is None:
         return text
-    return f"{text} PASID {who.pasid}" + (f" to {who.pasid_last}" if who.pasid_last != who.pasid else "")
+    last = f" to {who.pasid_last}" if who.pasid_last != who.pasid else ""
+    return f"{text} PASID {who.pasid}{last}{' privileged' if who.priv else ''}"
 
 
 def _headline(finding: Finding) -> str:
@@ -202,6 +204,7 @@ def _finding_json(args: argparse.Namespace, finding: Finding, shown: Iterable[Ev
                 "rid_last": f"{who.rid_last:#x}",
                 "pasid": who.pasid,
                 "pasid_last": who.pasid_last,
+                "priv": who.priv,
             }
             for who in finding.who
         ],
