@@ -59,6 +59,8 @@ def place_text(step: Step) -> str:
 
 def fields_text(step: Step) -> str:
     """The fields of an entry that say something."""
+    if not step.stopped and not any(f.value for f in step.entry.fields):
+        return "all zero"
     return ", ".join(filter(None, (_field(f, step.stopped) for f in step.entry.fields))) or "all zero"
 
 
