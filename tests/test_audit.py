@@ -457,6 +457,61 @@ def test_what_only_privileged_requests_of_a_pasid_reach_is_found_too() -> None:
     )
 
 
+def ats(make: type, **fields: int) -> tuple[Garden, int]:
+    """A device with sound tables and these fields in its context; the address of that."""
+    host = build.Memory()
+    garden = Garden(make(host), host)
+    tables = garden.domain(SOUND, host.page())
+    host.page()
+    if make is Smmu:
+        cds = build.CdTable(host)
+        cds.set(0, tables)
+        return garden, garden.made.unit.device(SOUND, cds, **fields)
+    if make is VtdFirst:
+        where = garden.made.unit.context(SOUND, **fields)
+        garden.made.attach(SOUND, tables)
+        return garden, where
+    return garden, garden.made.unit.device(SOUND, tables, **fields)
+
+
+#: ATS in the context: VT-d 9.4 DTE, AMD IOMMU 2.2.2.1 I, SMMUv3 5.2 EATS=0b01, RISC-V IOMMU 3.1.3.1 EN_ATS.
+ATS: tuple[tuple[type, dict[str, int], dict[str, int]], ...] = (
+    (VtdFirst, {"DTE": 1}, {}),
+    (Amd, {"I": 1}, {}),
+    (Smmu, {"EATS": 1}, {"IDR0": 139203595 | 1 << 10}),
+    (Riscv, {"EN_ATS": 1}, {}),
+)
+
+
+@pytest.mark.parametrize(("make", "fields", "registers"), ATS, ids=[row[0].__name__ for row in ATS])
+def test_a_device_trusted_with_ats_is_found_by_its_context(
+    make: type, fields: dict[str, int], registers: dict[str, int]
+) -> None:
+    garden, where = ats(make, **fields)
+    unit = Unit(make.kind, garden.made.unit.registers | registers)
+
+    (finding,) = audit(unit, garden.memory).findings
+
+    assert (finding.kind.name, finding.who[0].rid) == ("ats-unchecked", SOUND)
+    assert [e.step.ref.hpa for e in evidence(unit, garden.memory, finding) if e.step] == [where]
+
+
+def test_amd_guest_tables_of_a_pasid_know_execution() -> None:
+    """XD of a v2 leaf is clear; GIoV=0: requests without PASID go past the guest tables, and Mode=0: pass."""
+    host = build.Memory()
+    made = Amd(host)
+    tables, gcr3 = build.AmdV2(host), build.Gcr3Table(host)
+    tables.map(IOVA, host.page(), access=RWX)
+    gcr3.set(5, tables)
+    made.unit.device(SOUND, gcr3=gcr3)
+    host.page()
+
+    assert kinds_of(audit(Unit("amdvi", made.unit.registers), image(host))) == [
+        "pass-through",
+        "write-execute-pasid",
+    ]
+
+
 # ---------------------------------------------------------------- real guests
 
 

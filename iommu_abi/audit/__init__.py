@@ -71,6 +71,7 @@ def _add_queues(seen: Survey) -> None:
 
 def _findings(seen: Survey) -> Iterator[Finding]:
     yield from contexts.passing(seen)
+    yield from contexts.trusted(seen)
     yield from contexts.broken(seen)
     yield from entries.broken(seen)
     yield from entries.at_zero(seen)

@@ -65,6 +65,13 @@ def _passing(run: list[Same]) -> Finding:
     return Finding(kinds.PASSES, who, "", spots, (clue,))
 
 
+def trusted(survey: Survey) -> Iterator[Finding]:
+    """Devices whose translated requests go out unchecked."""
+    for who, entry in survey.trusted:
+        clue = Clue("the context", who.request(), entry.hpa)
+        yield Finding(kinds.TRANSLATED, (who,), "", Spots(Spot(entry=entry.hpa)), (clue,))
+
+
 def broken(survey: Survey) -> Iterator[Finding]:
     """Contexts that are illegal, or behind a table that cannot be read."""
     same: dict[object, list[tuple[Who, Fault]]] = {}

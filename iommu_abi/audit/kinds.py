@@ -44,6 +44,10 @@ GUEST_TABLE = Kind(
     "guest-table", Severity.MINOR,
     "a guest's device reaches the guest's own tables", "the guest harms itself alone: stage 2 still holds",
 )  # fmt: skip
+TRANSLATED = Kind(
+    "ats-unchecked", Severity.NOTABLE,
+    "ATS is on, and translated addresses are not checked", "a device that lies reaches all memory",
+)  # fmt: skip
 SHARED = Kind(
     "shared", Severity.NOTABLE,
     "devices of different domains reach the same pages", "one sees or changes the other's data",
@@ -84,6 +88,7 @@ KINDS = (
     PASSES,
     TABLE_WRITABLE,
     TABLE_READABLE,
+    TRANSLATED,
     SHARED,
     EXECUTABLE_PASID,
     RESERVED,

@@ -10,13 +10,13 @@ import hashlib
 import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from iommu_abi.audit.findings import Spot, Spots, Who
 from iommu_abi.audit.pages import PAGE_LG2, Pages, TooMany
 from iommu_abi.mappings import Budget, Context, Mapping, OutOfSteps, State, contexts, mappings, pasids, tables
 from iommu_abi.memory import Memory
-from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Stage
+from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Ref, Stage
 from iommu_abi.walk import Unit
 
 WX = Access.WRITE | Access.EXEC
@@ -74,6 +74,7 @@ class Survey:
     states: Counter[State] = field(default_factory=Counter)
     devices: int = 0
     passing: list[tuple[Who, Ref | None]] = field(default_factory=list)
+    trusted: list[tuple[Who, Ref]] = field(default_factory=list)
     broken: list[tuple[Who, Fault]] = field(default_factory=list)
     domains: dict[bytes, Domain] = field(default_factory=dict)
     tables: dict[int, TablePage] = field(default_factory=dict)
@@ -113,6 +114,8 @@ def survey(unit: Unit, memory: Memory, budget: Budget) -> Survey:
                 made.broken.append((who, context.fault))
             elif context.state is State.TRANSLATES:
                 _domain(made, who, budget)
+                if who.pasid is None and (entry := _trusts(unit, memory, who)):
+                    made.trusted.append((who, entry))
                 if who.pasid is not None:
                     _domain(made, who._replace(priv=True), budget)
     except OutOfSteps:
@@ -143,6 +146,17 @@ def context_entry(unit: Unit, memory: Memory, who: Who) -> Ref | None:
     answer = unit.translate(memory, who.request(), trace=True)
     found = [ref for ref in answer.refs if ref.stage in (Stage.DEVICE, Stage.PASID)]
     return found[-1] if found else None
+
+
+def _trusts(unit: Unit, memory: Memory, who: Who) -> Ref | None:
+    """The device's context if with ATS it may use any address, as one that was translated; else None."""
+    asked = unit.translate(memory, replace(who.request(), at=At.TRANSLATION), trace=True)
+    if asked.fault is not None and asked.fault.stage in (Stage.DEVICE, Stage.PASID):
+        return None
+    uses = unit.translate(memory, replace(who.request(), at=At.TRANSLATED), trace=True)
+    if uses.fault is not None or any(ref.stage in (Stage.S1, Stage.S2) for ref in uses.refs):
+        return None
+    return [ref for ref in asked.refs if ref.stage is Stage.DEVICE][-1]
 
 
 # ---------------------------------------------------------------- tables
