@@ -39,7 +39,7 @@ def _of_domain(survey: Survey, domain: Domain, pages: Pages) -> Iterator[Finding
 
 
 def _kind(domain: Domain, table: TablePage, m: Mapping) -> kinds.Kind:
-    if table.guest is not None and table.guest == domain.second:
+    if table.guest in domain.second:
         return kinds.GUEST_TABLE
     return kinds.TABLE_WRITABLE if m.access & Access.WRITE else kinds.TABLE_READABLE
 

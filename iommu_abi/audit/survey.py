@@ -27,7 +27,7 @@ BROKEN_KEPT = 1000  # of a domain: those beyond are not counted
 class TablePage:
     """A page that the IOMMU reads: ``ref`` is the first entry read there, by ``who`` at ``iova``.
 
-    ``guest``: the page of the stage-2 root through which it is read, None where the host owns it.
+    ``guest``: a page of the stage-2 root through which it is read, None where the host owns it.
     ``queue`` is set instead of ``who`` and ``ref`` for what registers point to.
     """
 
@@ -40,13 +40,13 @@ class TablePage:
 
 @dataclass(slots=True)
 class Domain:
-    """What its requesters reach. ``second`` is the page of the root of stage 2, None if there is none."""
+    """What its requesters reach. ``second`` are the pages of stage 2's root; some formats have several."""
 
     who: list[Who]
     pages: Pages = field(default_factory=Pages)
     executable: Spots = field(default_factory=Spots)
     broken: dict[tuple[object, ...], tuple[int, Fault]] = field(default_factory=dict)
-    second: int | None = None
+    second: list[int] = field(default_factory=list)
     mappings: int = 0
     complete: bool = True
 
@@ -205,7 +205,7 @@ def _domain(made: Survey, who: Who, budget: Budget) -> None:
 
 
 def _walk_tables(made: Survey, domain: Domain, digest: hashlib.blake2b, budget: Budget) -> None:
-    who, nested = domain.who[0], False
+    who, nested, top = domain.who[0], False, None
     found = tables(made.unit, made.memory, Stage.S1, who.rid, who.pasid, priv=who.priv, budget=budget)
     for table in found:
         if table.fault:
@@ -217,7 +217,9 @@ def _walk_tables(made: Survey, domain: Domain, digest: hashlib.blake2b, budget: 
         page = ref.hpa >> PAGE_LG2
         digest.update(struct.pack("<BBQ", ref.stage, ref.level, page))
         if ref.stage is Stage.S2:
-            domain.second = page if domain.second is None else domain.second
+            top = ref.level if top is None else top  # a walk begins at the root
             nested |= ref.purpose is Purpose.S1_ENTRY
-        guest = domain.second if ref.stage is Stage.S1 and nested else None
+            if ref.level == top and page not in domain.second:
+                domain.second.append(page)
+        guest = domain.second[0] if ref.stage is Stage.S1 and nested else None
         made.tables.setdefault(page, TablePage(who, table.first, ref, guest))
