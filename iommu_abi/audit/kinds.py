@@ -34,7 +34,7 @@ PASSES = Kind(
 )  # fmt: skip
 TABLE_WRITABLE = Kind(
     "table-writable", Severity.SERIOUS,
-    "a device can write what the IOMMU reads", "it can give any device any memory",
+    "a device can write what the IOMMU reads", "with that it can map what it likes",
 )  # fmt: skip
 TABLE_READABLE = Kind(
     "table-readable", Severity.NOTABLE,
