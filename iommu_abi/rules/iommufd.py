@@ -26,24 +26,28 @@ from errno import (
     ERANGE,
 )
 
-from iommu_abi.rules.row import (
-    Check,
-    Finding,
-    Row,
-    Rows,
-    State,
-    View,
+from iommu_abi.rules.predicates import (
+    all_of,
     at_least,
     at_most,
     below_ulong_max,
-    both,
+    is_,
     is_not,
     known_flags,
+    low_byte_of,
     multiple_of,
     nonzero,
+    not_all_of,
     one_of,
+    range_from,
+    some_of,
+    unless,
+    up_to_ulong_max,
+    where,
     zero,
+    zero_like,
 )
+from iommu_abi.rules.row import Check, Row, Rows, State
 
 U64 = (1 << 64) - 1
 PAGE_SIZE = 4096  # of the kernel; arm64 and others may have more
@@ -67,26 +71,22 @@ def _documented(row: Rows, field: str, errno: int = EOPNOTSUPP) -> Check:
 
 _IOAS = "Linux 7.2, drivers/iommu/iommufd/ioas.c"
 READABLE_WRITEABLE = 6
+_FIXED = where("flags", all_of(1))
 
 
 def _map_flags(row: Rows) -> tuple[Check, Check]:
-    neither = both(lambda view: not view["flags"] & READABLE_WRITEABLE)
+    readable = some_of(READABLE_WRITEABLE)
     return (
         _known_flags(row),
-        row("flags", EINVAL, neither, "READABLE, WRITEABLE or both", name="access"),
+        row("flags", EINVAL, readable, "READABLE, WRITEABLE or both", name="access"),
     )
-
-
-def _fixed(view: View) -> bool:
-    return bool(view["flags"] & 1)
 
 
 def _where(row: Rows, iova: str) -> tuple[Row, ...]:
     """What is checked where a mapping goes."""
-    overflow = both(lambda view: view[iova] + view["length"] - 1 > view.ulong_max)
     return (
         State(iova, EINVAL, "with FIXED_IOVA: not a multiple of the alignment that IOVA_RANGES says"),
-        row(iova, EOVERFLOW, overflow, "a range that ends below ULONG_MAX", name="end", when=_fixed),
+        row(iova, EOVERFLOW, range_from(iova), "a range that ends below ULONG_MAX", name="end", when=_FIXED),
         State(iova, EINVAL, "with FIXED_IOVA: reserved or not allowed"),
         State(iova, EEXIST, "with FIXED_IOVA: something is mapped there"),
         State(iova, ENOSPC, "without FIXED_IOVA: no room"),
@@ -109,16 +109,7 @@ _change = Rows("iommu_ioas_change_process", _IOAS)
 _vfio = Rows("iommu_vfio_ioas", "Linux 7.2, drivers/iommu/iommufd/vfio_compat.c")
 
 
-def _all_of_it(view: View) -> bool:
-    return bool(view["iova"] == 0 and view["length"] == U64)
-
-
-def _limit_option(view: View) -> bool:
-    return bool(view["option_id"] == 0)
-
-
-def _option_set(view: View) -> bool:
-    return bool(view["op"] == 0)
+_A_RANGE = unless(where("iova", is_(0)), where("length", is_(U64)))  # which is everything
 
 
 _IOAS_ROWS: Mapping[str, tuple[Row, ...]] = {
@@ -171,16 +162,8 @@ _IOAS_ROWS: Mapping[str, tuple[Row, ...]] = {
     ),
     "iommu_ioas_unmap": (
         _ioas("IOAS"),
-        _unmap(
-            "iova", EOVERFLOW, below_ulong_max, "less than ULONG_MAX, %#llx", when=lambda v: not _all_of_it(v)
-        ),
-        _unmap(
-            "length",
-            EOVERFLOW,
-            below_ulong_max,
-            "less than ULONG_MAX, %#llx",
-            when=lambda v: not _all_of_it(v),
-        ),
+        _unmap("iova", EOVERFLOW, below_ulong_max, "less than ULONG_MAX, %#llx", when=_A_RANGE),
+        _unmap("length", EOVERFLOW, below_ulong_max, "less than ULONG_MAX, %#llx", when=_A_RANGE),
         State("iova", ENOENT, "the range splits a mapping, or nothing is mapped there"),
         State("iova", EBUSY, "something uses the mapping"),
     ),
@@ -188,11 +171,18 @@ _IOAS_ROWS: Mapping[str, tuple[Row, ...]] = {
         _no_reserved(_option),
         _option("option_id", EOPNOTSUPP, one_of(0, 1), "RLIMIT_MODE (0) or HUGE_PAGES (1)"),
         _option("op", EOPNOTSUPP, one_of(0, 1), "SET (0) or GET (1)"),
-        _option("object_id", EOPNOTSUPP, zero, "0 for RLIMIT_MODE", name="rlimit_mode", when=_limit_option),
+        _option(
+            "object_id",
+            EOPNOTSUPP,
+            zero,
+            "0 for RLIMIT_MODE",
+            name="rlimit_mode",
+            when=where("option_id", is_(0)),
+        ),
         State("option_id", EPERM, "SET of RLIMIT_MODE without CAP_SYS_RESOURCE"),
         State("option_id", EBUSY, "SET of RLIMIT_MODE while there are objects"),
         State("object_id", ENOENT, "HUGE_PAGES: no IOAS has this ID"),
-        _option("val64", EINVAL, at_most(1), "0 or 1", when=_option_set),
+        _option("val64", EINVAL, at_most(1), "0 or 1", when=where("op", is_(0))),
     ),
     "iommu_ioas_change_process": (
         _no_reserved(_change),
@@ -218,16 +208,7 @@ _inv = Rows("iommu_hwpt_invalidate", _HWPT)
 NEST_PARENT, FAULT_ID_VALID = 1, 4
 
 
-def _data_or_none(view: View) -> bool:
-    return bool((view["data_type"] == 0) != (view["data_len"] == 0))
-
-
-def _some_entries(view: View) -> bool:
-    return bool(view["entry_num"] > 0)
-
-
-def _fault_parent(view: View) -> bool:
-    return bool(view["flags"] & (NEST_PARENT | FAULT_ID_VALID) == NEST_PARENT | FAULT_ID_VALID)
+_SOME_ENTRIES = where("entry_num", at_least(1))
 
 
 _HWPT_ROWS: Mapping[str, tuple[Row, ...]] = {
@@ -240,11 +221,14 @@ _HWPT_ROWS: Mapping[str, tuple[Row, ...]] = {
     ),
     "iommu_hwpt_alloc": (
         _no_reserved(_hwpt),
-        _hwpt("data_len", EINVAL, both(_data_or_none), "0 if and only if data_type is NONE"),
+        _hwpt("data_len", EINVAL, zero_like("data_type"), "0 if and only if data_type is NONE"),
         State("dev_id", ENOENT, "no device has this ID"),
         State("pt_id", EINVAL, "no object has this ID, or it is no parent"),
         _hwpt("flags", EOPNOTSUPP, known_flags, "no flags but %#llx"),
-        _hwpt("flags", EOPNOTSUPP, both(_fault_parent), "not FAULT_ID_VALID with NEST_PARENT", name="fault"),
+        _hwpt(
+            "flags", EOPNOTSUPP, not_all_of(NEST_PARENT | FAULT_ID_VALID),
+            "not FAULT_ID_VALID with NEST_PARENT", name="fault",
+        ),
         State("flags", EOPNOTSUPP, "the driver, or this parent, cannot do that; on an HWPT or vIOMMU only"
               " FAULT_ID_VALID and PASID"),
         State("data_len", EOPNOTSUPP, "data with an IOAS, or none with an HWPT or vIOMMU"),
@@ -265,8 +249,7 @@ _HWPT_ROWS: Mapping[str, tuple[Row, ...]] = {
         State("hwpt_id", ENOENT, "no paging HWPT has this ID"),
         State("hwpt_id", EOPNOTSUPP, "the HWPT cannot track"),
         _bitmap(
-            "length", EOVERFLOW, both(lambda v: v["iova"] + v["length"] - 1 > v.ulong_max),
-            "a range that ends below ULONG_MAX",
+            "length", EOVERFLOW, range_from("iova"), "a range that ends below ULONG_MAX",
         ),
         _bitmap("page_size", EINVAL, nonzero, "not 0"),
         State("iova", EINVAL, "iova or length is no multiple of the IOAS's alignment or of page_size"),
@@ -274,9 +257,9 @@ _HWPT_ROWS: Mapping[str, tuple[Row, ...]] = {
     ),
     "iommu_hwpt_invalidate": (
         _no_reserved(_inv),
-        _inv("data_uptr", EINVAL, nonzero, "an address", when=_some_entries),
-        _inv("entry_len", EINVAL, nonzero, "not 0", when=_some_entries),
-        _inv("entry_len", EINVAL, at_most(PAGE_SIZE), "at most %llu", name="page", when=_some_entries),
+        _inv("data_uptr", EINVAL, nonzero, "an address", when=_SOME_ENTRIES),
+        _inv("entry_len", EINVAL, nonzero, "not 0", when=_SOME_ENTRIES),
+        _inv("entry_len", EINVAL, at_most(PAGE_SIZE), "at most %llu", name="page", when=_SOME_ENTRIES),
         _inv("entry_num", EINVAL, at_most(MOST_ENTRIES), "at most %llu"),
         State("hwpt_id", ENOENT, "no HWPT or vIOMMU has this ID"),
         State("hwpt_id", EOPNOTSUPP, "the driver has no invalidation for it"),
@@ -313,9 +296,7 @@ _VIOMMU_ROWS: Mapping[str, tuple[Row, ...]] = {
         _documented(_viommu, "__reserved"),
     ),
     "iommu_vdevice_alloc": (
-        _vdevice(
-            "virt_id", EINVAL, both(lambda v: v["virt_id"] > v.ulong_max), "at most ULONG_MAX of the kernel"
-        ),
+        _vdevice("virt_id", EINVAL, up_to_ulong_max, "at most ULONG_MAX of the kernel"),
         _viommu_id,
         State("dev_id", ENOENT, "no device has this ID, or it goes away"),
         State("dev_id", EINVAL, "the device is behind another IOMMU"),
@@ -336,8 +317,8 @@ _VIOMMU_ROWS: Mapping[str, tuple[Row, ...]] = {
         _not_default(_queue),
         _queue("length", EINVAL, nonzero, "not 0"),
         _queue(
-            "length", EOVERFLOW, both(lambda v: v["nesting_parent_iova"] + v["length"] - 1 > U64),
-            "a range that ends below 2^64", name="end",
+            "length", EOVERFLOW, range_from("nesting_parent_iova", U64), "a range that ends below 2^64",
+            name="end",
         ),
         _viommu_id,
         State("type", EOPNOTSUPP, "the driver has no queue of this type"),
@@ -362,11 +343,6 @@ _response = Rows("iommu_hwpt_page_response", "Linux 7.2, drivers/iommu/iommufd/e
 SMMUV3_COMMANDS = (0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x30, 0x40)
 
 
-def _unsupported(view: View, path: str) -> Finding:
-    opcode = view[path][0] & 0xFF
-    return None if opcode in SMMUV3_COMMANDS else (opcode, 0)
-
-
 #: Struct behind a pointer -> its rows; its length must be that of the struct.
 DATA: Mapping[str, tuple[Row, ...]] = {
     "iommu_hwpt_arm_smmuv3": (),  # guest entries: iommu_abi.nesting checks them
@@ -382,15 +358,10 @@ DATA: Mapping[str, tuple[Row, ...]] = {
         _s1_inv("flags", EOPNOTSUPP, known_flags, "no flags but %#llx"),
         _no_reserved(_s1_inv),
         _s1_inv("addr", EINVAL, multiple_of(4096), "a multiple of %llu"),
-        _s1_inv(
-            "npages",
-            EINVAL,
-            both(lambda v: v["npages"] == U64 and v["addr"] != 0),
-            "all ones only with addr 0",
-        ),
+        _s1_inv("npages", EINVAL, is_not(U64), "all ones only with addr 0", when=where("addr", nonzero)),
     ),
     "iommu_viommu_arm_smmuv3_invalidate": (
-        _cmd("cmd", EIO, _unsupported, "an opcode that guests may send"),
+        _cmd("cmd", EIO, low_byte_of(*SMMUV3_COMMANDS), "an opcode that guests may send"),
         State("cmd", EIO, "ATC_INV, CFGI_CD, CFGI_CD_ALL: no vdevice has the vSID"),
     ),
     "iommu_hwpt_page_response": (

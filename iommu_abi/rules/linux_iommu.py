@@ -7,23 +7,21 @@ ignored. Neither VFIO nor any other caller of these functions was merged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from errno import EFAULT, EINVAL, ENODEV
 
-from iommu_abi.rules.row import (
-    Row,
-    Rows,
-    State,
-    View,
+from iommu_abi.rules.predicates import (
     at_most,
-    both,
     given_up_to,
     is_,
     known_flags,
+    not_all_of,
     readable,
     readable_up_to,
+    where,
     zero,
 )
+from iommu_abi.rules.row import Row, Rows, State
 
 _SOURCE = "Linux 5.10, drivers/iommu/iommu.c"
 _inv = Rows("iommu_cache_invalidate_info", _SOURCE)
@@ -33,8 +31,8 @@ DOMAIN, PASID, ADDR = range(3)
 DEV_IOTLB, PASID_CACHE = 2, 4
 
 
-def _granularity(number: int) -> Callable[[View], bool]:
-    return lambda view: bool(view["granularity"] == number)
+def _granularity(number: int) -> where:
+    return where("granularity", is_(number))
 
 
 def _copied(row: Rows, union: str) -> tuple[Row, ...]:
@@ -43,10 +41,6 @@ def _copied(row: Rows, union: str) -> tuple[Row, ...]:
         row("", EFAULT, readable_up_to(union, start=True), "%llu bytes in memory", name="read"),
         row("argsz", EINVAL, given_up_to(union, start=True), "at least %llu"),
     )
-
-
-def _with(number: int, bit: int) -> Callable[[View], bool]:
-    return lambda view: bool(view["granularity"] == number and view["cache"] & bit)
 
 
 STRUCTS: Mapping[str, tuple[Row, ...]] = {
@@ -65,14 +59,20 @@ STRUCTS: Mapping[str, tuple[Row, ...]] = {
         _inv("version", EINVAL, is_(1), "%llu"),
         _inv("cache", EINVAL, known_flags, "no caches but %#llx"),
         _inv("granularity", EINVAL, at_most(ADDR), "at most %llu, ADDR"),
-        _inv("cache", EINVAL, both(_with(ADDR, PASID_CACHE)), "no PASID cache with ADDR", name="addr"),
+        _inv(
+            "cache", EINVAL, not_all_of(PASID_CACHE), "no PASID cache with ADDR", name="addr",
+            when=_granularity(ADDR),
+        ),
         _inv(
             "granu.addr_info.flags", EINVAL, known_flags, "no flags but %#llx", when=_granularity(ADDR)
         ),
         _inv(
             "granu.pasid_info.flags", EINVAL, known_flags, "no flags but %#llx", when=_granularity(PASID)
         ),
-        _inv("cache", EINVAL, both(_with(DOMAIN, DEV_IOTLB)), "no device IOTLB with DOMAIN", name="domain"),
+        _inv(
+            "cache", EINVAL, not_all_of(DEV_IOTLB), "no device IOTLB with DOMAIN", name="domain",
+            when=_granularity(DOMAIN),
+        ),
         _inv("padding", EINVAL, zero, "0"),
         State("", EINVAL, "the driver refuses: no nested domain, a granule or an ID that it cannot use"),
     ),

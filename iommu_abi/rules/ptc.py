@@ -9,30 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from errno import EFAULT, EINVAL, ENODEV
 
-from iommu_abi.rules.row import (
-    Check,
-    Row,
-    Rows,
-    State,
-    View,
-    both,
+from iommu_abi.rules.predicates import (
+    either_of,
     given_up_to,
     is_,
     one_of,
     readable,
     readable_up_to,
+    some_of,
+    where,
     zero,
 )
+from iommu_abi.rules.row import Check, Row, Rows, State
 
 _CORE = "SMMUv3 Nested Stage Setup v15, drivers/iommu/iommu.c"
 _DRIVER = "SMMUv3 Nested Stage Setup v15, arm-smmu-v3.c"
 _core = Rows("iommu_pasid_table_config", _CORE)
 _driver = Rows("iommu_pasid_table_config", _DRIVER)
 SMMUV3, TRANSLATE = 1, 1
-
-
-def _smmuv3(view: View) -> bool:
-    return bool(view["format"] == SMMUV3)
+_SMMUV3 = where("format", is_(SMMUV3))
 
 
 def _driver_rows(member: str, *version: Row) -> tuple[Row, ...]:
@@ -48,7 +43,7 @@ def _driver_rows(member: str, *version: Row) -> tuple[Row, ...]:
             EINVAL,
             zero,
             "%llu: one context descriptor only",
-            when=lambda view: bool(view["config"] == TRANSLATE),
+            when=where("config", is_(TRANSLATE)),
         ),
     )
 
@@ -59,7 +54,7 @@ _BY_USER: tuple[Row, ...] = (
     _core("", EFAULT, readable_up_to("vendor_data", start=True), "%llu bytes in memory", name="read"),
     _core("argsz", EINVAL, given_up_to("vendor_data", start=True), "at least %llu"),
     _core("version", EINVAL, is_(1), "%llu"),
-    _core("argsz", EINVAL, given_up_to("vendor_data.smmuv3"), "at least %llu", name="smmuv3", when=_smmuv3),
+    _core("argsz", EINVAL, given_up_to("vendor_data.smmuv3"), "at least %llu", name="smmuv3", when=_SMMUV3),
     _core("", EFAULT, readable, "%llu bytes in memory", name="rest"),
     _core("config", EINVAL, one_of(1, 2, 3), "TRANSLATE (1), BYPASS (2) or ABORT (3)"),
     *_driver_rows("vendor_data.smmuv3"),
@@ -91,14 +86,6 @@ def _flags(struct: str, version: str, *numbers: int) -> Check:
     return Rows(struct, f"SMMUv3 Nested Stage Setup (VFIO part) {version}")(
         "flags", EINVAL, one_of(*numbers), want
     )
-
-
-def _set_and_unset(view: View) -> bool:
-    return view["flags"] & (SET | UNSET) in (0, SET | UNSET)
-
-
-def _neither(view: View) -> bool:
-    return not view["flags"] & (SET | UNSET)
 
 
 _TABLE = "vfio_iommu_type1_set_pasid_table"
@@ -135,14 +122,14 @@ GENERATIONS: Mapping[str, Mapping[str, tuple[Row, ...]]] = {
     "vfio_ptc_v8": _V8,
     "vfio_ptc_v9": {
         _TABLE: _set_table(
-            "v9", _CONFIG, _row("v9")("flags", EINVAL, both(_neither), "SET (1), UNSET (2) or both")
+            "v9", _CONFIG, _row("v9")("flags", EINVAL, some_of(SET | UNSET), "SET (1), UNSET (2) or both")
         ),
         _MSI: _SET_MSI,
     },
     "vfio_ptc_v11": {
         _TABLE: _set_table(
             "v11", "flags",
-            _row("v11")("flags", EINVAL, both(_set_and_unset), "one of SET (1) and UNSET (2)"),
+            _row("v11")("flags", EINVAL, either_of(SET | UNSET), "one of SET (1) and UNSET (2)"),
         ),
         _MSI: _SET_MSI,
     },

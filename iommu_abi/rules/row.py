@@ -99,7 +99,10 @@ class View:
         return (1 << 8 * self.abi.pointer) - 1
 
 
+#: What a row asks of its field; see :mod:`.predicates`.
 Predicate = Callable[[View, str], Finding]
+#: When a row is looked at.
+Condition = Callable[[View], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class Check:
 
     rule: Rule
     broken: Predicate
-    when: Callable[[View], bool] | None = None
+    when: Condition | None = None
     enforced: bool = True
 
     def error(self, view: View) -> AbiError | None:
@@ -149,97 +152,10 @@ class Rows:
         want: str,
         *,
         name: str = "",
-        when: Callable[[View], bool] | None = None,
+        when: Condition | None = None,
         enforced: bool = True,
     ) -> Check:
         """Make a row; ``name`` tells apart the rules of one field."""
         parts = (self.struct, field, name)
         rule = Rule(".".join(filter(None, parts)), field, errno, want, self.source)
         return Check(rule, broken, when, enforced)
-
-
-# ---------------------------------------------------------------- predicates
-
-
-def zero(view: View, path: str) -> Finding:
-    """A number that is not 0, or the first byte that is not."""
-    value = view[path]
-    got = value if isinstance(value, int) else next(filter(None, value), 0)
-    return (got, 0) if got else None
-
-
-def nonzero(view: View, path: str) -> Finding:
-    """0 where something is needed."""
-    return None if view[path] else (0, 0)
-
-
-def known_flags(view: View, path: str) -> Finding:
-    """Bits that the generation has no name for."""
-    value, mask = view[path], view.mask(path)
-    return (value, mask) if value & ~mask else None
-
-
-def is_(number: int) -> Predicate:
-    """Another number than this one."""
-    return lambda view, path: None if view[path] == number else (view[path], number)
-
-
-def is_not(number: int) -> Predicate:
-    """That very number."""
-    return lambda view, path: (number, 0) if view[path] == number else None
-
-
-def one_of(*numbers: int) -> Predicate:
-    """None of these numbers."""
-    return lambda view, path: None if view[path] in numbers else (view[path], 0)
-
-
-def at_least(number: int) -> Predicate:
-    """Less than that."""
-    return lambda view, path: (view[path], number) if view[path] < number else None
-
-
-def at_most(number: int) -> Predicate:
-    """More than that."""
-    return lambda view, path: (view[path], number) if view[path] > number else None
-
-
-def multiple_of(number: int) -> Predicate:
-    """No multiple of that."""
-    return lambda view, path: (view[path], number) if view[path] % number else None
-
-
-def below_ulong_max(view: View, path: str) -> Finding:
-    """ULONG_MAX or more."""
-    return (view[path], view.ulong_max) if view[path] >= view.ulong_max else None
-
-
-def given_up_to(field: str, *, start: bool = False) -> Predicate:
-    """Fewer bytes announced than to the end of a field, or to its start."""
-
-    def broken(view: View, path: str) -> Finding:
-        least = view.offset(field) if start else view.end(field)
-        return (view.given, least) if view.given < least else None
-
-    return broken
-
-
-def readable_up_to(field: str, *, start: bool = False) -> Predicate:
-    """Fewer bytes in memory than to the end of a field, or to its start."""
-
-    def broken(view: View, path: str) -> Finding:
-        least = view.offset(field) if start else view.end(field)
-        return (len(view.data), least) if len(view.data) < least else None
-
-    return broken
-
-
-def readable(view: View, path: str) -> Finding:
-    """Fewer bytes in memory than announced, of those that the kernel knows."""
-    least = min(view.given, view.ksize)
-    return (len(view.data), least) if len(view.data) < least else None
-
-
-def both(condition: Callable[[View], bool]) -> Predicate:
-    """A condition on several fields that must not hold."""
-    return lambda view, path: (view[path], 0) if condition(view) else None

@@ -1,0 +1,238 @@
+"""What rows ask of their fields, as data, and when they are looked at.
+
+A predicate takes a view and a field's path and finds (got, expected) where the field is not so. Their
+names read as in a row: ``row("op", EOPNOTSUPP, one_of(0, 1), ...)``. They are data so that a violation can
+be made of a row without its own check (``iommu_abi.strategies``).
+"""
+
+# ruff: noqa: D102  (what each __call__ does stands above)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from iommu_abi.rules.row import Finding, Predicate, View
+
+
+def zero(view: View, path: str) -> Finding:
+    """0, or bytes that are all 0; got is the first that is not."""
+    value = view[path]
+    got = value if isinstance(value, int) else next(filter(None, value), 0)
+    return (got, 0) if got else None
+
+
+def nonzero(view: View, path: str) -> Finding:
+    """Any number but 0."""
+    return None if view[path] else (0, 0)
+
+
+def known_flags(view: View, path: str) -> Finding:
+    """Only bits that the generation has a name for."""
+    value, mask = view[path], view.mask(path)
+    return (value, mask) if value & ~mask else None
+
+
+def below_ulong_max(view: View, path: str) -> Finding:
+    """Less than ULONG_MAX of the kernel."""
+    return (view[path], view.ulong_max) if view[path] >= view.ulong_max else None
+
+
+def up_to_ulong_max(view: View, path: str) -> Finding:
+    """At most ULONG_MAX of the kernel."""
+    return (view[path], view.ulong_max) if view[path] > view.ulong_max else None
+
+
+def readable(view: View, path: str) -> Finding:
+    """As many bytes in memory as announced, of those that the kernel knows."""
+    least = min(view.given, view.ksize)
+    return (len(view.data), least) if len(view.data) < least else None
+
+
+@dataclass(frozen=True, slots=True)
+class is_:
+    """Exactly that number."""
+
+    number: int
+
+    def __call__(self, view: View, path: str) -> Finding:
+        return None if view[path] == self.number else (view[path], self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class is_not:
+    """Any number but this one."""
+
+    number: int
+
+    def __call__(self, view: View, path: str) -> Finding:
+        return (self.number, 0) if view[path] == self.number else None
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class one_of:
+    """One of these numbers."""
+
+    numbers: tuple[int, ...]
+
+    def __init__(self, *numbers: int) -> None:
+        object.__setattr__(self, "numbers", numbers)
+
+    def __call__(self, view: View, path: str) -> Finding:
+        return None if view[path] in self.numbers else (view[path], 0)
+
+
+@dataclass(frozen=True, slots=True)
+class at_least:
+    """That number or more."""
+
+    number: int
+
+    def __call__(self, view: View, path: str) -> Finding:
+        return (view[path], self.number) if view[path] < self.number else None
+
+
+@dataclass(frozen=True, slots=True)
+class at_most:
+    """That number or less."""
+
+    number: int
+
+    def __call__(self, view: View, path: str) -> Finding:
+        return (view[path], self.number) if view[path] > self.number else None
+
+
+@dataclass(frozen=True, slots=True)
+class multiple_of:
+    """A multiple of that number."""
+
+    number: int
+
+    def __call__(self, view: View, path: str) -> Finding:
+        return (view[path], self.number) if view[path] % self.number else None
+
+
+@dataclass(frozen=True, slots=True)
+class all_of:
+    """Each of these bits."""
+
+    bits: int
+
+    def __call__(self, view: View, path: str) -> Finding:
+        return (view[path], self.bits) if view[path] & self.bits != self.bits else None
+
+
+@dataclass(frozen=True, slots=True)
+class some_of:
+    """At least one of these bits."""
+
+    bits: int
+
+    def __call__(self, view: View, path: str) -> Finding:
+        return None if view[path] & self.bits else (view[path], 0)
+
+
+@dataclass(frozen=True, slots=True)
+class not_all_of:
+    """At least one of these bits is not set."""
+
+    bits: int
+
+    def __call__(self, view: View, path: str) -> Finding:
+        return (view[path], 0) if view[path] & self.bits == self.bits else None
+
+
+@dataclass(frozen=True, slots=True)
+class either_of:
+    """Exactly one of these two bits."""
+
+    bits: int
+
+    def __call__(self, view: View, path: str) -> Finding:
+        return (view[path], 0) if view[path] & self.bits in (0, self.bits) else None
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class low_byte_of:
+    """An array whose first number has one of these in its low 8 bits."""
+
+    numbers: tuple[int, ...]
+
+    def __init__(self, *numbers: int) -> None:
+        object.__setattr__(self, "numbers", numbers)
+
+    def __call__(self, view: View, path: str) -> Finding:
+        low = view[path][0] & 0xFF
+        return None if low in self.numbers else (low, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class zero_like:
+    """0 if and only if the other field is 0."""
+
+    other: str
+
+    def __call__(self, view: View, path: str) -> Finding:
+        return (view[path], 0) if (view[path] == 0) != (view[self.other] == 0) else None
+
+
+@dataclass(frozen=True, slots=True)
+class range_from:
+    """``length`` bytes from the field ``start`` on that end at ``top``, or at ULONG_MAX, at the latest."""
+
+    start: str
+    top: int | None = None
+
+    def __call__(self, view: View, path: str) -> Finding:
+        top = view.ulong_max if self.top is None else self.top
+        return (view[path], 0) if view[self.start] + view["length"] - 1 > top else None
+
+
+@dataclass(frozen=True, slots=True)
+class given_up_to:
+    """As many bytes announced as to the end of a field, or to its start."""
+
+    field: str
+    start: bool = False
+
+    def __call__(self, view: View, path: str) -> Finding:
+        least = view.offset(self.field) if self.start else view.end(self.field)
+        return (view.given, least) if view.given < least else None
+
+
+@dataclass(frozen=True, slots=True)
+class readable_up_to:
+    """As many bytes in memory as to the end of a field, or to its start."""
+
+    field: str
+    start: bool = False
+
+    def __call__(self, view: View, path: str) -> Finding:
+        least = view.offset(self.field) if self.start else view.end(self.field)
+        return (len(view.data), least) if len(view.data) < least else None
+
+
+# ---------------------------------------------------------------- when a row is looked at
+
+
+@dataclass(frozen=True, slots=True)
+class where:
+    """Only where another field, if this generation has it, is so."""
+
+    field: str
+    holds: Predicate
+
+    def __call__(self, view: View) -> bool:
+        return view.has(self.field) and self.holds(view, self.field) is None
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class unless:
+    """Not where all of these are so."""
+
+    conditions: tuple[where, ...]
+
+    def __init__(self, *conditions: where) -> None:
+        object.__setattr__(self, "conditions", conditions)
+
+    def __call__(self, view: View) -> bool:
+        return not all(each(view) for each in self.conditions)
