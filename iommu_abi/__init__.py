@@ -10,15 +10,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-try:
-    from iommu_abi import _core
-except ImportError as error:  # a checkout that was not built
+if find_spec("iommu_abi._core") is None:  # a checkout that was not built
     raise ImportError(
-        f"iommu_abi's compiled core is missing ({error}); in a checkout run: make demo, or pip install -e ."
-    ) from None
+        "iommu_abi's compiled core is missing; in a checkout run: make demo, or pip install -e ."
+    )
 
 if TYPE_CHECKING:
     from iommu_abi import uapi
@@ -47,9 +46,10 @@ if TYPE_CHECKING:
     )
     from iommu_abi.walk import Unit
 
-__version__: str = _core.ffi.string(_core.lib.iommu_abi_version()).decode()
+    __version__: str
 
-# imported when first used: a program that only packs blobs need not load what reads ELF files
+# imported when first used: a program that only packs blobs need not load what reads ELF files, and pytest
+# and Hypothesis, which load the plugins in this package, need not load the C core
 _HOMES = {
     "errors": "AbiError Error ImageError Rule TranslationFault UsageError errno_name",
     "iommu": "Device Domain IommuOps",
@@ -63,11 +63,20 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 def __getattr__(name: str) -> Any:
     if name == "uapi":
         return import_module("iommu_abi.uapi")
+    if name == "__version__":
+        return _version()
     if name not in _HOME:
         raise AttributeError(f"module 'iommu_abi' has no attribute {name!r}")
     value = getattr(import_module(f"iommu_abi.{_HOME[name]}"), name)
     globals()[name] = value
     return value
+
+
+def _version() -> str:
+    from iommu_abi import _core
+
+    version: str = _core.ffi.string(_core.lib.iommu_abi_version()).decode()
+    return version
 
 
 def get_include() -> str:

@@ -29,6 +29,9 @@ class _Generations(MetaPathFinder, Loader):
         name = self.names[module.__name__]
         module.__doc__ = f"Generation {name}: cdefs/{PACKAGE.replace('.', '/')}/{name}.h."
         vars(module).update(_generation.load(name))
+        plugin = sys.modules.get("iommu_abi.hypothesis_plugin")
+        if plugin is not None:  # Hypothesis came first, and has not seen these types
+            plugin.add(module)
 
 
 def install(names: Sequence[str]) -> None:
