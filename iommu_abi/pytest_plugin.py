@@ -1,4 +1,4 @@
-"""The ``pytest11`` entry point: the fixture ``assert_abi``. Every run of pytest loads this, so it is small."""
+"""The ``pytest11`` entry point: the fixture ``assert_abi``. Every run of pytest loads it."""
 
 from __future__ import annotations
 

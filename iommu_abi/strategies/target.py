@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any
 
 from iommu_abi import rules
 from iommu_abi import uapi as types
@@ -30,8 +31,12 @@ class Target:
     subject: rules.Subject | None
     checks: tuple[Check, ...] = ()
 
-    def __repr__(self) -> str:  # Hypothesis writes it out often
+    def __repr__(self) -> str:
         return f"{self.struct.name}@{self.generation.name}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """How Hypothesis shows it, which else writes out all fields, and often."""
+        printer.text(repr(self))
 
     @cached_property
     def leaves(self) -> Mapping[str, uapi.Leaf]:

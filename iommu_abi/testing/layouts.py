@@ -48,6 +48,8 @@ def read(layout: Any) -> Theirs:
 
 def _ctypes(cls: Any, at: int, prefix: str) -> Iterator[Item]:
     for name, type_, *bits in cls._fields_:
+        if name.startswith("_hole_"):  # of our own types
+            continue
         offset = at + getattr(cls, name).offset
         if isinstance(type_, type) and issubclass(type_, (ctypes.Structure, ctypes.Union)):
             inner = prefix if name in getattr(cls, "_anonymous_", ()) else f"{prefix}{name}."
