@@ -28,18 +28,21 @@ def _is_seed(made: Target) -> bool:
     return made.struct.name == seed.STRUCT and made.generation.name in seed.MODELS
 
 
+def _valid(made: Target, *, whole: bool = False) -> st.SearchStrategy[bytes]:
+    if _is_seed(made):
+        return seed.valid(made)
+    if made.struct.name in guest_entries.BREAKERS:
+        return guest_entries.valid(made.struct.name)
+    return rows.valid(made, whole=whole)
+
+
 def valid(struct: str, *, kernel: str | None = None, abi: str | None = None) -> st.SearchStrategy[bytes]:
     """Blobs that a kernel accepts as far as bytes show, of older and newer callers too.
 
     A struct without rules has reserved fields 0, known flags and named numbers. UsageError for an unknown
     struct, kernel or ABI.
     """
-    made = target(struct, kernel, abi)
-    if _is_seed(made):
-        return seed.valid(made)
-    if made.struct.name in guest_entries.BREAKERS:
-        return guest_entries.valid(made.struct.name)
-    return rows.valid(made)
+    return _valid(target(struct, kernel, abi))
 
 
 def rules(struct: str, *, kernel: str | None = None, abi: str | None = None) -> dict[str, int]:
@@ -89,12 +92,7 @@ def blobs(struct: str, *, abi: str | None = None) -> st.SearchStrategy[bytes]:
 
 def objects(cls: Any) -> st.SearchStrategy[Any]:
     """Valid objects of a ctypes type of ``iommu_abi.uapi``; what ``st.from_type()`` gives for it."""
-    made = target(f"{cls._name}@{cls._gen}")
-    if _is_seed(made):
-        return seed.valid(made).map(cls.unpack)
-    if made.struct.name in guest_entries.BREAKERS:
-        return guest_entries.valid(made.struct.name).map(cls.unpack)
-    return rows.valid(made, whole=True).map(cls.unpack)
+    return _valid(target(f"{cls._name}@{cls._gen}"), whole=True).map(cls.unpack)
 
 
 __all__ = ["Broken", "blobs", "boundaries", "breaking", "objects", "rules", "valid"]

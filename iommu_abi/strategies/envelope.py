@@ -57,19 +57,18 @@ def announced(target: Target, numbers: Mapping[str, int], given: int) -> bytes:
 # ---------------------------------------------------------------- sizes that are right
 
 
-def _looked_at(plan: Plan) -> set[str]:
-    fields = set()
+def _that_count(target: Target, plan: Plan) -> set[str]:
+    """The fields on which it depends whether rows are looked at, and hold."""
+    fields = {check.when.field for check in target.checks if isinstance(check.when, p.where)}
     for check in plan.looked_at:
         fields |= {check.rule.field, *related(check.broken)}
-        if isinstance(check.when, p.where):
-            fields.add(check.when.field)
     return fields
 
 
 def _shorter(target: Target, plan: Plan, numbers: Mapping[str, int]) -> list[int]:
     """Sizes that an older caller may announce: the kernel takes the fields beyond for 0, as they must be."""
     floor = max([least(target), 4, *(_size_asked(target, c) for c in plan.looked_at)])
-    fields = _looked_at(plan)
+    fields = _that_count(target, plan)
     for path, number in numbers.items():
         if number and path in fields and path != target.first:
             floor = max(floor, target.leaves[path].offset + target.leaves[path].size)

@@ -6,9 +6,9 @@ the row hold, and those where the condition does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 
 from iommu_abi.rules import predicates as p
 from iommu_abi.rules.row import Check, Condition
@@ -85,12 +85,10 @@ def _all_rows(target: Target, plan: Plan, checks: Iterable[Check], broken: Check
     """All rows hold, but the broken one."""
     plans = [plan]
     for check in checks:
-        step: Callable[[Plan], list[Plan]] = (
-            partial(_breaking, target, check=check)
-            if check is broken
-            else lambda plan, check=check: [_holding(target, plan, check)]  # type: ignore[misc]
-        )
-        plans = [made for each in plans for made in step(each)]
+        if check is broken:
+            plans = [made for each in plans for made in _breaking(target, each, check)]
+        else:
+            plans = [_holding(target, each, check) for each in plans]
     return plans
 
 
