@@ -1,4 +1,4 @@
-"""Blobs of the user API: made from values, taken apart, and checked by both ledgers.
+"""Blobs of ``pasid_table_info``: made from values, taken apart, and checked by the rules of both ledgers.
 
 The fast ledger is the C core behind :mod:`iommu_abi.uapi`, the plain one the construct schemas. C
 knows the machine's byte order only: a blob of another ABI is turned first.
@@ -7,94 +7,20 @@ knows the machine's byte order only: a blob of another ABI is turned first.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from iommu_abi import uapi
 from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.ledgers import Difference, Disagreement
 from iommu_abi.schemas import pasid_table_info as schema
+from iommu_abi.structs.kind import Blob, Field, Kind
 from iommu_abi.uapi import payload as payloads
-from iommu_abi.uapi.layout import Abi, Array, Layout, Scalar, host, layout
-
-#: (struct, field) -> generation -> the constants that the field takes, by their names in the header.
-CONSTANTS: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]] = {
-    ("pasid_table_info", "model"): {
-        "rfc2017": ("INTEL_IOMMU", "ARM_SMMU"),
-        "v1_2017": ("IOMMU_MODEL_INTEL_VTD", "IOMMU_MODEL_ARM_SMMU"),
-    },
-}
+from iommu_abi.uapi.layout import Array, Scalar, host
 
 #: Envelope rules about what a newer kernel might accept.
 LENIENT_RULES = ("pasid_table_info.model", "pasid_table_info.trailing")
 
 _RULE_FACTS = ("rule", "errno", "field", "offset", "got", "want")
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A struct of a generation on an ABI."""
-
-    struct: str
-    generation: str
-    abi: Abi
-
-    @property
-    def order(self) -> Literal["little", "big"]:
-        """Byte order as int.from_bytes() takes it."""
-        return "little" if self.abi.order == "<" else "big"
-
-    @property
-    def layout(self) -> Layout:
-        """Where the fields lie."""
-        made = getattr(uapi.generation(self.generation), self.struct)._layout_info
-        return layout(made.record, self.abi)
-
-    @property
-    def name(self) -> str:
-        """As the command line writes it."""
-        return f"{self.struct}@{self.generation}"
-
-    def constants(self, field: str) -> dict[str, int]:
-        """Names of the numbers that a field takes."""
-        names = CONSTANTS.get((self.struct, field), {}).get(self.generation, ())
-        module = uapi.generation(self.generation)
-        return {name: getattr(module, name) for name in names}
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field in its place, bytes from the start of the blob; ``value`` is bytes for arrays."""
-
-    name: str
-    offset: int
-    size: int
-    value: int | bytes
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """A blob that was taken apart. ``notes`` say what lenient reading let pass.
-
-    ``payload`` are the fields inside ``opaque[]``, None if they were not asked for; ``holes`` are
-    (offset, bytes) that belong to no field.
-    """
-
-    kind: Kind
-    data: bytes
-    fields: tuple[Field, ...]
-    holes: tuple[tuple[int, int], ...]
-    payload: tuple[Field, ...] | None = None
-    notes: tuple[str, ...] = ()
-
-
-def kind(name: str, abi: Abi | None = None) -> Kind:
-    """``"STRUCT"`` or ``"STRUCT@GEN"``; UsageError names what is known."""
-    struct, generation = uapi.resolve(name)
-    if struct != "pasid_table_info":
-        raise UsageError(f"{name}: only pasid_table_info is packed and unpacked by both ledgers so far")
-    return Kind(struct, generation, abi or host())
 
 
 # ---------------------------------------------------------------- both ledgers check
@@ -253,7 +179,8 @@ def fields(kind_: Kind, data: bytes) -> tuple[Field, ...]:
         if isinstance(f.type, Scalar):
             raw = data[f.offset : f.offset + f.size]
             value = int.from_bytes(raw, kind_.order, signed=f.type.signed)
-            found.append(Field(f.name, f.offset, f.size, value, _meaning(kind_, f.name, value)))
+            named = bool(kind_.constants(f.name))
+            found.append(Field(f.name, f.offset, f.size, value, _meaning(kind_, f.name, value), named))
         elif isinstance(f.type, Array):
             size = f.size if f.type.count is not None else _value(found, "length")
             rest = data[f.offset : f.offset + size]
@@ -394,8 +321,12 @@ def _check_offset(row: str, line: int, expected: int) -> None:
         raise HexError(f"line {line}: offset {offset:#x}, but {expected:#x} bytes come before it")
 
 
-def read(kind_: Kind, data: bytes, form: str) -> tuple[bytes, str]:
+def read(
+    kind_: Kind, data: bytes, form: str, broken: Callable[[Kind, bytes], AbiError | None] | None = None
+) -> tuple[bytes, str]:
     """The blob in ``data``, which is "hex", "raw" or, for "auto", whichever it can only be.
+
+    ``broken`` says what a valid blob is, :func:`broken_rule` by default.
 
     Returns the bytes and what they were taken as. HexError for what is no hex; UsageError for data
     that is a valid blob either way.
@@ -404,7 +335,8 @@ def read(kind_: Kind, data: bytes, form: str) -> tuple[bytes, str]:
         return data, "raw bytes" if form == "raw" else "raw bytes, for it is not hex text"
     if form == "hex":
         return parse_hex(data.decode("ascii", "replace")), "hex text"
-    raw_valid = bool(data) and broken_rule(kind_, data) is None
+    broken = broken or broken_rule
+    raw_valid = bool(data) and broken(kind_, data) is None
     try:
         found = parse_hex(data.decode("ascii", "replace"))
     except HexError as error:
@@ -413,6 +345,6 @@ def read(kind_: Kind, data: bytes, form: str) -> tuple[bytes, str]:
         raise HexError(f"{error} (taken as hex text, for it has only such characters)") from None
     if not raw_valid:
         return found, "hex text, for it has only such characters"
-    if broken_rule(kind_, found) is None:
+    if broken(kind_, found) is None:
         raise UsageError("a valid blob both as hex text and as raw bytes: say which with --in")
     return data, "raw bytes, for it is not valid as hex text"

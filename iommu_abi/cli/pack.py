@@ -5,34 +5,38 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import output, words
-from iommu_abi.cli.unpack import field_json, number
+from iommu_abi.cli import hexdump, output, words
+from iommu_abi.cli.unpack import field_json
 from iommu_abi.errors import AbiError, UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
-    from iommu_abi.blob import Kind
+    from iommu_abi.structs import Field, Kind
 
 EPILOG = """\
-numbers are 0x.. or decimal; enumerators go by name. Fields that are not given are 0,
-length is that of --opaque. The result is checked before anything is written.
+numbers are 0x.. or decimal; enumerators and flags go by name, flags with | between them.
+Inner fields are vendor.vtd.flags, elements idr[2], arrays of bytes hex. Fields that are not
+given are 0, but for a size or argsz at the start and the length of --opaque. The result is
+checked before anything is written. iommu-abi layout lists all structs.
 
 examples:
   iommu-abi pack pasid_table_info ptr=0x20000 size=4096 model=IOMMU_MODEL_INTEL_VTD
   iommu-abi pack pasid_table_info@rfc2017 model=ARM_SMMU ptr=0x20000 size=4096 \\
       --opaque 0100000000020000 --abi aarch64_be -o info.bin
+  iommu-abi pack iommu_hwpt_alloc flags='NEST_PARENT|DIRTY_TRACKING' dev_id=1 pt_id=2
 """
-
-BYTES_A_ROW = 8
 
 
 def add(commands: words.Commands) -> None:
     """Describe the command."""
     made = commands.add_parser("pack", help="make a blob from values", epilog=EPILOG)
-    made.add_argument("struct", metavar="STRUCT[@GEN]", help="pasid_table_info, pasid_table_info@rfc2017")
+    made.add_argument(
+        "struct", metavar="STRUCT[@GEN]", help="pasid_table_info, iommu_option, gpasid_bind_data@sva_v4_2019"
+    )
     made.add_argument("fields", metavar="field=value", nargs="*")
-    made.add_argument("--opaque", metavar="HEX|@FILE", help="bytes that follow the header; @- is stdin")
+    made.add_argument("--opaque", metavar="HEX|@FILE", help="the array of bytes at the end; @- is stdin")
     made.add_argument(
         "--abi", metavar="A", help="byte order and layout of this ABI (default: this machine's)"
     )
@@ -44,16 +48,6 @@ def add(commands: words.Commands) -> None:
     made.add_argument("-o", dest="file", metavar="FILE", help="write here, at once or not at all")
     made.add_argument("--json", action="store_true", help="describe the blob as JSON")
     made.set_defaults(run=run)
-
-
-def _value(kind: Kind, field: str, text: str) -> int:
-    """A number, or an enumerator of the field."""
-    constants = kind.constants(field)
-    if text in constants:
-        return constants[text]
-    if constants and not text[:1].isdigit():
-        raise UsageError(f"{kind.struct}.{field}: got {text!r}, expected a number or {' '.join(constants)}")
-    return words.number(text, f"{kind.struct}.{field}")
 
 
 def _opaque(text: str | None) -> bytes:
@@ -69,69 +63,41 @@ def _opaque(text: str | None) -> bytes:
         raise UsageError(f"--opaque: {str(error).removeprefix('line 1: ')} (@FILE reads a file)") from None
 
 
-def dump(kind: Kind, data: bytes) -> list[str]:
-    """Annotated hex, which ``unpack --in hex`` reads again."""
-    from iommu_abi import blob
-
-    rows = []
-    for field in blob.fields(kind, data):
-        value = f"{field.size} bytes" if isinstance(field.value, bytes) else number(field.value)
-        note = f"{field.name} = {value}"
-        if isinstance(field.value, int) and kind.constants(field.name):
-            note += f" {field.meaning}"
-        end = field.offset + field.size
-        for at in range(field.offset, end, BYTES_A_ROW):
-            row = data[at : min(at + BYTES_A_ROW, end)].hex(" ")
-            rows.append(f"{at:04x}: {row:<23}  # {note}" if note else f"{at:04x}: {row}")
-            note = ""
-    return rows
-
-
-def _print_dump(kind: Kind, data: bytes) -> None:
-    from rich.text import Text
-
-    out = output.console()
-    for row in dump(kind, data):
-        text = Text(row)
-        text.highlight_regex(r"^\w+:", "dim")
-        text.highlight_regex(r"# .*", "cyan")
-        out.print(text, soft_wrap=True)
-
-
-def _json(kind: Kind, data: bytes) -> dict[str, object]:
-    from iommu_abi import blob
-
+def _json(kind: Kind, data: bytes, fields: Sequence[Field]) -> dict[str, object]:
     return {
         "struct": kind.struct,
         "generation": kind.generation,
         "abi": kind.abi.name,
         "size": len(data),
         "hex": data.hex(),
-        "fields": [field_json(f) for f in blob.fields(kind, data)],
+        "fields": [field_json(f) for f in fields],
     }
 
 
 def run(args: argparse.Namespace) -> int:
     """Pack, check, write."""
-    from iommu_abi import blob
+    from iommu_abi import structs
+    from iommu_abi.structs.apart import take_apart
+    from iommu_abi.structs.pack import pack
+    from iommu_abi.structs.unpack import hint
     from iommu_abi.uapi.layout import abi
 
-    kind = blob.kind(args.struct, abi(args.abi) if args.abi else None)
+    kind = structs.kind(args.struct, abi(args.abi) if args.abi else None)
     texts = words.assignments(args.fields, kind.struct)
-    values = {name: _value(kind, name, text) for name, text in texts.items()}
     try:
-        data = blob.pack(kind, values, _opaque(args.opaque))
+        data = pack(kind, texts, _opaque(args.opaque))
     except AbiError as error:
-        raise output.Finding(error, blob.hint(kind, error)) from None
+        raise output.Finding(error, hint(kind, error)) from None
+    fields = take_apart(kind, data)
     to_stdout = args.file in (None, "-")
     form = args.out or ("hex" if to_stdout and sys.stdout.isatty() else "raw")
-    written = data if form == "raw" else ("\n".join(dump(kind, data)) + "\n").encode()
+    written = data if form == "raw" else ("\n".join(hexdump.lines(fields, data)) + "\n").encode()
     if not to_stdout:
         output.write_bytes(args.file, written)
     if args.json:
-        output.emit_json(_json(kind, data))
+        output.emit_json(_json(kind, data, fields))
     elif to_stdout and form == "raw":
         output.write_bytes("-", data)
     elif to_stdout:
-        _print_dump(kind, data)
+        hexdump.show(fields, data)
     return 0

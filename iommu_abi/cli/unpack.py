@@ -11,14 +11,18 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-    from iommu_abi.blob import Blob, Field, Kind
+    from iommu_abi.structs import Blob, Field, Kind
 
 EPILOG = """\
 hex input is digits with spaces, newlines, commas, 0x, # comments, and OFFSET: at the start
-of a line. The envelope is checked by both ledgers; what opaque[] means only with --payload.
+of a line. The length is checked by the struct's contract: one that begins with its size may
+be longer by zeros, and shorter as long as every caller may leave that out. Reserved fields
+must be 0. --lenient shows whatever is there and says what is wrong. Of pasid_table_info the
+rules are checked by both ledgers; what opaque[] means only with --payload.
 
 examples:
   iommu-abi unpack pasid_table_info info.bin --payload
+  iommu-abi unpack iommu_hwpt_alloc@iommufd_6_12 alloc.bin --abi s390x --json
   echo "0000020000000000 0010000000000000 00000000 00000000" | iommu-abi unpack pasid_table_info
 """
 
@@ -26,7 +30,9 @@ examples:
 def add(commands: words.Commands) -> None:
     """Describe the command."""
     made = commands.add_parser("unpack", help="check a blob and show its fields", epilog=EPILOG)
-    made.add_argument("struct", metavar="STRUCT[@GEN]", help="pasid_table_info, pasid_table_info@rfc2017")
+    made.add_argument(
+        "struct", metavar="STRUCT[@GEN]", help="pasid_table_info, iommu_option, gpasid_bind_data@sva_v4_2019"
+    )
     made.add_argument("file", metavar="FILE", nargs="?", default="-", help="default: -, standard input")
     made.add_argument(
         "--in",
@@ -39,24 +45,28 @@ def add(commands: words.Commands) -> None:
     made.add_argument(
         "--abi", metavar="A", help="byte order and layout of this ABI (default: this machine's)"
     )
-    made.add_argument("--payload", action="store_true", help="look into opaque[] too")
-    made.add_argument("--lenient", action="store_true", help="let pass unknown models and trailing bytes")
+    made.add_argument("--payload", action="store_true", help="look into opaque[] of pasid_table_info too")
+    made.add_argument("--lenient", action="store_true", help="let pass what is broken, and say so")
     made.add_argument("--json", action="store_true", help="print JSON")
     made.set_defaults(run=run)
 
 
-def number(value: int) -> str:
-    """Hex from 10 on, where it differs."""
-    return f"{value:#x}" if value > 9 else str(value)
-
-
 def _value(value: int | bytes) -> str:
-    return number(value) if isinstance(value, int) else value.hex(" ") or "-"
+    from iommu_abi.structs.names import number_text
+
+    return number_text(value) if isinstance(value, int) else value.hex(" ") or "-"
+
+
+def _meaning(f: Field) -> str:
+    if f.broken:
+        return "RESERVED, must be 0"
+    return "not given" if f.missing else f.meaning
 
 
 def _rows(fields: Iterable[Field], prefix: str = "") -> Iterable[tuple[str, ...]]:
     for f in fields:
-        yield str(f.offset), str(f.size), prefix + f.name, _value(f.value), f.meaning
+        if not f.other:
+            yield str(f.offset), str(f.size), prefix + f.name, _value(f.value), _meaning(f)
 
 
 def _print(blob: Blob, taken_as: str) -> None:
@@ -76,7 +86,9 @@ def _print(blob: Blob, taken_as: str) -> None:
 def field_json(f: Field) -> dict[str, object]:
     """A field; numbers are in hex, and so are bytes."""
     value = f.value.hex() if isinstance(f.value, bytes) else f"{f.value:#x}"
-    return {"name": f.name, "offset": f.offset, "size": f.size, "value": value, "meaning": f.meaning}
+    made: dict[str, object] = {"name": f.name, "offset": f.offset, "size": f.size, "value": value}
+    marks = {"reserved": f.reserved, "other_member": f.other, "missing": f.missing}
+    return {**made, "meaning": f.meaning, **{name: True for name, said in marks.items() if said}}
 
 
 def _json(blob: Blob, taken_as: str) -> dict[str, object]:
@@ -97,28 +109,30 @@ def _json(blob: Blob, taken_as: str) -> dict[str, object]:
 
 def _read(kind: Kind, args: argparse.Namespace) -> tuple[bytes, str]:
     from iommu_abi import blob
+    from iommu_abi.structs.unpack import broken
 
     source = words.read_bytes(args.file)
     try:
-        return blob.read(kind, source, args.form)
+        return blob.read(kind, source, args.form, broken)
     except UsageError as error:
         raise UsageError(f"{words.input_name(args.file)}: {error}") from None
 
 
 def run(args: argparse.Namespace) -> int:
     """Read, check, show."""
-    from iommu_abi import blob
+    from iommu_abi import structs
+    from iommu_abi.structs.unpack import hint, unpack
     from iommu_abi.uapi.layout import abi
 
-    kind = blob.kind(args.struct, abi(args.abi) if args.abi else None)
+    kind = structs.kind(args.struct, abi(args.abi) if args.abi else None)
     data, taken_as = _read(kind, args)
     try:
-        found = blob.unpack(kind, data, lenient=args.lenient, payload=args.payload)
+        found = unpack(kind, data, lenient=args.lenient, payload=args.payload)
     except AbiError as error:
         where = words.input_name(args.file)
         note = f"{where}: taken as {taken_as}" if data else f"{where} is empty"
-        hint = blob.hint(kind, error, data)
-        raise output.Finding(error, f"{note}; {hint}" if hint else note) from None
+        helps = hint(kind, error, data)
+        raise output.Finding(error, f"{note}; {helps}" if helps else note) from None
     if args.json:
         output.emit_json(_json(found, taken_as))
     else:

@@ -11,17 +11,15 @@ import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from iommu_abi import blob
+from iommu_abi import blob, structs
 from iommu_abi.errors import AbiError, Rule
 from iommu_abi.nesting import amdvi, smmuv3
-from iommu_abi.rules.kernels import KERNELS, Subject, Taken, command, struct
+from iommu_abi.rules.envelope import TAKEN, envelope, given_size, least
+from iommu_abi.rules.kernels import KERNELS, Subject, Taken, any_struct, command, struct
 from iommu_abi.rules.row import Check, Row, State, View
 from iommu_abi.schemas import uapi
-from iommu_abi.uapi.copy_struct import copy_struct_from_user
 from iommu_abi.uapi.layout import abi as core_abi
 
-_GENERIC = "Linux 7.2, drivers/iommu/iommufd/main.c"
-_USER_DATA = "Linux 7.2, include/linux/iommufd.h, iommu_copy_struct_from_user()"
 NO_COMMAND = Rule(
     "ioctl.number",
     "",
@@ -46,73 +44,6 @@ class Answer:
     notes: tuple[str, ...] = ()
 
 
-def _little(data: bytes, abi: uapi.Abi) -> int:
-    return int.from_bytes(data, "little" if abi.order == "<" else "big")
-
-
-def _size_first(subject: Subject, data: bytes, abi: uapi.Abi) -> Iterator[AbiError]:
-    """The checks of every command, before its own."""
-    name = subject.struct
-    made = subject.generation.struct(name)
-    first = made.fields[0].name
-
-    def rule(kind: str, number: int, want: str) -> Rule:
-        return Rule(f"{name}.{kind}", first, number, want, _GENERIC)
-
-    if len(data) < 4:
-        yield AbiError(rule("read", errno.EFAULT, "%llu bytes in memory"), first, 0, len(data), 4, name)
-        return
-    given = _little(data[:4], abi)
-    least = _least(subject, abi)
-    if given < least:
-        yield AbiError(rule(first, errno.EINVAL, "at least %llu"), first, 0, given, least, name)
-    try:
-        copy_struct_from_user(data[:given], uapi.layout(made, abi).size, name)
-    except AbiError as error:
-        yield error
-    if len(data) < given:
-        want = rule("rest", errno.EFAULT, "at most the %llu bytes in memory")
-        yield AbiError(want, first, 0, given, len(data), name)
-
-
-def _least(subject: Subject, abi: uapi.Abi) -> int:
-    """Bytes that every caller has to give."""
-    assert subject.command is not None
-    leaves = uapi.leaves(subject.generation.struct(subject.struct), abi)
-    return next(leaf.offset + leaf.size for leaf in leaves if leaf.path == subject.command.least)
-
-
-def _exact(subject: Subject, data: bytes, abi: uapi.Abi) -> Iterator[AbiError]:
-    """Data behind a pointer has exactly the length of its struct."""
-    size = uapi.layout(subject.generation.struct(subject.struct), abi).size
-    if len(data) == size:
-        return
-    if subject.struct == "iommu_hwpt_page_response":
-        source = "Linux 7.2, drivers/iommu/iommufd/eventq.c"
-        rule = Rule(f"{subject.struct}.count", "", errno.ESPIPE, "a multiple of %llu bytes", source)
-        if len(data) % size:
-            yield AbiError(rule, "", None, len(data), size, subject.struct)
-        return
-    rule = Rule(f"{subject.struct}.length", "", errno.EINVAL, "%llu bytes", _USER_DATA)
-    yield AbiError(rule, "", None, len(data), size, subject.struct)
-
-
-def _fixed(subject: Subject, data: bytes, abi: uapi.Abi) -> Iterator[AbiError]:
-    size = uapi.layout(subject.generation.struct(subject.struct), abi).size
-    if len(data) < size:
-        rule = Rule(f"{subject.struct}.read", "", errno.EFAULT, "%llu bytes in memory", "ours")
-        yield AbiError(rule, "", None, len(data), size, subject.struct)
-
-
-def _given(subject: Subject, data: bytes, abi: uapi.Abi) -> int:
-    if subject.taken in (Taken.SIZE_FIRST, Taken.ARGSZ):
-        return _little(data[:4], abi) if len(data) >= 4 else 0
-    return len(data)
-
-
-_TAKEN = {Taken.SIZE_FIRST: _size_first, Taken.EXACT: _exact, Taken.FIXED: _fixed}
-
-
 def _notes(subject: Subject, data: bytes, given: int) -> Iterator[str]:
     if not subject.order_known:
         yield f"the order of checks is that of Linux 7.2; {subject.kernel}'s own is not known"
@@ -125,7 +56,7 @@ def _notes(subject: Subject, data: bytes, given: int) -> Iterator[str]:
 def _elsewhere(subject: Subject, data: bytes, abi: uapi.Abi) -> AbiError | None:
     """Rules that are not rows: guest entries, and those of the seed, which both ledgers check."""
     if subject.taken is Taken.LENGTH:
-        kind = blob.kind(f"{subject.struct}@{subject.generation.name}", core_abi(abi.name))
+        kind = structs.kind(f"{subject.struct}@{subject.generation.name}", core_abi(abi.name))
         return blob.broken_rule(kind, data)
     try:
         if subject.struct == smmuv3.STRUCT:
@@ -139,9 +70,9 @@ def _elsewhere(subject: Subject, data: bytes, abi: uapi.Abi) -> AbiError | None:
 
 def answer(subject: Subject, data: bytes, abi: uapi.Abi) -> Answer:
     """What the kernel says about a caller's bytes."""
-    given = _given(subject, data, abi)
+    given = given_size(subject, data, abi)
     notes = tuple(_notes(subject, data, given))
-    start = _TAKEN.get(subject.taken)
+    start = TAKEN.get(subject.taken)
     error = next(start(subject, data, abi), None) if start else None
     error = error or _elsewhere(subject, data, abi)
     if error:
@@ -176,6 +107,10 @@ __all__ = [
     "Subject",
     "Taken",
     "answer",
+    "any_struct",
     "command",
+    "envelope",
+    "given_size",
+    "least",
     "struct",
 ]

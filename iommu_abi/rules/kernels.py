@@ -86,6 +86,10 @@ def _subject(struct: str, generation: uapi.Generation, kernel: str) -> Subject:
     if rows is None:
         known = " ".join(with_rules(generation)) or "none"
         raise UsageError(f"no rules are known for {struct}@{generation.name}, of its structs for: {known}")
+    return _made(struct, generation, kernel, rows)
+
+
+def _made(struct: str, generation: uapi.Generation, kernel: str, rows: tuple[Row, ...]) -> Subject:
     command = next((i for i in generation.ioctls.values() if i.struct == struct), None)
     taken = _taken(generation.struct(struct), generation.name)
     return Subject(struct, generation, kernel, taken, rows, command)
@@ -124,6 +128,15 @@ def struct(name: str, kernel: str | None = None) -> Subject:
         if tag in generation.structs:
             return _subject(tag, generation, kernel)
     raise UsageError(f"kernel {kernel} has no struct {tag!r}")
+
+
+def any_struct(name: str) -> Subject:
+    """``"STRUCT@GENERATION"``, also one of which no rules are known: then it has no rows."""
+    tag, _, generation_name = name.partition("@")
+    generation = uapi.generation(generation_name)
+    kernel = next((k for k in reversed(list(KERNELS)) if generation_name in KERNELS[k]), "")
+    generation.struct(tag)
+    return _made(tag, generation, kernel, _rows(tag, generation_name) or ())
 
 
 def command(name: str, kernel: str = ORDER_KNOWN) -> Subject | None:

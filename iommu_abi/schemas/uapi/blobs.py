@@ -31,7 +31,7 @@ def check_whole(struct: Struct, data: bytes, abi: Abi) -> None:
     raise AbiError(rule, path, offset, len(data), size, struct.name)
 
 
-def _check_tail(struct: Struct, data: bytes, abi: Abi) -> None:
+def check_tail(struct: Struct, data: bytes, abi: Abi) -> None:
     """As many bytes follow as the length says; else AbiError."""
     size, tail = layout(struct, abi).size, struct.tail
     end = size
@@ -54,7 +54,7 @@ def _check_tail(struct: Struct, data: bytes, abi: Abi) -> None:
 def parse(struct: Struct, data: bytes, abi: Abi) -> Any:
     """Every field of a blob, as attributes and keys. AbiError if bytes are missing or left over."""
     check_whole(struct, data, abi)
-    _check_tail(struct, data, abi)
+    check_tail(struct, data, abi)
     return schema(struct, abi).parse(data)
 
 

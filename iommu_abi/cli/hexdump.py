@@ -1,0 +1,43 @@
+"""A struct's bytes beside what they mean: a colour for each field on a terminal, plain text elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+from iommu_abi.cli import output
+
+if TYPE_CHECKING:
+    from iommu_abi.structs.kind import Field
+
+COLOURS = ("cyan", "green", "magenta", "blue", "yellow")
+
+
+def lines(fields: Sequence[Field], data: bytes) -> list[str]:
+    """The dump as text, which ``unpack --in hex`` reads again."""
+    from iommu_abi.structs.dump import rows
+
+    return [str(row) for row in rows(fields, data)]
+
+
+def show(fields: Sequence[Field], data: bytes, indent: str = "") -> None:
+    """Print the dump; what is reserved and not 0 is red."""
+    from rich.text import Text
+
+    from iommu_abi.structs.dump import rows
+
+    out = output.console()
+    colours = cycle(COLOURS)
+    styles: dict[str, str] = {}
+    for row in rows(fields, data):
+        style = "dim"
+        if row.field:
+            style = "bold red" if row.field.broken else styles.get(row.field.name) or next(colours)
+            styles[row.field.name] = style
+        elif any(row.data):
+            style = "bold red"
+        text = Text(indent + str(row))
+        text.stylize(style, len(indent) + 6 if row.data else 0)
+        text.highlight_regex(r"^\s*\w+:", "dim")
+        out.print(text, soft_wrap=True)

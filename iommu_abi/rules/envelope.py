@@ -1,0 +1,120 @@
+"""How long a struct may be: what a kernel checks before it looks at any other field."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+
+from iommu_abi.errors import AbiError, Rule
+from iommu_abi.rules.kernels import Subject, Taken
+from iommu_abi.schemas import uapi
+from iommu_abi.schemas.uapi.blobs import check_tail, check_whole
+from iommu_abi.uapi.copy_struct import copy_struct_from_user
+
+_GENERIC = "Linux 7.2, drivers/iommu/iommufd/main.c"
+_USER_DATA = "Linux 7.2, include/linux/iommufd.h, iommu_copy_struct_from_user()"
+
+
+def _little(data: bytes, abi: uapi.Abi) -> int:
+    return int.from_bytes(data, "little" if abi.order == "<" else "big")
+
+
+def _size_first(subject: Subject, data: bytes, abi: uapi.Abi) -> Iterator[AbiError]:
+    """The checks of every command, before its own."""
+    name = subject.struct
+    made = subject.generation.struct(name)
+    first = made.fields[0].name
+
+    def rule(kind: str, number: int, want: str) -> Rule:
+        return Rule(f"{name}.{kind}", first, number, want, _GENERIC)
+
+    if len(data) < 4:
+        yield AbiError(rule("read", errno.EFAULT, "%llu bytes in memory"), first, 0, len(data), 4, name)
+        return
+    given = _little(data[:4], abi)
+    minimum = least(subject, abi)
+    if given < minimum:
+        yield AbiError(rule(first, errno.EINVAL, "at least %llu"), first, 0, given, minimum, name)
+    try:
+        copy_struct_from_user(data[:given], uapi.layout(made, abi).size, name)
+    except AbiError as error:
+        yield error
+    if len(data) < given:
+        want = rule("rest", errno.EFAULT, "at most the %llu bytes in memory")
+        yield AbiError(want, first, 0, given, len(data), name)
+
+
+def least(subject: Subject, abi: uapi.Abi) -> int:
+    """Bytes that every caller has to give: to the end of the command's last field that was always there."""
+    made = subject.generation.struct(subject.struct)
+    last = subject.command.least if subject.command else ""
+    ends = (leaf.offset + leaf.size for leaf in uapi.leaves(made, abi) if leaf.path == last)
+    return next(ends, uapi.layout(made, abi).size)
+
+
+def _exact(subject: Subject, data: bytes, abi: uapi.Abi) -> Iterator[AbiError]:
+    """Data behind a pointer has exactly the length of its struct."""
+    size = uapi.layout(subject.generation.struct(subject.struct), abi).size
+    if len(data) == size:
+        return
+    if subject.struct == "iommu_hwpt_page_response":
+        source = "Linux 7.2, drivers/iommu/iommufd/eventq.c"
+        rule = Rule(f"{subject.struct}.count", "", errno.ESPIPE, "a multiple of %llu bytes", source)
+        if len(data) % size:
+            yield AbiError(rule, "", None, len(data), size, subject.struct)
+        return
+    rule = Rule(f"{subject.struct}.length", "", errno.EINVAL, "%llu bytes", _USER_DATA)
+    yield AbiError(rule, "", None, len(data), size, subject.struct)
+
+
+def _fixed(subject: Subject, data: bytes, abi: uapi.Abi) -> Iterator[AbiError]:
+    size = uapi.layout(subject.generation.struct(subject.struct), abi).size
+    if len(data) < size:
+        rule = Rule(f"{subject.struct}.read", "", errno.EFAULT, "%llu bytes in memory", "ours")
+        yield AbiError(rule, "", None, len(data), size, subject.struct)
+
+
+def given_size(subject: Subject, data: bytes, abi: uapi.Abi) -> int:
+    """Bytes that the caller says it gives; all there are where nobody says."""
+    if subject.taken in (Taken.SIZE_FIRST, Taken.ARGSZ):
+        return _little(data[:4], abi) if len(data) >= 4 else 0
+    return len(data)
+
+
+TAKEN = {Taken.SIZE_FIRST: _size_first, Taken.EXACT: _exact, Taken.FIXED: _fixed}
+
+
+def envelope(subject: Subject, data: bytes, abi: uapi.Abi) -> AbiError | None:
+    """What is wrong with the length of bytes that somebody gives as this struct, None if nothing is.
+
+    Stricter than a kernel where that does not learn the length: bytes that follow are then E2BIG.
+    """
+    made = subject.generation.struct(subject.struct)
+    if subject.taken is Taken.SIZE_FIRST:
+        return next(_size_first(subject, data, abi), None)
+    try:
+        if subject.taken is Taken.ARGSZ:
+            _argsz(subject, made, data, abi)
+        else:
+            check_whole(made, data, abi)
+            check_tail(made, data, abi)
+    except AbiError as error:
+        return error
+    return None
+
+
+def _argsz(subject: Subject, made: uapi.Struct, data: bytes, abi: uapi.Abi) -> None:
+    """What is beyond the struct and within argsz is ignored by a kernel."""
+    minimum = least(subject, abi)
+    if len(data) < minimum:
+        check_whole(made, data, abi)
+    given = _little(data[:4], abi)
+    want = "at least %llu" if given < minimum else "at most the %llu bytes that are there"
+    limit = minimum if given < minimum else len(data)
+    if given < minimum or given > len(data):
+        rule = Rule(f"{made.name}.argsz", "argsz", errno.EINVAL, want, "ours")
+        raise AbiError(rule, "argsz", 0, given, limit, made.name)
+    size = uapi.layout(made, abi).size
+    if len(data) > max(given, size):
+        rule = Rule(f"{made.name}.trailing", "", errno.E2BIG, "%llu bytes in all", "ours")
+        raise AbiError(rule, "", max(given, size), len(data), max(given, size), made.name)

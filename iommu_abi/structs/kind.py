@@ -1,0 +1,101 @@
+"""Which struct, and what taking it apart gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from iommu_abi import uapi
+from iommu_abi.errors import AbiError
+from iommu_abi.schemas import uapi as plain
+from iommu_abi.uapi.layout import Abi, Layout, host, layout
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A struct of a generation on an ABI."""
+
+    struct: str
+    generation: str
+    abi: Abi
+
+    @property
+    def order(self) -> Literal["little", "big"]:
+        """Byte order as int.from_bytes() takes it."""
+        return "little" if self.abi.order == "<" else "big"
+
+    @property
+    def layout(self) -> Layout:
+        """Where the fields lie, by the fast ledger's declarations."""
+        return layout(uapi.declarations(self.generation).records[self.struct], self.abi)
+
+    @property
+    def schema(self) -> plain.Struct:
+        """The struct as the plain ledger has it: what its fields mean."""
+        return plain.get(self.struct, self.generation)
+
+    @property
+    def plain_abi(self) -> plain.Abi:
+        """The ABI as the plain ledger has it."""
+        return plain.abi(self.abi.name)
+
+    @property
+    def name(self) -> str:
+        """As the command line writes it."""
+        return f"{self.struct}@{self.generation}"
+
+    def constants(self, field: str) -> dict[str, int]:
+        """Names of the numbers that a field of the struct takes."""
+        if not self.schema.has(field):
+            return {}
+        tag = self.schema.field(field).values
+        return dict(plain.generation(self.generation).enums[tag].names) if tag else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field in its place, bytes from the start of the blob; ``value`` is bytes for arrays of bytes.
+
+    ``named``: the meaning is the name of a number, and not what the field is for. ``reserved``: it has to
+    be 0. ``other``: it is in a member of a union that the discriminator does not choose. ``missing``: the
+    blob ends before it, so that it counts as 0.
+    """
+
+    name: str
+    offset: int
+    size: int
+    value: int | bytes
+    meaning: str
+    named: bool = False
+    reserved: bool = False
+    other: bool = False
+    missing: bool = False
+
+    @property
+    def broken(self) -> bool:
+        """Is it reserved and not 0?"""
+        return self.reserved and bool(self.value if isinstance(self.value, int) else any(self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A blob that was taken apart. ``notes`` say what is worth knowing, or what lenient reading let pass.
+
+    ``broken`` are the rules of its envelope that it breaks, and reserved fields that are not 0.
+    ``payload`` are the fields inside ``opaque[]``, None if they were not asked for; ``holes`` are
+    (offset, bytes) that belong to no field.
+    """
+
+    kind: Kind
+    data: bytes
+    fields: tuple[Field, ...]
+    holes: tuple[tuple[int, int], ...]
+    payload: tuple[Field, ...] | None = None
+    notes: tuple[str, ...] = ()
+    broken: tuple[AbiError, ...] = ()
+
+
+def kind(name: str, abi: Abi | None = None) -> Kind:
+    """``"STRUCT"`` or ``"STRUCT@GEN"``, by default on this machine; UsageError names what is known."""
+    struct, generation = uapi.resolve(name)
+    return Kind(struct, generation, abi or host())
