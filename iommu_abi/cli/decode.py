@@ -1,150 +1,158 @@
-"""iommu-abi decode: what do these fault lines say, and which table entry caused them?"""
+"""iommu-abi decode: what do these lines or bytes say?"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import answers, output, target, trace, words
+from iommu_abi.cli import calls, faults, output, payloads, target, words
 from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
 
-    from iommu_abi.decode import Decoded, Report, Walked
+    from iommu_abi.decode.pieces import Piece
+    from iommu_abi.structs import Kind
+    from iommu_abi.uapi.layout import Abi
 
 EPILOG = """\
-Lines of Linux's drivers, as dmesg, syslog or a bug report shows them: DMAR, arm-smmu-v3, AMD-Vi,
-riscv-iommu. Other lines are skipped. With IMAGE and --config (or --iommu), the request of each fault is
-walked through the tables again; as a read where the line does not say what it was.
-exit status: 0 every fault line was understood, and the walks stop as the lines say; 1 a line was not
-understood or a walk differs; 2 there is no fault line.
+The kind of input is detected, --as overrides:
+  faults  lines of Linux's drivers as dmesg shows them: DMAR, arm-smmu-v3, AMD-Vi, riscv-iommu.
+          With IMAGE and --config (or --iommu), the request of each fault is walked through the
+          tables again; as a read where the line does not say what it was.
+  strace  lines of ioctls, of which those of iommufd and VFIO are explained. A dump below a line
+          is the struct of its call, lines 0xADDRESS: BYTES are memory at the time.
+  hex     hex, \\x10, xxd, hexdump -C, od -t x1, gdb's x/16xb; with addresses the first piece is the
+          struct, and the others may be what it points to
+  array   a C array
+  raw     bytes
+Bytes need --struct or --ioctl. Other lines are skipped.
+
+exit status: 0 every line was understood, nothing is wrong with the bytes, the walks stop as the
+lines say; 1 otherwise; 2 there is nothing to decode.
 
 examples:
   dmesg | iommu-abi decode
   iommu-abi decode dmesg.txt vmcore.elf.xz --config meta.json
+  strace -f -y -e trace=ioctl -o log qemu-system-x86_64 ...; iommu-abi decode log
+  xxd alloc.bin | iommu-abi decode --ioctl IOMMU_HWPT_ALLOC --blob 0x7ffe1000=vtd.bin
+  iommu-abi decode --struct iommu_fault@linux_5_10 --abi s390x fault.bin
 """
-MOST_SHOWN = 8
 
 
 def add(commands: words.Commands) -> None:
     """Describe the command."""
-    made = commands.add_parser("decode", help="what do these fault lines say?", epilog=EPILOG)
-    made.add_argument(
-        "text", metavar="FILE", nargs="?", default="-", help="text with fault lines (default: -)"
-    )
+    made = commands.add_parser("decode", help="what do these lines or bytes say?", epilog=EPILOG)
+    made.add_argument("text", metavar="FILE", nargs="?", default="-", help="what to decode (default: -)")
     made.add_argument("images", metavar=target.IMAGE, nargs="*", help=target.IMAGE_HELP)
+    made.add_argument("--as", dest="form", choices=("faults", "strace", "hex", "array", "raw"))
+    which = made.add_mutually_exclusive_group()
+    which.add_argument("--struct", metavar="STRUCT[@GEN]", help="the bytes are this struct")
+    which.add_argument("--ioctl", metavar="NAME[@GEN]|N", help="the bytes are this command's struct")
+    made.add_argument(
+        "--blob",
+        metavar="ADDRESS=FILE",
+        action="append",
+        default=[],
+        help="bytes that were at an address, which pointers may lead to; may be given several times",
+    )
+    made.add_argument("--kernel", metavar="V", default="7.2", help="whose commands these are (default: 7.2)")
+    made.add_argument("--abi", metavar="A", help="the ABI of the bytes (default: this machine's)")
     target.add_unit_options(made, required=False)
     target.add_image_options(made)
     made.add_argument("--json", action="store_true", help="print JSON")
     made.set_defaults(run=run)
 
 
-def _walks(args: argparse.Namespace, decoded: Decoded) -> dict[Report, Walked]:
-    """Of each fault whose request the line says."""
-    from iommu_abi.decode import walk
+def _blobs(args: argparse.Namespace) -> list[Piece]:
+    from iommu_abi.decode.pieces import Piece
 
-    described = args.config or args.iommu
-    if bool(described) != bool(args.images):
-        raise UsageError("a walk needs both IMAGE and --config or --iommu")
-    if not described:
-        return {}
-    images = target.sources(args.images)
-    unit = target.unit(args)
-    if all(report.kind != unit.kind for report in decoded.reports):
-        kinds = " ".join(sorted({report.kind for report in decoded.reports}))
-        raise UsageError(f"the fault lines are of {kinds}, the IOMMU is {unit.kind}")
-    memory = target.memory(args, images)
-    found = ((report, walk(unit, memory, report)) for report, _ in decoded.distinct)
-    return {report: walked for report, walked in found if walked}
+    found = []
+    for word in args.blob:
+        address, equals, path = word.partition("=")
+        if not equals or not path:
+            raise UsageError(f"--blob: got {word!r}, expected ADDRESS=FILE")
+        found.append(Piece(words.read_bytes(path), words.number(address, "--blob")))
+    return found
 
 
-def _facts(report: Report) -> list[str]:
-    who = [report.device or "no device"]
-    who.append("" if report.pasid is None else f"PASID {report.pasid:#x}")
-    who.append({True: "privileged", False: "unprivileged", None: ""}[report.priv])
-    who.append("" if report.access is None else str(report.access.name).lower())
-    who.append("" if report.address is None else f"{report.address:#x}")
-    shown = [", ".join(filter(None, who))]
-    if report.meaning.stage is not None:
-        shown.append(answers.STAGES[report.meaning.stage])
-    return [*shown, *(f"{name}: {value}" for name, value in report.extra)]
+def _kind(args: argparse.Namespace, abi: Abi) -> Kind:
+    from iommu_abi import structs
+    from iommu_abi.decode.commands import named
+
+    if args.struct:
+        return structs.kind(args.struct, abi)
+    if not args.ioctl:
+        raise UsageError("decode: bytes need --struct or --ioctl, which say what they are")
+    command = named(args.ioctl, args.kernel, abi)
+    if command.kind is None:
+        raise UsageError(f"{command.name} takes no struct, or one that is not described here")
+    return command.kind
 
 
-def _title(report: Report) -> str:
-    code = f"{answers.CODES[report.kind]} {report.code:#x}"
-    return f"{code} {report.meaning.name}: {report.meaning.text}".replace("  ", " ").replace(" :", ":")
+def _pieces(args: argparse.Namespace, data: bytes, form: str, kind: Kind) -> list[Piece]:
+    from iommu_abi.decode import carray, hexdump
+    from iommu_abi.decode.pieces import Piece, TextError
+
+    text = data.decode("utf-8", "replace")
+    try:
+        if form == "hex":
+            return hexdump.read(text)
+        return [carray.read(text, kind.order) if form == "array" else Piece(data)]
+    except TextError as error:
+        raise UsageError(f"{words.input_name(args.text)}: {error} (taken as {form})") from None
 
 
-def _places(at: tuple[int, ...]) -> str:
-    shown = ", ".join(str(i + 1) for i in at[:MOST_SHOWN])
-    more = f" and {len(at) - MOST_SHOWN} more" if len(at) > MOST_SHOWN else ""
-    return f"line{'s' if len(at) > 1 else ''} {shown}{more}"
+def _bytes(args: argparse.Namespace, data: bytes, form: str, abi: Abi) -> int:
+    """A struct, and what it points to."""
+    from iommu_abi.decode import payload
+
+    kind = _kind(args, abi)
+    first, *others = _pieces(args, data, form, kind)
+    found = payload.decode(kind, first.data, [*others, *_blobs(args)], first.address)
+    if args.json:
+        output.emit_json({"taken_as": form, **payloads.to_json(found)})
+    else:
+        output.line(payloads.title(found), "bold")
+        payloads.show(found)
+    return 1 if payloads.broken(found) else 0
 
 
-def _verdict(walked: Walked) -> str:
-    if walked.same:
-        return "the walk stops with the code of the line"
-    if walked.explained.answer.fault is not None:
-        return "the walk is blocked too, but DIFFERENTLY from what the line says"
-    return "the walk is NOT blocked: the tables are not as they were, or a cache was stale"
+def _strace(args: argparse.Namespace, text: str, abi: Abi) -> int:
+    from iommu_abi.decode import calls as log
+    from iommu_abi.decode.pieces import TextError
+
+    try:
+        found = log.decode(text, args.kernel, abi, _blobs(args))
+    except TextError as error:
+        raise UsageError(f"{words.input_name(args.text)}: {error}") from None
+    if not found.calls and not found.unread:
+        raise UsageError(
+            f"{words.input_name(args.text)}: no ioctl of iommufd or VFIO among {found.lines} lines"
+        )
+    return calls.run(found, as_json=args.json)
 
 
-def _show(decoded: Decoded, walks: dict[Report, Walked]) -> None:
-    for report, at in decoded.distinct:
-        output.line(f"{_places(at)}: {_title(report)}", "bold")
-        for fact in _facts(report):
-            output.line(f"  {fact}")
-        output.line(f"  {report.source}", "dim")
-        if report in walks:
-            trace.show(report.kind, walks[report].explained)
-            output.line(_verdict(walks[report]), "green" if walks[report].same else "red")
-    for at_line in decoded.unread:
-        output.line(f"line {at_line + 1}: looks like a fault, and is of no known form", "red")
-    output.line(f"{_count(len(decoded.reports), 'fault')}, {_count(decoded.skipped, 'other line')}")
+def _faults(args: argparse.Namespace, text: str) -> int:
+    from iommu_abi.decode import decode
 
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _json(report: Report, at: tuple[int, ...], walked: Walked | None) -> dict[str, object]:
-    made: dict[str, object] = {
-        "kind": report.kind,
-        "code": f"{report.code:#x}",
-        "name": report.meaning.name,
-        "meaning": report.meaning.text,
-        "source": report.source,
-        "stage": None if report.meaning.stage is None else report.meaning.stage.name.lower(),
-        "device": report.device,
-        "rid": output.hex_or_none(report.rid),
-        "pasid": report.pasid,
-        "address": output.hex_or_none(report.address),
-        "access": None if report.access is None else str(report.access.name).lower(),
-        "priv": report.priv,
-        "extra": dict(report.extra),
-        "lines": [i + 1 for i in at],
-    }
-    if walked:
-        answer = answers.answer_json(walked.explained.answer)
-        made["walk"] = {"same": walked.same, **answer, **trace.trace_json(walked.explained)}
-    return made
+    decoded = decode(text)
+    if not decoded.reports and not decoded.unread:
+        raise UsageError(f"{words.input_name(args.text)}: no fault line among {decoded.lines} lines")
+    return faults.run(args, decoded)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Decode and print."""
-    from iommu_abi.cli import DISAGREE
-    from iommu_abi.decode import decode
+    """Detect, decode and print."""
+    from iommu_abi.decode import forms
+    from iommu_abi.uapi.layout import abi, host
 
-    decoded = decode(words.read_bytes(args.text).decode("utf-8", "replace"))
-    if not decoded.reports and not decoded.unread:
-        raise UsageError(f"{words.input_name(args.text)}: no fault line among {decoded.lines} lines")
-    walks = _walks(args, decoded)
-    if args.json:
-        faults = [_json(report, at, walks.get(report)) for report, at in decoded.distinct]
-        unread = [i + 1 for i in decoded.unread]
-        output.emit_json({"faults": faults, "unread": unread, "skipped": decoded.skipped})
-    else:
-        _show(decoded, walks)
-    if any(walked.explained.differences for walked in walks.values()):
-        return DISAGREE
-    return 1 if decoded.unread or not all(walked.same for walked in walks.values()) else 0
+    data = words.read_bytes(args.text)
+    named = args.struct or args.ioctl
+    form = args.form or forms.detect(data, wanted=bool(named))
+    machine = abi(args.abi) if args.abi else host()
+    text = data.decode("utf-8", "replace")
+    if form == "faults":
+        return _faults(args, text)
+    if form == "strace":
+        return _strace(args, text, machine)
+    return _bytes(args, data, form, machine)

@@ -56,6 +56,8 @@ def _subject(word: str, kernel: str | None, abi: str) -> Subject | None:
         number = words.number(word, "IOCTL", (1 << 32) - 1)
         merged = ("iommufd", "vfio_7")
         names = {name for name, gen in commands(number, abi) if gen.startswith(merged)}
+        if len(names) > 1:
+            raise UsageError(f"{word} is {' or '.join(sorted(names))}: say which")
         return rules.command(names.pop(), kernel or "7.2") if names else None
     if word.startswith(("IOMMU_", "VFIO_")):
         return rules.command(word, kernel or "7.2")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from iommu_abi import blob, structs
 from iommu_abi.errors import AbiError, Rule
 from iommu_abi.nesting import amdvi, smmuv3
-from iommu_abi.rules.envelope import TAKEN, envelope, given_size, least
+from iommu_abi.rules.envelope import TAKEN, envelope, given_size, least, reasons
 from iommu_abi.rules.kernels import KERNELS, Subject, Taken, any_struct, command, struct
 from iommu_abi.rules.row import Check, Row, State, View
 from iommu_abi.schemas import uapi
@@ -112,5 +112,6 @@ __all__ = [
     "envelope",
     "given_size",
     "least",
+    "reasons",
     "struct",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from iommu_abi.errors import AbiError, Rule
 from iommu_abi.rules.kernels import Subject, Taken
+from iommu_abi.rules.row import State
 from iommu_abi.schemas import uapi
 from iommu_abi.schemas.uapi.blobs import check_tail, check_whole
 from iommu_abi.uapi.copy_struct import copy_struct_from_user
@@ -82,6 +83,34 @@ def given_size(subject: Subject, data: bytes, abi: uapi.Abi) -> int:
 
 
 TAKEN = {Taken.SIZE_FIRST: _size_first, Taken.EXACT: _exact, Taken.FIXED: _fixed}
+
+
+def reasons(subject: Subject, number: int, minimum: int) -> list[tuple[str, str]]:
+    """Why a kernel answers a struct with an errno, in its order: (field, reason); "" for no one field.
+
+    ``minimum`` are the bytes that every caller has to give.
+    """
+    first = subject.generation.struct(subject.struct).fields[0].name
+    generic: list[tuple[int, str, str]] = []
+    if subject.taken is Taken.SIZE_FIRST:
+        generic = [
+            (errno.EFAULT, "", "the struct, or as much of it as its size says, is not in memory"),
+            (errno.EINVAL, first, f"expected at least {minimum}"),
+            (errno.E2BIG, "", "a byte beyond what this kernel knows is not 0"),
+        ]
+    elif subject.taken is Taken.ARGSZ:
+        generic = [
+            (errno.EFAULT, "", f"the first {minimum} bytes of the struct are not in memory"),
+            (errno.EINVAL, first, f"expected at least {minimum}"),
+        ]
+    found = [(field, why) for n, field, why in generic if n == number]
+    for row in subject.rows:
+        if isinstance(row, State):
+            found += [(row.field, row.when)] if row.errno == number else []
+        elif row.enforced and row.rule.errno == number:
+            want = row.rule.want.replace("%llu", "N").replace("%#llx", "N")
+            found.append((row.rule.field, f"expected {want}"))
+    return list(dict.fromkeys(found))
 
 
 def envelope(subject: Subject, data: bytes, abi: uapi.Abi) -> AbiError | None:

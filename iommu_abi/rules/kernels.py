@@ -142,6 +142,8 @@ def any_struct(name: str) -> Subject:
 def command(name: str, kernel: str = ORDER_KNOWN) -> Subject | None:
     """The command of a name on a kernel; None if the kernel does not have it, UsageError if none has."""
     for generation in _generations(kernel):
+        if name in generation.ioctls and not generation.ioctls[name].struct:
+            raise UsageError(f"{name} takes no struct, or one that is not known here")
         if name in generation.ioctls:
             return _subject(generation.ioctls[name].struct, generation, kernel)
     known = {each for other in KERNELS for gen in _generations(other) for each in gen.ioctls}

@@ -83,6 +83,42 @@ _HEADER = member("header", CAP_HEADER)
 _RANGE = struct("vfio_iova_range", u64("start", use=Use.OUT), u64("end", "inclusive", use=Use.OUT))
 _CAP_OFFSET = u32("cap_offset", "of the first capability, 0 for none", use=Use.OUT)
 
+BASE = 100
+#: Commands of containers, groups and devices from BASE on; numbers mean different things on their files.
+_COMMANDS = (
+    ("GET_API_VERSION",),
+    ("CHECK_EXTENSION",),
+    ("SET_IOMMU",),
+    ("GROUP_GET_STATUS",),
+    ("GROUP_SET_CONTAINER",),
+    ("GROUP_UNSET_CONTAINER",),
+    ("GROUP_GET_DEVICE_FD",),
+    ("DEVICE_GET_INFO",),
+    ("DEVICE_GET_REGION_INFO",),
+    ("DEVICE_GET_IRQ_INFO",),
+    ("DEVICE_SET_IRQS",),
+    ("DEVICE_RESET",),
+    ("DEVICE_GET_PCI_HOT_RESET_INFO", "IOMMU_GET_INFO", "IOMMU_SPAPR_TCE_GET_INFO"),
+    ("DEVICE_PCI_HOT_RESET", "IOMMU_MAP_DMA"),
+    ("DEVICE_QUERY_GFX_PLANE", "IOMMU_UNMAP_DMA"),
+    ("DEVICE_GET_GFX_DMABUF", "IOMMU_ENABLE"),
+    ("DEVICE_IOEVENTFD", "IOMMU_DISABLE"),
+    ("DEVICE_FEATURE", "IOMMU_DIRTY_PAGES", "IOMMU_SPAPR_REGISTER_MEMORY"),
+    ("IOMMU_SPAPR_UNREGISTER_MEMORY",),
+    ("IOMMU_SPAPR_TCE_CREATE",),
+    ("IOMMU_SPAPR_TCE_REMOVE",),
+    ("EEH_PE_OP",),
+)
+#: Those whose struct is described here, and the last field that every caller gives.
+_STRUCTS = {
+    "DEVICE_GET_REGION_INFO": ("vfio_region_info", "offset"),
+    "DEVICE_GET_IRQ_INFO": ("vfio_irq_info", "count"),
+    "DEVICE_SET_IRQS": ("vfio_irq_set", "count"),
+    "IOMMU_GET_INFO": ("vfio_iommu_type1_info", "iova_pgsizes"),
+    "IOMMU_MAP_DMA": ("vfio_iommu_type1_dma_map", "size"),
+    "IOMMU_UNMAP_DMA": ("vfio_iommu_type1_dma_unmap", "size"),
+}
+
 VFIO_7_2 = VFIO_6_19.then(
     "vfio_7_2",
     "<linux/vfio.h> of Linux 7.2; only here with what is older than iommufd",
@@ -141,6 +177,11 @@ VFIO_7_2 = VFIO_6_19.then(
             u64("size"),
             tail("data", "a vfio_bitmap"),
         ),
+    ],
+    ioctls=[
+        Ioctl(f"VFIO_{name}", BASE + i, *_STRUCTS.get(name, ("",)))
+        for i, names in enumerate(_COMMANDS)
+        for name in names
     ],
 )
 

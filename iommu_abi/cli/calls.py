@@ -1,0 +1,112 @@
+"""Ioctls of an strace log, printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from iommu_abi.cli import output, payloads
+from iommu_abi.cli.faults import count, places
+
+if TYPE_CHECKING:
+    from iommu_abi.decode.calls import Decoded, Log
+
+
+def _name(call: Decoded) -> str:
+    names = " or ".join(command.name for command in call.meaning.commands)
+    return names or "no known command"
+
+
+def _result(call: Decoded) -> str:
+    made = call.call
+    if made.errno:
+        return made.errno
+    return "did not return" if made.result is None else str(made.result)
+
+
+def _title(call: Decoded) -> str:
+    made = call.call
+    file = f"<{made.file}>" if made.file else ""
+    pid = f", process {made.pid}" if made.pid is not None else ""
+    return f"{_name(call)} ({call.number:#x}) on {made.fd}{file}{pid} = {_result(call)}"
+
+
+def _facts(call: Decoded) -> list[str]:
+    found = []
+    for command in call.meaning.commands:
+        prefix = f"{command.name}: " if len(call.meaning.commands) > 1 else ""
+        if command.kind is None:
+            found.append(f"{prefix}no struct, or one that is not described here")
+            continue
+        size = command.kind.layout.size
+        writes = f"the kernel writes {', '.join(command.writes)}" if command.writes else "in only"
+        least = f", at least {command.least}" if command.least != size else ""
+        found.append(f"{prefix}struct {command.kind.name}, {size} bytes{least}; {writes}")
+    known = {command.name for command in call.meaning.commands}
+    other = [name for name in call.call.names if name not in known]
+    if other:
+        found.append(f"strace calls it {' or '.join(other)}")
+    if call.meaning.also:
+        found.append(f"proposed for the same number: {', '.join(call.meaning.also)}")
+    if call.call.odd:
+        found.append("its number has a direction or size, which no command of iommufd and VFIO has")
+    return found
+
+
+def _show(call: Decoded, at: tuple[int, ...]) -> None:
+    output.line(f"{places(at)}: {_title(call)}", "bold")
+    for fact in _facts(call):
+        output.line(f"  {fact}")
+    for field, reason in call.meaning.errors:
+        output.line(
+            f"  {call.call.errno} if {field}: {reason}" if field else f"  {call.call.errno} if {reason}"
+        )
+    if call.payload:
+        payloads.show(call.payload, "  ")
+    if call.verdict:
+        output.line(f"  {call.verdict}", "yellow")
+
+
+def _json(call: Decoded, at: tuple[int, ...]) -> dict[str, object]:
+    made = call.call
+    return {
+        "lines": [i + 1 for i in at],
+        "number": f"{call.number:#x}",
+        "commands": [
+            {
+                "name": command.name,
+                "generation": command.generation,
+                "struct": command.kind.struct if command.kind else None,
+                "size": command.kind.layout.size if command.kind else None,
+                "least": command.least if command.kind else None,
+                "writes": list(command.writes),
+            }
+            for command in call.meaning.commands
+        ],
+        "proposed": list(call.meaning.also),
+        "strace": list(made.names),
+        "fd": made.fd,
+        "file": made.file,
+        "pid": made.pid,
+        "argument": output.hex_or_none(made.arg),
+        "result": made.result,
+        "errno": made.errno or None,
+        "reasons": [{"field": field, "reason": reason} for field, reason in call.meaning.errors],
+        "payload": payloads.to_json(call.payload) if call.payload else None,
+        "verdict": call.verdict or None,
+    }
+
+
+def run(log: Log, *, as_json: bool) -> int:
+    """Print the calls; the exit status."""
+    if as_json:
+        calls = [_json(call, at) for call, at in log.distinct]
+        unread = [i + 1 for i in log.unread]
+        output.emit_json({"calls": calls, "unread": unread, "skipped": log.skipped})
+    else:
+        for call, at in log.distinct:
+            _show(call, at)
+        for line in log.unread:
+            output.line(f"line {line + 1}: an ioctl of no known form", "red")
+        output.line(f"{count(len(log.calls), 'call')}, {count(log.skipped, 'other line')}")
+    found = any(call.payload and payloads.broken(call.payload) for call in log.calls)
+    return 1 if log.unread or found else 0

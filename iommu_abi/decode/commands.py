@@ -1,0 +1,170 @@
+"""What an ioctl is about: its command, its struct, who may also have meant the number, and its errno."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from iommu_abi import rules
+from iommu_abi.decode.strace import Call
+from iommu_abi.errors import ERRNO_NAMES, UsageError
+from iommu_abi.inputs import to_number
+from iommu_abi.ioctl import TYPE, family
+from iommu_abi.schemas import uapi
+from iommu_abi.structs.kind import Kind
+from iommu_abi.uapi.layout import Abi
+
+NEWEST = "7.2"
+FIRST_OF_IOMMUFD = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of a kernel. ``kind`` is None where it takes no struct, or one that is not known here.
+
+    ``least`` are the bytes that every caller gives, ``writes`` the fields that the kernel writes.
+    """
+
+    name: str
+    nr: int
+    generation: str
+    kind: Kind | None = None
+    least: int = 0
+    writes: tuple[str, ...] = ()
+
+
+def _writes(struct: uapi.Struct, prefix: str = "") -> list[str]:
+    found: list[str] = []
+    for field in struct.fields:
+        if field.use in (uapi.Use.OUT, uapi.Use.BOTH):
+            found.append(prefix + field.name)
+        elif isinstance(field.type, uapi.Struct) and not field.flexible:
+            found += _writes(field.type, f"{prefix}{field.name}." if field.name else prefix)
+    return found
+
+
+def _command(ioctl: uapi.Ioctl, generation: uapi.Generation, abi: Abi) -> Command:
+    if not ioctl.struct:
+        return Command(ioctl.name, ioctl.nr, generation.name)
+    kind = Kind(ioctl.struct, generation.name, abi)
+    least = rules.least(rules.any_struct(kind.name), kind.plain_abi)
+    return Command(ioctl.name, ioctl.nr, generation.name, kind, least, tuple(_writes(kind.schema)))
+
+
+def _merged(kernel: str) -> list[uapi.Generation]:
+    """What a kernel has; of the VFIO that has no history here, what 7.2 has."""
+    if kernel not in rules.KERNELS:
+        raise UsageError(f"no kernel {kernel!r} is known here, expected one of: {' '.join(rules.KERNELS)}")
+    own = [uapi.GENERATIONS[name] for name in rules.KERNELS[kernel]]
+    vfio = uapi.GENERATIONS["vfio_7_2"]
+    return own if vfio in own else [*own, vfio]
+
+
+def numbered(nr: int, kernel: str, abi: Abi) -> list[Command]:
+    """The commands of a kernel that have a number: in VFIO several, for different files."""
+    found: dict[str, Command] = {}
+    for generation in _merged(kernel):
+        for ioctl in generation.ioctls.values():
+            if ioctl.nr == nr:
+                found.setdefault(ioctl.name, _command(ioctl, generation, abi))
+    return list(found.values())
+
+
+def proposed(nr: int, but: list[Command]) -> list[str]:
+    """``NAME@GENERATION`` of what was proposed for a number and never merged: the newest of each name."""
+    merged = {name for names in rules.KERNELS.values() for name in names}
+    names = {each.name for each in but}
+    found = {
+        ioctl.name: f"{ioctl.name}@{gen.name}"
+        for gen in uapi.GENERATIONS.values()
+        for ioctl in gen.ioctls.values()
+        if gen.name not in merged and ioctl.nr == nr and ioctl.name not in names
+    }
+    return list(found.values())
+
+
+def named(name: str, kernel: str, abi: Abi) -> Command:
+    """The command of ``NAME``, ``NAME@GENERATION`` or a whole number; UsageError names what is known."""
+    if name[:1].isdigit():
+        return _by_number(name, kernel, abi)
+    name, at, wanted = name.partition("@")
+    generations = (
+        [uapi.generation(wanted)] if at else [*_merged(kernel), *reversed(list(uapi.GENERATIONS.values()))]
+    )
+    for generation in generations:
+        if name in generation.ioctls:
+            return _command(generation.ioctls[name], generation, abi)
+    known = {each for gen in generations for each in gen.ioctls}
+    raise UsageError(f"no ioctl {name!r}, there are: {' '.join(sorted(known)) or 'none'}")
+
+
+def _by_number(text: str, kernel: str, abi: Abi) -> Command:
+    request = family(abi.name).decode(to_number(text, "--ioctl", (1 << 32) - 1))
+    found = [each for each in numbered(request.nr, kernel, abi) if request.type == TYPE]
+    if len(found) == 1:
+        return found[0]
+    several = " or ".join(each.name for each in found)
+    raise UsageError(
+        f"--ioctl: {text} is {several}: say which" if found else f"--ioctl: no command is {text}"
+    )
+
+
+# ---------------------------------------------------------------- a call
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a call is about. ``command`` is None if nobody has the number, or several on the same file.
+
+    ``commands`` are all that it may be, ``also`` what was only proposed. ``errors`` are the reasons of
+    the call's errno in the kernel's order: (field, reason).
+    """
+
+    commands: tuple[Command, ...]
+    also: tuple[str, ...]
+    errors: tuple[tuple[str, str], ...]
+
+    @property
+    def command(self) -> Command | None:
+        """The one that it is."""
+        return self.commands[0] if len(self.commands) == 1 else None
+
+
+_DEVICE, _CONTAINER, _GROUP = "VFIO_DEVICE_", "VFIO_IOMMU_", "VFIO_GROUP_"
+
+
+def _on_file(found: list[Command], file: str) -> list[Command]:
+    """Those that make sense on a file, if its name says what it is: a container, a group or a device."""
+    if file.startswith("/dev/vfio/vfio"):
+        wanted = [each for each in found if not each.name.startswith((_DEVICE, _GROUP))]
+    elif file.startswith(("/dev/vfio/devices/", "anon_inode:[vfio-device]")):
+        wanted = [each for each in found if each.name.startswith(_DEVICE)]
+    else:
+        wanted = found
+    return wanted or found
+
+
+def explain(call: Call, kernel: str, abi: Abi) -> Meaning:
+    """The command of a call on a kernel, and the reasons for its errno."""
+    found = _on_file(numbered(call.nr, kernel, abi), call.file)
+    if call.nr >= FIRST_OF_IOMMUFD and call.names:
+        found = [each for each in found if each.name in call.names] or found
+    also = tuple(proposed(call.nr, found))
+    reasons = _reasons(call, found[0] if len(found) == 1 else None, kernel)
+    return Meaning(tuple(found), also, tuple(reasons))
+
+
+def _reasons(call: Call, command: Command | None, kernel: str) -> list[tuple[str, str]]:
+    if not call.errno:
+        return []
+    where = "/dev/iommu" if call.nr >= FIRST_OF_IOMMUFD else "a container, group or device of VFIO"
+    always = {
+        "EBADF": ("", "no open file has this number"),
+        "ENOTTY": ("", f"the file is not {where}, or the kernel has no such command"),
+        "ENOIOCTLCMD": ("", "the number's direction and size are not those of the command"),
+    }
+    found = [always[call.errno]] if call.errno in always else []
+    if command is None or command.kind is None:
+        return found
+    number = next((n for n, name in ERRNO_NAMES.items() if name == call.errno), -1)
+    subject = rules.any_struct(command.kind.name)
+    return [*found, *rules.reasons(subject, number, command.least)]

@@ -1,0 +1,102 @@
+"""A struct and the data that its pointers lead to, as far as somebody noted the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from iommu_abi.decode.pieces import Piece, read
+from iommu_abi.schemas import uapi
+from iommu_abi.structs.kind import Blob, Kind
+from iommu_abi.structs.names import data_behind
+from iommu_abi.structs.unpack import examine
+
+#: An array in memory is shown up to so many elements.
+MOST_ELEMENTS = 64
+
+#: (struct, pointer) -> (struct behind it, field that counts them) where no discriminator decides.
+ARRAYS = {
+    ("iommu_ioas_iova_ranges", "allowed_iovas"): ("iommu_iova_range", "num_iovas"),
+    ("iommu_ioas_allow_iovas", "allowed_iovas"): ("iommu_iova_range", "num_iovas"),
+}
+#: (discriminated struct, pointer) -> (bytes of an element, number of elements).
+STRIDES = {("iommu_hwpt_invalidate", "data_uptr"): ("entry_len", "entry_num")}
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What a pointer leads to: ``field`` of the struct has the ``address``.
+
+    ``blobs`` are empty where no bytes were noted; ``note`` says why, or what is left out.
+    """
+
+    field: str
+    address: int
+    struct: str
+    blobs: tuple[Blob, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A struct's bytes, decoded, and what its pointers lead to."""
+
+    blob: Blob
+    address: int | None
+    behind: tuple[Behind, ...]
+
+
+def decode(kind: Kind, data: bytes, pieces: Sequence[Piece], address: int | None = None) -> Payload:
+    """Take a struct apart, whatever is wrong with it, and follow its pointers into the pieces."""
+    blob = examine(kind, data)
+    values = {field.name: field.value for field in blob.fields if isinstance(field.value, int)}
+    return Payload(blob, address, tuple(_follow(kind, values, pieces)))
+
+
+def at(kind: Kind, address: int, pieces: Sequence[Piece]) -> Payload | None:
+    """The struct at an address: as many bytes as its first member says, else as many as it has."""
+    found = read(pieces, address, 1 << 20)
+    if found is None:
+        return None
+    return decode(kind, found[: _length(kind, found)], pieces, address)
+
+
+def _length(kind: Kind, data: bytes) -> int:
+    first = kind.schema.fields[0].name
+    if first in ("size", "argsz") and len(data) >= 4:
+        return max(int.from_bytes(data[:4], kind.order), 4)
+    return len(data) if kind.layout.record.flexible else kind.layout.size
+
+
+def _follow(kind: Kind, values: dict[str, int], pieces: Sequence[Piece]) -> Iterator[Behind]:
+    generation = uapi.generation(kind.generation)
+    for payload in generation.payloads:
+        address = values.get(payload.at, 0)
+        if payload.struct != kind.struct or not address:
+            continue
+        structs = data_behind(generation, payload, values[payload.by])
+        if not structs:
+            unknown = f"{payload.by} {values[payload.by]} is not known: what is there is not decoded"
+            yield Behind(payload.at, address, "", (), unknown)
+        for struct in filter(None, structs):
+            length, count = STRIDES.get((kind.struct, payload.at), ("data_len", ""))
+            stride = values.get(length, 0)
+            yield _array(kind, payload.at, address, struct, values[count] if count else 1, stride, pieces)
+    for (struct, field), (item, count) in ARRAYS.items():
+        if struct == kind.struct and values.get(field):
+            yield _array(kind, field, values[field], item, values[count], 0, pieces)
+
+
+def _array(
+    kind: Kind, field: str, address: int, struct: str, count: int, stride: int, pieces: Sequence[Piece]
+) -> Behind:
+    item = Kind(struct, kind.generation, kind.abi)
+    size = stride or item.layout.size
+    shown = min(count, MOST_ELEMENTS)
+    data = read(pieces, address, shown * size)
+    if data is None:
+        return Behind(field, address, struct, (), "no bytes were noted for it")
+    starts = range(0, min(len(data), shown * size), size)
+    blobs = tuple(examine(item, data[start : start + size]) for start in starts)
+    left = count - len(blobs)
+    return Behind(field, address, struct, blobs, f"{left} more are left out" if left > 0 else "")
