@@ -52,10 +52,12 @@ def _subject(word: str, kernel: str | None, abi: str) -> Subject | None:
 
     if word.startswith("0x") or word.isdigit():
         from iommu_abi.ioctl import commands
+        from iommu_abi.schemas import uapi
 
         number = words.number(word, "IOCTL", (1 << 32) - 1)
         merged = ("iommufd", "vfio_7")
-        names = {name for name, gen in commands(number, abi) if gen.startswith(merged)}
+        found = [(name, gen) for name, gen in commands(number, abi) if gen.startswith(merged)]
+        names = {name for name, gen in found if uapi.GENERATIONS[gen].ioctls[name].struct}
         if len(names) > 1:
             raise UsageError(f"{word} is {' or '.join(sorted(names))}: say which")
         return rules.command(names.pop(), kernel or "7.2") if names else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from iommu_abi import rules
 from iommu_abi.decode.strace import Call
@@ -13,7 +15,6 @@ from iommu_abi.schemas import uapi
 from iommu_abi.structs.kind import Kind
 from iommu_abi.uapi.layout import Abi
 
-NEWEST = "7.2"
 FIRST_OF_IOMMUFD = 0x80
 
 
@@ -59,17 +60,19 @@ def _merged(kernel: str) -> list[uapi.Generation]:
     return own if vfio in own else [*own, vfio]
 
 
-def numbered(nr: int, kernel: str, abi: Abi) -> list[Command]:
+@cache
+def numbered(nr: int, kernel: str, abi: Abi) -> tuple[Command, ...]:
     """The commands of a kernel that have a number: in VFIO several, for different files."""
     found: dict[str, Command] = {}
     for generation in _merged(kernel):
         for ioctl in generation.ioctls.values():
             if ioctl.nr == nr:
                 found.setdefault(ioctl.name, _command(ioctl, generation, abi))
-    return list(found.values())
+    return tuple(found.values())
 
 
-def proposed(nr: int, but: list[Command]) -> list[str]:
+@cache
+def proposed(nr: int, but: tuple[Command, ...]) -> tuple[str, ...]:
     """``NAME@GENERATION`` of what was proposed for a number and never merged: the newest of each name."""
     merged = {name for names in rules.KERNELS.values() for name in names}
     names = {each.name for each in but}
@@ -79,7 +82,7 @@ def proposed(nr: int, but: list[Command]) -> list[str]:
         for ioctl in gen.ioctls.values()
         if gen.name not in merged and ioctl.nr == nr and ioctl.name not in names
     }
-    return list(found.values())
+    return tuple(found.values())
 
 
 def named(name: str, kernel: str, abi: Abi) -> Command:
@@ -113,58 +116,51 @@ def _by_number(text: str, kernel: str, abi: Abi) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a call is about. ``command`` is None if nobody has the number, or several on the same file.
+    """What a call is about: ``commands`` are all that it may be, ``also`` what was only proposed.
 
-    ``commands`` are all that it may be, ``also`` what was only proposed. ``errors`` are the reasons of
-    the call's errno in the kernel's order: (field, reason).
+    ``errors`` are the reasons of the call's errno in the kernel's order: (field, reason).
     """
 
     commands: tuple[Command, ...]
     also: tuple[str, ...]
     errors: tuple[tuple[str, str], ...]
 
-    @property
-    def command(self) -> Command | None:
-        """The one that it is."""
-        return self.commands[0] if len(self.commands) == 1 else None
+
+_DEVICE, _GROUP = "VFIO_DEVICE_", "VFIO_GROUP_"
 
 
-_DEVICE, _CONTAINER, _GROUP = "VFIO_DEVICE_", "VFIO_IOMMU_", "VFIO_GROUP_"
-
-
-def _on_file(found: list[Command], file: str) -> list[Command]:
-    """Those that make sense on a file, if its name says what it is: a container, a group or a device."""
+def _on_file(found: Sequence[Command], file: str) -> Sequence[Command]:
+    """Those that make sense on a file, if its name says what it is: a container or a device."""
+    wanted = found
     if file.startswith("/dev/vfio/vfio"):
-        wanted = [each for each in found if not each.name.startswith((_DEVICE, _GROUP))]
+        wanted = tuple(each for each in found if not each.name.startswith((_DEVICE, _GROUP)))
     elif file.startswith(("/dev/vfio/devices/", "anon_inode:[vfio-device]")):
-        wanted = [each for each in found if each.name.startswith(_DEVICE)]
-    else:
-        wanted = found
+        wanted = tuple(each for each in found if each.name.startswith(_DEVICE))
     return wanted or found
 
 
 def explain(call: Call, kernel: str, abi: Abi) -> Meaning:
     """The command of a call on a kernel, and the reasons for its errno."""
-    found = _on_file(numbered(call.nr, kernel, abi), call.file)
-    if call.nr >= FIRST_OF_IOMMUFD and call.names:
-        found = [each for each in found if each.name in call.names] or found
-    also = tuple(proposed(call.nr, found))
-    reasons = _reasons(call, found[0] if len(found) == 1 else None, kernel)
-    return Meaning(tuple(found), also, tuple(reasons))
+    return _explain(call.nr, call.file, call.errno, kernel, abi)
 
 
-def _reasons(call: Call, command: Command | None, kernel: str) -> list[tuple[str, str]]:
-    if not call.errno:
-        return []
-    where = "/dev/iommu" if call.nr >= FIRST_OF_IOMMUFD else "a container, group or device of VFIO"
+@cache
+def _explain(nr: int, file: str, errno: str, kernel: str, abi: Abi) -> Meaning:
+    found = tuple(_on_file(numbered(nr, kernel, abi), file))
+    reasons = _reasons(nr, errno, found[0] if len(found) == 1 else None) if errno else ()
+    return Meaning(found, proposed(nr, found), tuple(reasons))
+
+
+def _reasons(nr: int, errno: str, command: Command | None) -> list[tuple[str, str]]:
+    where = "/dev/iommu" if nr >= FIRST_OF_IOMMUFD else "a container, group or device of VFIO"
     always = {
         "EBADF": ("", "no open file has this number"),
         "ENOTTY": ("", f"the file is not {where}, or the kernel has no such command"),
         "ENOIOCTLCMD": ("", "the number's direction and size are not those of the command"),
     }
-    found = [always[call.errno]] if call.errno in always else []
+    found = [always[errno]] if errno in always else []
     if command is None or command.kind is None:
         return found
-    number = next((n for n, name in ERRNO_NAMES.items() if name == call.errno), -1)
+    number = next((n for n, name in ERRNO_NAMES.items() if name == errno), -1)
     subject = rules.any_struct(command.kind.name)
     return [*found, *rules.reasons(subject, number, command.least)]

@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 from iommu_abi.decode import hexdump
 from iommu_abi.decode.pieces import Piece
@@ -67,6 +68,7 @@ class Log:
     above: tuple[Piece, ...] = ()
 
 
+@cache
 def known() -> dict[str, int]:
     """Every command of iommufd and VFIO, proposed ones too, and its number in the low byte."""
     return {i.name: i.nr for gen in uapi.GENERATIONS.values() for i in gen.ioctls.values()}

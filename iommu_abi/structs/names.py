@@ -94,15 +94,19 @@ def data_behind(generation: uapi.Generation, payload: Payload, number: int) -> l
 def not_chosen(
     generation: uapi.Generation, struct: uapi.Struct, read: Callable[[str], int], prefix: str = ""
 ) -> Iterator[str]:
-    """Paths of the union members that discriminators do not choose, also in structs inside this one."""
+    """Paths of the union members that discriminators do not choose, also in structs inside this one.
+
+    A reserved member only gives its union a size, and is never chosen.
+    """
     for field in struct.fields:
         inner = field.type
         if not isinstance(inner, uapi.Struct) or field.flexible:
             continue
         if inner.union:
             members = [each.name for each in inner.fields]
-            wanted = _member(generation, struct, field.name, read, prefix)
             at = f"{prefix}{field.name}." if field.name else prefix
+            yield from (f"{at}{each.name}" for each in inner.fields if each.reserved)
+            wanted = _member(generation, struct, field.name, read, prefix)
             if wanted in members:
                 yield from (f"{at}{name}" for name in members if name != wanted)
         yield from not_chosen(generation, inner, read, f"{prefix}{field.name}." if field.name else prefix)
