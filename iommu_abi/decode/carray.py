@@ -12,7 +12,7 @@ from iommu_abi.inputs import InputError, to_number
 SIZES = {"8": 1, "16": 2, "32": 4, "64": 8, "char": 1, "short": 2, "int": 4, "long": 8}
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
-_ARRAY = re.compile(r"([^{}]*)\{([^{}]*)\}\s*;?\s*")
+_ARRAY = re.compile(r"([^{}]*)\{([^{}]*)\}\s*;?\s*(?:[\w\s]+=\s*\w+\s*;\s*)?")  # xxd -i adds a length
 _TYPE = re.compile(r"\b(?:\w*?(8|16|32|64)(?:_t)?|(char|short|int|long))\b(?=[^=\[]*\[)")
 _SUFFIX = re.compile(r"(?<=[0-9a-fA-F])[uUlL]+$")
 

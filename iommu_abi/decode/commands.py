@@ -62,12 +62,19 @@ def _merged(kernel: str) -> list[uapi.Generation]:
 
 @cache
 def numbered(nr: int, kernel: str, abi: Abi) -> tuple[Command, ...]:
-    """The commands of a kernel that have a number: in VFIO several, for different files."""
+    """The commands of a kernel that have a number: in VFIO several, for different files.
+
+    Those of powerpc's IOMMU are left out on other machines where there is another one.
+    """
     found: dict[str, Command] = {}
     for generation in _merged(kernel):
         for ioctl in generation.ioctls.values():
             if ioctl.nr == nr:
                 found.setdefault(ioctl.name, _command(ioctl, generation, abi))
+    elsewhere = [name for name in found if "SPAPR" in name and not abi.name.startswith("powerpc")]
+    if len(elsewhere) < len(found):
+        for name in elsewhere:
+            del found[name]
     return tuple(found.values())
 
 

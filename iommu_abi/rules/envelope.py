@@ -98,7 +98,7 @@ def reasons(subject: Subject, number: int, minimum: int) -> list[tuple[str, str]
             (errno.EINVAL, first, f"expected at least {minimum}"),
             (errno.E2BIG, "", "a byte beyond what this kernel knows is not 0"),
         ]
-    elif subject.taken is Taken.ARGSZ:
+    elif subject.taken is Taken.ARGSZ and not subject.rows:
         generic = [
             (errno.EFAULT, "", f"the first {minimum} bytes of the struct are not in memory"),
             (errno.EINVAL, first, f"expected at least {minimum}"),
