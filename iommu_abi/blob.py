@@ -281,15 +281,15 @@ def is_hex_text(data: bytes) -> bool:
 def _digits(token: str, alone: bool, line: int) -> str:
     digits = token[2:] if token[:2] in ("0x", "0X") else token
     if not digits or any(c not in "0123456789abcdefABCDEF" for c in digits):
-        raise HexError(f"line {line}: {token!r} is not hex")
+        raise HexError(f"line {line}: {token[:40]!r} is not hex")
     if digits is not token and not alone:
         if len(digits) > 2:
             raise HexError(
-                f"line {line}: {token!r} is a number of more than one byte: its byte order is not known"
+                f"line {line}: {token[:40]!r} is a number of more than one byte: its byte order is not known"
             )
         return digits.zfill(2)
     if len(digits) % 2:
-        raise HexError(f"line {line}: {token!r} has an odd number of digits")
+        raise HexError(f"line {line}: {token[:40]!r} has an odd number of digits")
     return digits
 
 

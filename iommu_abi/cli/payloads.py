@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from iommu_abi.structs import Blob
 
 
+#: Rows of a dump that an array has, or what follows a struct.
+MOST_ROWS = 32
+
+
 def broken(payload: Payload) -> bool:
     """Is anything wrong with the bytes, also with those behind pointers?"""
     return any(blob.broken for blob in (payload.blob, *(b for each in payload.behind for b in each.blobs)))
 
 
 def _blob(blob: Blob, indent: str) -> None:
-    hexdump.show(blob.fields, blob.data, indent)
+    hexdump.show(blob.fields, blob.data, indent, MOST_ROWS)
     for error in blob.broken:
         output.line(f"{indent}broken: {error}", "red")
     for note in blob.notes:
