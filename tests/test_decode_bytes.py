@@ -81,7 +81,7 @@ def test_raw_bytes_and_what_is_said_about_them(capsys, monkeypatch):
 @pytest.mark.parametrize(
     "tool", ["xxd", "hexdump -C", "od -t x1", "od -A d -t x1z", "xxd -i", "xxd -p", "od -A x -t x1"]
 )
-@pytest.mark.parametrize("size", [1, 16, 40, 200])
+@pytest.mark.parametrize("size", [1, 16, 40, 200, 4096])
 def test_what_the_tools_here_print_is_read(tmp_path, tool, size):
     program, *options = tool.split()
     if not shutil.which(program):
@@ -114,7 +114,11 @@ def test_elements_of_c_have_the_byte_order_of_the_abi():
         ("0000000 0010 0000 0001 0000", "line 1: words, whose byte order depends on the machine"),
         ("00 0", "line 1: '0' has an odd number of digits"),
         ("00000000: 1000\nand then", "line 2: 'and then' is no row of a dump"),
-        ("*\n00000020  00 |.|", "line 2: no offset that the repeated row before it leads to"),
+        ("*\n00000000  00 |.|", "line 1: '*' is no row of a dump"),
+        (
+            "00000000  00 |.|\n*\n00000000",
+            "line 3: the offset is none that the repeated row before it leads to",
+        ),
         ("\\x10 \\y", "line 1: '\\\\y' is not of the form"),
         ("{256}", "element 0: got 256, expected 0 to 0xff"),
         ("{1, two}", "element 1: got 'two', expected a number"),

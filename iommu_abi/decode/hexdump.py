@@ -1,7 +1,8 @@
 r"""Bytes as text: hex, ``\x10``, and what xxd, hexdump -C, od -t x1, gdb's x/16xb and strace print.
 
 Offsets at the start of a line must be right; one that begins with ``0x`` is an address, and begins a
-new piece unless it continues the row before. ``*`` repeats the row before up to the next offset.
+new piece unless it continues the row before. ``*`` repeats the row before up to the next offset, which
+after od's rows is octal, as od prints it by default, wherever it can be.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ _ESCAPES = re.compile(r'"?((?:\\x[0-9a-fA-F]{1,2})+)"?')
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A line: bytes, and where they are by the text in front; "*" has no data."""
+    """A line: bytes, and where they are by the text in front."""
 
-    data: bytes | None
+    data: bytes
     offset: str = ""
     radices: tuple[int, ...] = (16,)
     address: int | None = None
@@ -42,8 +43,6 @@ def _bytes(text: str) -> bytes:
 def _row(line: str) -> _Row | None:
     """The row of a dump; None for any other line."""
     line = line.split("#", 1)[0].rstrip()
-    if line == "*":
-        return _Row(None)
     if found := _ADDRESS.fullmatch(line):
         try:
             return _Row(parse_hex(found[2]), address=int(found[1], 16))
@@ -52,14 +51,14 @@ def _row(line: str) -> _Row | None:
     if found := _STRACE.fullmatch(line) or _CANONICAL.fullmatch(line) or _XXD.fullmatch(line):
         return _Row(_bytes(found[2]), found[1]) if len("".join(found[2].split())) % 2 == 0 else None
     if found := _OD.fullmatch(line):
-        return _Row(_bytes(found[2]), found[1], (8, 16, 10))
+        hex_ = len(found[1]) != 7  # od has 6 digits in hex and 7 in octal and decimal
+        return _Row(_bytes(found[2]), found[1], (16,) if hex_ else (8, 10))
     return None
 
 
 def is_row(line: str) -> bool:
     """Is this line a row of a dump, with an offset or address at its start?"""
-    row = _row(line)
-    return row is not None and row.data is not None
+    return _row(line) is not None
 
 
 def is_end(line: str) -> bool:
@@ -103,38 +102,56 @@ def _check_words(lines: list[str]) -> None:
 
 def rows(lines: list[str], first: int = 1) -> list[Piece]:
     """The pieces of lines of a dump; ``first`` is the number of the first line in errors."""
-    made: list[Piece] = []
-    data = bytearray()  # of rows with offsets, which are one piece
-    begun = repeat = False
-    radices: set[int] | None = None
+    placed: list[Piece] = []
+    dump: _Dump | None = None  # of rows with offsets, which are one piece
     for number, line in enumerate(lines, first):
         row = _row(line)
-        if row is None and begun and _END.fullmatch(line):
-            row = _Row(b"", line.strip(), (16, 8, 10))
-        if row is None and line.strip():
+        if row and row.address is not None:
+            placed.append(Piece(row.data, row.address))
+        elif row:
+            dump = dump or _Dump(row.radices)
+            dump.add(row.offset, row.data, number)
+        elif dump and line.strip() == "*":
+            dump.repeats = True
+        elif dump and _END.fullmatch(line):
+            dump.add(line.strip(), b"", number)
+        elif line.strip():
             _check_words([line])
             raise TextError(f"line {number}: {line.strip()[:40]!r} is no row of a dump")
-        if row is None:
-            continue
-        if row.data is None:
-            repeat = True
-        elif row.address is not None:
-            made.append(Piece(row.data, row.address))
-        else:
-            places = {
-                radix: _number(row.offset, radix) for radix in row.radices if not radices or radix in radices
-            }
-            if repeat:
-                _repeat(data, places, number)
-            right = {radix for radix, place in places.items() if place == len(data)}
-            if not right:
-                raise TextError(
-                    f"line {number}: offset {row.offset}, but {len(data):#x} bytes come before it"
-                )
-            radices = right if len(data) else None
-            data += row.data
-            begun, repeat = True, False
-    return [*([Piece(bytes(data))] if begun else []), *joined(made)]
+    return [*([Piece(bytes(dump.data))] if dump else []), *joined(placed)]
+
+
+class _Dump:
+    """Rows with offsets, one after the other; ``radices`` are those that the offsets may have."""
+
+    def __init__(self, radices: tuple[int, ...]) -> None:
+        self.radices = radices
+        self.data = bytearray()
+        self.repeats = False
+
+    def add(self, offset: str, data: bytes, line: int) -> None:
+        """A row; TextError if its offset is not that of the bytes before it."""
+        places = {radix: _number(offset, radix) for radix in self.radices}
+        if self.repeats:
+            self._repeat(places, line)
+        right = tuple(radix for radix, place in places.items() if place == len(self.data))
+        if not right:
+            raise TextError(f"line {line}: offset {offset}, but {len(self.data):#x} bytes come before it")
+        self.radices = right
+        self.data += data
+
+    def _repeat(self, places: dict[int, int], line: int) -> None:
+        """Fill up to the next offset with the last row."""
+        before = len(self.data)
+        width = min(16, before)
+        fits = (
+            place for place in places.values() if width and place > before and not (place - before) % width
+        )
+        end = next(fits, 0)
+        if not before < end <= MOST_BYTES:
+            raise TextError(f"line {line}: the offset is none that the repeated row before it leads to")
+        self.data += self.data[-width:] * ((end - before) // width)
+        self.repeats = False
 
 
 def _number(text: str, radix: int) -> int:
@@ -142,15 +159,3 @@ def _number(text: str, radix: int) -> int:
         return int(text, radix)
     except ValueError:
         return -1
-
-
-def _repeat(data: bytearray, places: dict[int, int], number: int) -> None:
-    """Fill up to the next offset with the last row."""
-    width = min(16, len(data))
-    fit = [
-        place for place in places.values() if place > len(data) and width and not (place - len(data)) % width
-    ]
-    if not fit or min(fit) > MOST_BYTES:
-        raise TextError(f"line {number}: no offset that the repeated row before it leads to")
-    last = bytes(data[-width:])
-    data += last * ((min(fit) - len(data)) // width)
