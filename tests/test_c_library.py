@@ -6,42 +6,15 @@ left out by name; CI installs all of them.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from c_support import CORE, EXAMPLE, ROOT, SAID, STRICT, run, tool
 
 import iommu_abi
-
-ROOT = Path(__file__).resolve().parent.parent
-EXAMPLE = ROOT / "tests/c/example.c"
-STRICT = ["-Wall", "-Wextra", "-Werror"]
-SAID = """\
-bound: 0x40005000
-refused: model at offset 16: got 1 (0x1), expected 0, the driver's model
-IOVA 0x5123 -> HPA 0x102123
-IOVA 0x6123 blocked: level 0, entry at 0x101030, event 0x2
-"""
-
-
-def tool(name: str) -> str:
-    found = shutil.which(name)
-    if not found:
-        pytest.skip(f"no {name} here")
-    return found
-
-
-def run(*command: object, **environment: str) -> str:
-    words = [str(word) for word in command]
-    done = subprocess.run(
-        words, capture_output=True, text=True, env={**os.environ, "LD_PRELOAD": "", **environment}
-    )
-    assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -158,10 +131,9 @@ def test_the_example_is_clean_under_valgrind(tmp_path):
 
 
 def test_the_example_is_clean_under_sanitizers(tmp_path):
-    sources = sorted((ROOT / "iommu_abi/core").glob("*.c"))
     flags = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
-    run(tool("cc"), *flags, "-DIOMMU_ABI_VERSION=\"0\"", *asked("--cflags"), EXAMPLE, *sources,
+    run(tool("cc"), *flags, "-DIOMMU_ABI_VERSION=\"0\"", *asked("--cflags"), EXAMPLE, *CORE,
         "-o", tmp_path / "example")  # fmt: skip
 
     assert run(tmp_path / "example") == SAID
@@ -169,10 +141,9 @@ def test_the_example_is_clean_under_sanitizers(tmp_path):
 
 @pytest.mark.parametrize("level", ["-O0", "-Og", "-Os"])
 def test_the_core_compiles_at_every_level_of_optimisation(tmp_path, level):
-    sources = sorted((ROOT / "iommu_abi/core").glob("*.c"))
     flags = ["-std=gnu11", level, *STRICT, "-DCONFIG_IOMMU_API", '-DIOMMU_ABI_VERSION="0"', f"-I{ROOT}/cdefs"]
 
-    run(tool("cc"), *flags, "-r", "-nostdlib", *sources, "-o", tmp_path / "core.o")
+    run(tool("cc"), *flags, "-r", "-nostdlib", *CORE, "-o", tmp_path / "core.o")
 
 
 def test_the_readmes_example_is_this_one():
