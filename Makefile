@@ -19,7 +19,8 @@ SONAME  := libiommu_abi.so.$(firstword $(subst ., ,$(VERSION)))
 PACKAGE := build/iommu_abi.pc build/iommu_abi-config.cmake build/iommu_abi-config-version.cmake
 OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)
 
-.PHONY: help demo test lib install lint asan fuzz-smoke peers cross cross-history bench clean check-host
+.PHONY: help demo test lib install lint asan fuzz-smoke peers cross cross-run cross-history abi abi-record man wheel-check
+.PHONY: bench clean check-host
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -35,9 +36,10 @@ lib: build/libiommu_abi.a build/libiommu_abi.so $(PACKAGE) ## the C library, wit
 
 INCLUDE := $(DESTDIR)$(PREFIX)/include
 LIBDIR  := $(DESTDIR)$(PREFIX)/lib
+MANDIR  := $(DESTDIR)$(PREFIX)/share/man
 FILL     = sed 's/@VERSION@/$(VERSION)/' $<
 
-install: lib ## library, headers, pkg-config and CMake files under PREFIX (default /usr/local)
+install: lib ## library, headers, man pages, pkg-config and CMake files under PREFIX (default /usr/local)
 	cd cdefs && find . -name '*.h' ! -path './.cffi/*' -exec install -D -m 644 {} $(abspath $(INCLUDE))/{} \;
 	install -D -m 644 -t $(LIBDIR) build/libiommu_abi.a
 	install -D -m 755 -t $(LIBDIR) build/libiommu_abi.so.$(VERSION)
@@ -45,6 +47,24 @@ install: lib ## library, headers, pkg-config and CMake files under PREFIX (defau
 	ln -sf $(SONAME) $(LIBDIR)/libiommu_abi.so
 	install -D -m 644 -t $(LIBDIR)/pkgconfig build/iommu_abi.pc
 	install -D -m 644 -t $(LIBDIR)/cmake/iommu_abi build/iommu_abi-config.cmake build/iommu_abi-config-version.cmake
+	install -D -m 644 -t $(MANDIR)/man1 packaging/man/iommu-abi.1
+	install -D -m 644 -t $(MANDIR)/man3 packaging/man/iommu_abi.3
+
+man: $(VENV)/ready ## man pages anew, from the parsers and the headers
+	$(BIN)/python packaging/man.py
+
+abi: $(VENV)/ready ## the exported ABI against its record: our compat, symbols, abidiff
+	CC="$(CC)" COMPAT="$(BIN)/iommu-abi compat" packaging/abi/abi.sh check
+
+abi-record: ## record the exported ABI; needs abidw (abigail-tools)
+	CC="$(CC)" packaging/abi/abi.sh record
+
+wheel-check: $(VENV)/ready ## a wheel in a fresh venv, and C programs against it
+	rm -rf build/wheel
+	$(PIP) wheel --no-deps -w build/wheel .
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/pip -q --disable-pip-version-check install build/wheel/*.whl pkgconf
+	WHEEL_VENV=$(CURDIR)/build/wheel/venv $(BIN)/python -m pytest -q -p no:cacheprovider tests/check_wheel.py
 
 lint: $(VENV)/ready ## ruff, mypy --strict, and the C core with every warning an error
 	$(BIN)/ruff check .
@@ -58,8 +78,11 @@ lint: $(VENV)/ready ## ruff, mypy --strict, and the C core with every warning an
 	if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(SRC) $(HDR) $(wildcard tests/c/*.c); \
 	else echo "lint: no clang-format here, left out"; fi
 
+# tests that compile and run programs of their own
+OWN_PROGRAMS := abi_record.py c_library.py foreign.py man.py
+
 asan: build/asan/ready ## the default tests with the core under ASan and UBSan
-	$(RUN_ASAN) $(BIN)/pytest -q -p no:cacheprovider --ignore=tests/test_c_library.py
+	$(RUN_ASAN) $(BIN)/pytest -q -p no:cacheprovider $(addprefix --ignore=tests/test_,$(OWN_PROGRAMS))
 
 fuzz-smoke: build/asan/ready build/fuzz/unpack build/fuzz/walk ## valid inputs, then mutated ones, under ASan and UBSan: both ledgers agree
 	$(FUZZ_ENV) build/fuzz/unpack -n 1000000
@@ -77,6 +100,10 @@ cross: $(VENV)/ready ## structs x ABIs against the headers of Linux 7.2 in the z
 	$(PIP) install --no-build-isolation -e '.[cross]'
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/check_cross.py
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_c_library.py -k beside
+
+cross-run: $(VENV)/ready ## the C core on 32-bit and big-endian machines, by ziglang and qemu-user
+	$(PIP) install --no-build-isolation -e '.[cross]'
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/check_foreign.py
 
 # The wheels that bring the headers of Linux 6.19, 6.13 and 6.3, 300 MB.
 OLD_ZIG := 0.16.0 0.15.2 0.13.0

@@ -61,7 +61,9 @@ def prose(text: str) -> Iterator[str]:
 def page(name: str, section: int, *parts: str) -> str:
     """A whole page, each sentence's spaces and blank lines as roff wants them."""
     made = Path(__file__).relative_to(ROOT)
-    return f'.\\" Made by {made}: do not edit.\n.TH {name.upper()} {section} "" iommu\\-abi\n' + "".join(parts)
+    return f'.\\" Made by {made}: do not edit.\n.TH {name.upper()} {section} "" iommu\\-abi\n' + "".join(
+        parts
+    )
 
 
 # ---------------------------------------------------------------- iommu-abi(1)
@@ -80,7 +82,7 @@ def _argument(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
     if action.nargs != 0:
         tag = f"{tag} {_placeholder(action)}".strip()
     values = {**vars(action), "prog": parser.prog}
-    return tagged(tag, " ".join((action.help or "") % values for _ in (0,)))
+    return tagged(tag, (action.help or "") % values)
 
 
 def _usage(parser: argparse.ArgumentParser) -> str:
@@ -130,23 +132,41 @@ _COMMENT = re.compile(r"/\*(\*?)\s*\n?(.*?)\s*\*/\n((?:(?!/\*)[^\n#]+\n)*)", re.
 
 def _lines(comment: str) -> str:
     """A comment without its stars."""
-    return re.sub(r"^ \*( |$)|^ \*(?=\t)", "", comment, flags=re.M)
+    return re.sub(r"^ ?\*( |$|(?=\t))", "", comment, flags=re.M)
 
 
-def _documented(text: str) -> Iterator[str]:
-    """A comment in the kernel's way: names and a summary, @arguments, prose."""
-    head, _, rest = re.sub(r"&(struct|enum) ", r"\1 ", text).partition("\n@")
-    for line in re.split(r"\n(?=\S+ (?:\S+ )?- )", head.strip()):
-        yield from prose(re.sub(r"\s+", " ", line))
-    arguments, _, after = rest.partition("\n\n")
-    for each in re.split(r"\n@", arguments) if rest else ():
+def _summaries(head: str) -> dict[str, str]:
+    """Each name that a comment begins with, and what it is in short."""
+    found = re.findall(r"((?:struct )?\w+(?:\(\))?) - (.*?)(?=\n\w+\(\) - |$)", head, flags=re.S)
+    return {name: " ".join(summary.split()) for name, summary in found}
+
+
+def _documented(comment: str, code: str) -> Iterator[str]:
+    """A comment in the kernel's way: names with summaries, @arguments, prose."""
+    text = re.sub(r"&(?=struct |enum )", "", comment)
+    head, _, rest = text.partition("\n\n" if "\n@" not in text else "\n@")
+    arguments, _, after = rest.partition("\n\n") if "\n@" in text else ("", "", rest)
+    named = _summaries(head)
+    yield f".SS {escape(', '.join(named))}\n"
+    if len(named) == 1:
+        yield from prose(*named.values())
+    else:
+        yield from (tagged(name, summary) for name, summary in named.items())
+    yield from _declaration(code)
+    for each in arguments.split("\n@") if arguments else ():
         name, _, meaning = each.partition(":")
         yield tagged(name, " ".join(meaning.replace("@", "").split()))
     yield from prose(after.replace("@", ""))
 
 
-def _declaration(code: str) -> str:
-    return code.replace("IOMMU_ABI_API ", "").rstrip()
+def _declaration(code: str) -> Iterator[str]:
+    """Functions, for roff to break; structs and enums as they stand."""
+    if not code.startswith("IOMMU_ABI_API"):
+        yield example(code)
+        return
+    for each in code.strip().split(";")[:-1]:
+        words = " ".join(each.replace("IOMMU_ABI_API ", "").split())
+        yield f".PP\n.nh\n.ad l\n.B {escape(words)};\n.ad\n.hy\n"
 
 
 def _header(path: Path) -> Iterator[str]:
@@ -155,13 +175,11 @@ def _header(path: Path) -> Iterator[str]:
     yield f".SH {path.relative_to(CDEFS)}\n"
     for star, comment, code in _COMMENT.findall(text):
         if star:
-            name = re.match(r"(struct )?\w+(\(\))?", _lines(comment).strip())
-            yield f".SS {name[0] if name else ''}\n{example(_declaration(code))}"
-            yield from _documented(_lines(comment))
+            yield from _documented(_lines(comment), code)
         else:
             yield from prose(_lines(comment))
             if code.strip():
-                yield example(_declaration(code))
+                yield from _declaration(code)
 
 
 def library_page() -> str:

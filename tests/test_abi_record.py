@@ -1,4 +1,4 @@
-"""packaging/abi: the exported ABI against its record, by our own compat and by abidiff where it is installed."""
+"""packaging/abi: the exported ABI against its record, by our compat and, where there is one, by abidiff."""
 
 from __future__ import annotations
 
