@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,11 @@ def escape(text: str) -> str:
     return re.sub(r"^(?=[.'])", r"\\&", text.replace("\\", "\\e").replace("-", "\\-"), flags=re.M)
 
 
+def filled(text: str) -> str:
+    """Text for roff to fill; short lines make short differences."""
+    return escape(textwrap.fill(" ".join(text.split()), 72, break_long_words=False, break_on_hyphens=False))
+
+
 def example(text: str) -> str:
     """Lines that stay as they are, tabs expanded."""
     return f".PP\n.in +4n\n.EX\n{escape(text.strip(chr(10)).expandtabs(8))}\n.EE\n.in\n"
@@ -36,7 +42,7 @@ def example(text: str) -> str:
 
 def tagged(tag: str, text: str) -> str:
     """A word and what it means."""
-    return f".TP\n.B {escape(tag)}\n{escape(text)}\n"
+    return f".TP\n.B {escape(tag)}\n{filled(text)}\n"
 
 
 def prose(text: str) -> Iterator[str]:
@@ -52,18 +58,15 @@ def prose(text: str) -> Iterator[str]:
             yield example(paragraph)
             continue
         first, *items = re.split(r"^- ", paragraph, flags=re.M)
-        words = " ".join(first.split())
-        if words:
-            yield f".PP\n{escape(words)}\n"
-        yield from (f".IP \\(bu 2\n{escape(' '.join(item.split()))}\n" for item in items)
+        if first.strip():
+            yield f".PP\n{filled(first)}\n"
+        yield from (f".IP \\(bu 2\n{filled(item)}\n" for item in items)
 
 
 def page(name: str, section: int, *parts: str) -> str:
-    """A whole page, each sentence's spaces and blank lines as roff wants them."""
-    made = Path(__file__).relative_to(ROOT)
-    return f'.\\" Made by {made}: do not edit.\n.TH {name.upper()} {section} "" iommu\\-abi\n' + "".join(
-        parts
-    )
+    """A whole page. A heading begins a paragraph by itself."""
+    head = f'.\\" Made by {Path(__file__).name}: do not edit.\n.TH {name.upper()} {section} "" iommu\\-abi\n'
+    return re.sub(r"^(\.S[HS] .*\n)\.PP\n", r"\1", head + "".join(parts), flags=re.M)
 
 
 # ---------------------------------------------------------------- iommu-abi(1)
@@ -85,13 +88,9 @@ def _argument(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
     return tagged(tag, (action.help or "") % values)
 
 
-def _usage(parser: argparse.ArgumentParser) -> str:
-    """On one line, for roff to break."""
-    return " ".join(parser.format_usage().removeprefix("usage:").split())
-
-
 def _command(name: str, parser: argparse.ArgumentParser, summary: str) -> Iterator[str]:
-    yield f".SS {escape(name)}\n.nh\n.ad l\n{escape(_usage(parser))}\n.ad\n.hy\n"
+    usage = parser.format_usage().removeprefix("usage:")
+    yield f".SS {escape(name)}\n.nh\n.ad l\n{filled(usage)}\n.ad\n.hy\n"
     yield from prose(parser.description or summary)
     for action in parser._actions:
         if action.help is not argparse.SUPPRESS and "--help" not in action.option_strings:
@@ -165,8 +164,8 @@ def _declaration(code: str) -> Iterator[str]:
         yield example(code)
         return
     for each in code.strip().split(";")[:-1]:
-        words = " ".join(each.replace("IOMMU_ABI_API ", "").split())
-        yield f".PP\n.nh\n.ad l\n.B {escape(words)};\n.ad\n.hy\n"
+        words = each.replace("IOMMU_ABI_API ", "") + ";"
+        yield f".PP\n.nh\n.ad l\n\\fB{filled(words)}\\fR\n.ad\n.hy\n"
 
 
 def _header(path: Path) -> Iterator[str]:

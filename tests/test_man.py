@@ -32,8 +32,12 @@ def test_groff_warns_of_nothing(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
-def test_mandoc_finds_no_error(page):
-    assert run(tool("mandoc"), "-T", "lint", "-W", "error", page) == ""
+def test_mandoc_finds_nothing_but_that_there_is_no_date(page):
+    done = subprocess.run(
+        [tool("mandoc"), "-T", "lint", "-W", "warning", page], capture_output=True, text=True
+    )
+
+    assert [line for line in done.stdout.splitlines() if "missing date" not in line] == []
 
 
 def shown(name: str) -> str:
