@@ -76,6 +76,12 @@ def test_a_shared_program_needs_the_library_by_its_soname(tmp_path, prefix):
     assert "[libiommu_abi.so.0]" in needed
 
 
+def test_install_brings_the_man_pages(prefix):
+    found = {str(path.relative_to(prefix / "share/man")) for path in (prefix / "share/man").rglob("*.?")}
+
+    assert found == {"man1/iommu-abi.1", "man3/iommu_abi.3"}
+
+
 def declared() -> set[str]:
     """The functions of the public headers."""
     headers = [ROOT / "cdefs/iommu_abi.h", *(ROOT / "cdefs/iommu_abi").glob("*.h")]

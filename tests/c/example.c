@@ -100,7 +100,7 @@ int main(void)
 	domain.priv = &bound;
 	if (try_bind(&domain, IOMMU_MODEL_INTEL_VTD) || bound != 0x40005000)
 		return 1;
-	printf("bound: %#llx\n", bound);
+	printf("bound: %#llx\n", (unsigned long long)bound);
 	if (try_bind(&domain, IOMMU_MODEL_ARM_SMMU) != -EINVAL || bound != 0x40005000)
 		return 1;
 	if (iommu_unbind_pasid_table(&domain, NULL) || bound)
@@ -114,10 +114,10 @@ int main(void)
 		return 1;
 	if (dma(&unit, 0x5123, &out) || out.hpa != 0x102123)
 		return 1;
-	printf("IOVA 0x5123 -> HPA %#llx\n", out.hpa);
+	printf("IOVA 0x5123 -> HPA %#llx\n", (unsigned long long)out.hpa);
 	if (dma(&unit, 0x6123, &out) != 1 || out.fault.reason != IOMMU_ABI_NOT_PRESENT)
 		return 1;
 	printf("IOVA 0x6123 blocked: level %d, entry at %#llx, event %#x\n", out.fault.level,
-	       out.fault.entry_hpa, out.fault.native);
+	       (unsigned long long)out.fault.entry_hpa, out.fault.native);
 	return 0;
 }
