@@ -10,28 +10,29 @@ from rich.console import Console
 from rich.table import Table
 
 from peers.modes import MODES, Mode
-from peers.qtest import installed, version
+from peers.qtest import qemus
 from peers.run import Tally, run
 
 
 def main() -> int:
     options = _arguments()
-    binaries = sorted({mode.binary for mode in MODES})
-    found = {binary: version(binary) for binary in binaries if installed(binary)}
-    if not found:
+    here = {binary: qemus(binary) for binary in {mode.binary for mode in MODES}}
+    if not any(here.values()):
         print("peers: no QEMU here, nothing compared (Debian: tests/peers/install)")
         return 0
-    chosen = [mode for mode in MODES if options.mode in mode.name and mode.binary in found]
-    modes = [mode for mode in chosen if found[mode.binary] >= mode.since]
+    chosen = [mode for mode in MODES if options.mode in mode.name]
+    pairs = [(mode, qemu) for mode in chosen for qemu in here[mode.binary] if qemu.version >= mode.since]
     with ProcessPoolExecutor(options.jobs) as pool:
-        futures = [pool.submit(_run, mode.name, options.seed, options.count, options.set) for mode in modes]
+        futures = [
+            pool.submit(run, mode, qemu, options.seed, options.count, options.set) for mode, qemu in pairs
+        ]
         tallies = [future.result() for future in futures]
-    _report(tallies, modes, found, options.show)
-    bad = [tally for tally in tallies if tally.problems or tally.error]
-    if not any(tally.cases for tally in tallies):
-        print("peers: QEMU is here, but no case was run", file=sys.stderr)
+    _report(tallies, [mode for mode in chosen if mode not in dict(pairs)], options.show)
+    idle = [f"{tally.mode.name} ({tally.qemu})" for tally in tallies if not tally.cases]
+    if idle or not tallies:
+        print("peers: QEMU is here, but no case was run:", ", ".join(idle) or "no such mode", file=sys.stderr)
         return 1
-    return 1 if bad else 0
+    return int(any(tally.problems or tally.error for tally in tallies))
 
 
 def _arguments() -> argparse.Namespace:
@@ -45,43 +46,33 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(name: str, seed: int, count: int, only: int | None) -> Tally:
-    mode = next(mode for mode in MODES if mode.name == name)
-    return run(mode, seed, count, only)
-
-
-def _report(tallies: list[Tally], modes: list[Mode], found: dict[str, tuple[int, ...]], show: int) -> None:
+def _report(tallies: list[Tally], absent: list[Mode], show: int) -> None:
     console = Console(width=110)
     table = Table(title="the C walk and QEMU on random tables")
     for heading in ("mode", "QEMU", "cases", "reached", "blocked", "explained", "unexplained"):
         table.add_column(heading, justify="left" if heading == "mode" else "right")
-    for mode in MODES:
-        if mode.binary in found and mode.since > found[mode.binary]:
-            console.print(f"{mode.name}: left out, needs QEMU {'.'.join(map(str, mode.since))}")
-        elif mode.binary not in found:
-            console.print(f"{mode.name}: left out, no {mode.binary}")
-    for tally, mode in zip(tallies, modes):
-        qemu = ".".join(map(str, found[mode.binary]))
-        numbers = (tally.cases, tally.passed, tally.blocked, tally.explained, len(tally.problems))
-        table.add_row(tally.mode, qemu, *map(str, numbers))
-    console.print(table)
-    console.print(_departures(tallies, modes))
+    for mode in absent:
+        console.print(f"{mode.name}: left out, needs {mode.binary} {'.'.join(map(str, mode.since))}")
     for tally in tallies:
-        for problem in tally.problems[:show]:
-            console.print(f"[red]{tally.mode}[/]: {problem}", highlight=False)
-        if tally.error:
-            console.print(f"[red]{tally.mode}[/]: {tally.error}", highlight=False)
+        numbers = (tally.cases, tally.passed, tally.blocked, tally.explained, len(tally.problems))
+        table.add_row(tally.mode.name, str(tally.qemu), *map(str, numbers))
+    console.print(table)
+    console.print(_departures(tallies))
+    for tally in tallies:
+        for problem in [*tally.problems[:show], *filter(None, [tally.error])]:
+            console.print(f"[red]{tally.mode.name}, {tally.qemu}[/]: {problem}", highlight=False)
 
 
-def _departures(tallies: list[Tally], modes: list[Mode]) -> Table:
+def _departures(tallies: list[Tally]) -> Table:
     """What explained the differences, and how often."""
     table = Table(title="where QEMU departs from the specification")
-    for heading in ("mode", "departure", "cases", "why"):
-        table.add_column(heading, justify="right" if heading == "cases" else "left")
-    for tally, mode in zip(tallies, modes):
-        for departure in mode.departures:
+    for heading in ("mode", "QEMU", "departure", "cases", "why"):
+        table.add_column(heading, justify="right" if heading in ("QEMU", "cases") else "left")
+    for tally in tallies:
+        for departure in tally.known:
             if count := tally.departures[departure.name]:
-                table.add_row(tally.mode, departure.name, str(count), departure.why)
+                name, why = departure.name, departure.why
+                table.add_row(tally.mode.name, str(tally.qemu), name, str(count), why)
         table.add_section()
     return table
 

@@ -65,6 +65,11 @@ class View:
     def load(self, address: int, length: int = 8) -> int:
         return self.ram.load(address, length)
 
+    def given(self, address: int, length: int = 8) -> int:
+        """The same before any departure changed it."""
+        data = next((data for at, data in self._undo if (at, len(data)) == (address, length)), None)
+        return self.load(address, length) if data is None else int.from_bytes(data, "little")
+
     def put(self, address: int, value: int, length: int = 8) -> None:
         """Change an entry for what follows; :meth:`restore` undoes it."""
         self.write(address, value.to_bytes(length, "little"))
@@ -114,6 +119,9 @@ class Departure:
     applies: Callable[[View], bool]
     #: Of records: tried once, after those that change what is walked.
     last: bool = False
+    #: The first QEMU that has it, and the first that has it no more.
+    since: tuple[int, ...] = (0,)
+    until: tuple[int, ...] = (1000,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import ClassVar
 
 from iommu_abi.terms import Access, Fault, Request
-from peers.qtest import Qtest
+from peers.qtest import Qemu, QemuGone, Qtest, newest
 from peers.ram import Ram
 
 #: Requesters: three on the root bus, one on bus 5 behind a root port.
@@ -24,6 +24,7 @@ ROOT_PORT = 0x28
 
 TOKEN = 0x7065_6572_746F_6B65
 BUFFER = 0x40000  # where edu's own buffer begins, as it counts
+POLLS = 100_000  # of a DMA, which takes some
 TOKEN_AT, DATA_AT = BUFFER, BUFFER + 0x800
 
 
@@ -46,7 +47,10 @@ class Machine(ABC):
     rids: ClassVar[Sequence[int]] = RIDS  # whose DMA is known for theirs
     windows: ClassVar[int]  # below, what is not memory may be devices
 
-    def __init__(self, machine: str, *devices: str, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, machine: str, *devices: str, options: Sequence[str] = (), qemu: Qemu | None = None
+    ) -> None:
+        self.qemu = qemu or newest(self.binary)
         shared = Path("/dev/shm")
         self._directory = tempfile.TemporaryDirectory(
             prefix="peers-", dir=shared if shared.is_dir() else None
@@ -65,7 +69,7 @@ class Machine(ABC):
 
     def _boot(self) -> None:
         """Start QEMU with devices that have the token; memory stays as it is."""
-        self.qtest = Qtest(self.binary, self._options, self.firmware)
+        self.qtest = Qtest(self.qemu.path, self._options, self.firmware)
         self.ask = self.qtest.ask
         self._plug()
         self.start()
@@ -122,8 +126,11 @@ class Machine(ABC):
             f"writeq {bar + 0x98:#x} {3 if outward else 1}",
             f"readq {bar + 0x98:#x}",
         )
-        while busy & 1:
+        for _ in range(POLLS):
+            if not busy & 1:
+                return
             (busy,) = self.ask(f"readq {bar + 0x98:#x}")
+        raise QemuGone(f"a DMA of {rid:#x} does not end")
 
     def probe(self, registers: Mapping[str, int], request: Request, places: Sequence[int]) -> Outcome:
         """One DMA. ``places`` are where it may arrive; memory is afterwards as it was."""

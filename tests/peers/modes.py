@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from peers import riscv, riscv_departures, smmuv3, smmuv3_departures, vtd, vtd_departures
+from peers import (
+    riscv,
+    riscv_departures,
+    smmuv3,
+    smmuv3_departures,
+    vtd,
+    vtd_departures,
+)
 from peers.compare import Departure
 from peers.machine import Machine
 from peers.worlds import Dice, World
@@ -15,10 +22,10 @@ from peers.worlds import Dice, World
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """``since``: the first QEMU that has it."""
+    """``since``: the first QEMU that has it. ``machine`` takes the QEMU to use, ``qemu``."""
 
     name: str
-    machine: Callable[[], Machine]
+    machine: Callable[..., Machine]
     build: Callable[[Dice, Any], World]
     departures: tuple[Departure, ...]
     binary: str
@@ -27,13 +34,13 @@ class Mode:
 
 X86, ARM, RISCV = vtd.Vtd.binary, smmuv3.Smmuv3.binary, riscv.Riscv.binary
 SMMU = smmuv3.Smmuv3
-SECOND = ",x-scalable-mode=on"
-FIRST = ",x-scalable-mode=on,x-flts=on"
+SCALABLE = partial(vtd.Vtd, "scalable-mode")
+FIRST = partial(vtd.Vtd, "scalable-mode", "fsts")
 
 MODES = (
     Mode("vtd legacy", vtd.Vtd, vtd.legacy, vtd_departures.LEGACY, X86),
-    Mode("vtd scalable, second stage", partial(vtd.Vtd, SECOND), vtd.second, vtd_departures.SECOND, X86),
-    Mode("vtd scalable, first stage", partial(vtd.Vtd, FIRST), vtd.first, vtd_departures.FIRST, X86, (10, 0)),
+    Mode("vtd scalable, second stage", SCALABLE, vtd.second, vtd_departures.SECOND, X86),
+    Mode("vtd scalable, first stage", FIRST, vtd.first, vtd_departures.FIRST, X86, (10, 0)),
     Mode("smmuv3 stage 1", partial(SMMU, "1"), smmuv3.stage_1, smmuv3_departures.ALL, ARM, (9, 1)),
     Mode("smmuv3 stage 2", partial(SMMU, "2"), smmuv3.stage_2, smmuv3_departures.ALL, ARM, (9, 1)),
     Mode("smmuv3 nested", partial(SMMU, "nested"), smmuv3.nested, smmuv3_departures.ALL, ARM, (9, 2)),

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -16,14 +17,37 @@ class QemuGone(Exception):
     """The emulator ended while it was asked something."""
 
 
-def installed(binary: str) -> bool:
-    """Whether this machine has a QEMU."""
-    return shutil.which(binary) is not None
+#: Where tests/peers/install unpacks a QEMU that is newer than the machine's.
+UNPACKED = Path(__file__).parents[2] / "build" / "qemu" / "bin"
 
 
-def version(binary: str) -> tuple[int, ...]:
-    """(major, minor, micro) of a QEMU."""
-    text = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+@dataclass(frozen=True, slots=True, order=True)
+class Qemu:
+    """An emulator: (major, minor, micro), and its program."""
+
+    version: tuple[int, ...]
+    path: str
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.version))
+
+
+def qemus(binary: str) -> list[Qemu]:
+    """Those that are here, oldest first."""
+    found = (shutil.which(binary), shutil.which(binary, path=UNPACKED))
+    return sorted(Qemu(_version(path), path) for path in found if path)
+
+
+def newest(binary: str) -> Qemu:
+    """One of them; ends the program with a sentence if there is none."""
+    found = qemus(binary)
+    if not found:
+        raise SystemExit(f"no {binary} here (Debian: tests/peers/install)")
+    return found[-1]
+
+
+def _version(path: str) -> tuple[int, ...]:
+    text = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
     return tuple(int(part) for part in text.split("version ")[1].split()[0].split(".")[:3])
 
 
@@ -34,7 +58,7 @@ class Qtest:
     instructions does the same: with the processor halted, the clock jumps to the next timer.
     """
 
-    def __init__(self, binary: str, options: Sequence[str], firmware: bytes) -> None:
+    def __init__(self, path: str, options: Sequence[str], firmware: bytes) -> None:
         self._stack = contextlib.ExitStack()
         directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="peers-")))
         (directory / "firmware").write_bytes(firmware)
@@ -43,7 +67,7 @@ class Qtest:
         server.bind(str(directory / "qtest"))
         server.listen()
         server.settimeout(30)
-        command = [binary, *options, "-accel", "tcg", "-icount", "shift=0,sleep=off", "-display", "none"]
+        command = [path, *options, "-accel", "tcg", "-icount", "shift=0,sleep=off", "-display", "none"]
         command += ["-nodefaults", "-no-user-config", "-bios", str(directory / "firmware")]
         command += ["-qtest", f"unix:{directory / 'qtest'}", "-qtest-log", "none"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)

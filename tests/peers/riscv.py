@@ -13,6 +13,7 @@ from iommu_abi.schemas import build
 from iommu_abi.schemas.build import HUGE, LARGE, PAGE
 from iommu_abi.terms import Access, Fault, Request
 from peers.machine import RIDS, Machine
+from peers.qtest import Qemu
 from peers.worlds import Dice, World, devices, fill, target, use
 
 IOMMU = 0x08  # its place on the bus
@@ -37,8 +38,8 @@ class Riscv(Machine):
     windows = 1 << 40
     rids = RIDS[:3]  # see findings/riscv_bus_number.py
 
-    def __init__(self) -> None:
-        super().__init__("virt", f"riscv-iommu-pci,addr={IOMMU >> 3:#x},ioatc-limit=0")
+    def __init__(self, qemu: Qemu | None = None) -> None:
+        super().__init__("virt", f"riscv-iommu-pci,addr={IOMMU >> 3:#x},ioatc-limit=0", qemu=qemu)
 
     def config(self, rid: int, register: int, value: int) -> None:
         self.ask(f"writel {CONFIG | rid << 12 | register:#x} {value:#x}")

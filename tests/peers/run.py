@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from iommu_abi.terms import Request
-from peers.compare import Unfit, ask, judge
+from peers.compare import Departure, Unfit, ask, judge
 from peers.machine import Machine
 from peers.modes import Mode
 from peers.mutate import mutate
-from peers.qtest import QemuGone
+from peers.qtest import Qemu, QemuGone
 from peers.worlds import Dice
 
 CASES = 40  # of a table set, about; building one costs as much as ten cases
@@ -21,7 +21,8 @@ VALID = 0.25
 class Tally:
     """How the cases of a mode ended."""
 
-    mode: str
+    mode: Mode
+    qemu: Qemu
     passed: int = 0
     blocked: int = 0
     explained: int = 0
@@ -33,15 +34,20 @@ class Tally:
     def cases(self) -> int:
         return self.passed + self.blocked
 
+    @property
+    def known(self) -> list[Departure]:
+        """The departures of this QEMU."""
+        return [each for each in self.mode.departures if each.since <= self.qemu.version < each.until]
 
-def run(mode: Mode, seed: int, count: int, only: int | None = None) -> Tally:
+
+def run(mode: Mode, qemu: Qemu, seed: int, count: int, only: int | None = None) -> Tally:
     """At least ``count`` cases, or those of one table set."""
-    tally = Tally(mode.name)
+    tally = Tally(mode, qemu)
     try:
-        with mode.machine() as machine:
+        with mode.machine(qemu=qemu) as machine:
             number = only or 0
             while tally.cases < count and len(tally.problems) < 20:
-                table_set(mode, machine, seed, number, tally)
+                table_set(machine, seed, number, tally)
                 number += 1
                 if only is not None:
                     break
@@ -50,9 +56,9 @@ def run(mode: Mode, seed: int, count: int, only: int | None = None) -> Tally:
     return tally
 
 
-def table_set(mode: Mode, machine: Machine, seed: int, number: int, tally: Tally) -> None:
+def table_set(machine: Machine, seed: int, number: int, tally: Tally) -> None:
     """Build tables, and ask for what they map and for what is broken in them."""
-    ram = machine.ram
+    mode, ram = tally.mode, machine.ram
     ram.clear()
     dice = Dice(seed, mode.name, number)
     ram.dice = dice
@@ -66,16 +72,14 @@ def table_set(mode: Mode, machine: Machine, seed: int, number: int, tally: Tally
         before = [(ref.hpa, ram.read(ref.hpa, ref.len) or b"") for ref in answer.refs]
         if mutated:
             request = mutate(case, machine, answer.refs, request)
-        _judge(mode, machine, world.registers, request, tally, f"seed {seed}, set {number}, case {turn}: ")
+        _judge(machine, world.registers, request, tally, f"seed {seed}, set {number}, case {turn}: ")
         for address, data in before:
             ram.write(address, data)
 
 
-def _judge(
-    mode: Mode, machine: Machine, registers: dict[str, int], request: Request, tally: Tally, where: str
-) -> None:
+def _judge(machine: Machine, registers: dict[str, int], request: Request, tally: Tally, where: str) -> None:
     try:
-        verdict = judge(machine, registers, request, mode.departures)
+        verdict = judge(machine, registers, request, tally.known)
     except Unfit:
         return
     tally.blocked += verdict.blocked

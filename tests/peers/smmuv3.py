@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from iommu_abi.schemas import build
 from iommu_abi.terms import Access, Fault, Request, Stage
 from peers.machine import Machine
+from peers.qtest import Qemu
 from peers.worlds import Dice, World, devices, fill, target, use
 
 BASE = 0x0905_0000
@@ -32,9 +33,10 @@ class Smmuv3(Machine):
     bars = 0x1000_0000
     windows = 1 << 32
 
-    def __init__(self, stage: str) -> None:
+    def __init__(self, stage: str, qemu: Qemu | None = None) -> None:
         """``stage``: as QEMU names it; honoured for this version of the machine."""
-        super().__init__("virt-9.1,iommu=smmuv3,highmem=off", options=("-cpu", "cortex-a57", *_stage(stage)))
+        options = ("-cpu", "cortex-a57", *_stage(stage))
+        super().__init__("virt-9.1,iommu=smmuv3,highmem=off", options=options, qemu=qemu)
 
     def config(self, rid: int, register: int, value: int) -> None:
         self.ask(f"writel {CONFIG | rid << 12 | register:#x} {value:#x}")

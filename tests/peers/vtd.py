@@ -7,30 +7,26 @@ from collections.abc import Mapping
 from iommu_abi.schemas import build
 from iommu_abi.schemas.build import HUGE, LARGE, PAGE
 from iommu_abi.terms import Access, Fault, Request
-from peers.machine import Machine
+from peers.pc import Pc
+from peers.qtest import Qemu, newest
 from peers.worlds import Dice, World, devices, fill, target, use
 
 BASE = 0xFED9_0000
 CAP, ECAP, GCMD, RTADDR, FSTS, FRCD = (BASE + offset for offset in (0x8, 0x10, 0x18, 0x20, 0x34, 0x220))
 TE, SRTP = 1 << 31, 1 << 30
+#: QEMU's words for features -> those before QEMU 11.
+OLD_NAMES = {"scalable-mode": "x-scalable-mode", "fsts": "x-flts"}
 
 
-class Vtd(Machine):
+class Vtd(Pc):
     """VT-d, whose only fault record is read after every probe."""
 
     kind = "vtd"
-    binary = "qemu-system-x86_64"
-    firmware = bytes(0xFFF0) + bytes.fromhex("faf4ebfd") + bytes(12)  # cli; hlt; again, at the reset vector
-    ram_base = 0
-    bars = 0xE000_0000
-    windows = 1 << 32
 
-    def __init__(self, options: str = "") -> None:
-        super().__init__("q35", "intel-iommu" + options)
-
-    def config(self, rid: int, register: int, value: int) -> None:
-        # through the two ports of PCI
-        self.ask(f"outl 0xcf8 {1 << 31 | rid << 8 | register:#x}", f"outl 0xcfc {value:#x}")
+    def __init__(self, *features: str, qemu: Qemu | None = None) -> None:
+        qemu = qemu or newest(self.binary)
+        names = features if qemu.version >= (11,) else map(OLD_NAMES.__getitem__, features)
+        super().__init__(",".join(["intel-iommu", *(f"{name}=on" for name in names)]), qemu)
 
     def start(self) -> None:
         self.cap, self.ecap = self.ask(f"readq {CAP:#x}", f"readq {ECAP:#x}")

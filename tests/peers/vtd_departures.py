@@ -323,6 +323,7 @@ SCALABLE = (
         "RID_PASID without ECAP.RPS",
         "without RPS requests without PASID use PASID 0; QEMU uses RID_PASID all the same",
         rid_pasid,
+        until=(11,),
     ),
     Departure("RID_PASID: bound", "is not tested against PDTS", pasid_bound),
     Departure("SNP without ECAP.SC", "SNP of second-stage pages is reserved then; QEMU ignores it", snoop),
@@ -366,6 +367,7 @@ RECORDS = (
         "PP is for requests with PASID; QEMU sets it, with RID_PASID, from the page tables on",
         record_has_pasid,
         last=True,
+        until=(11,),
     ),
 )
 SECOND = (*SCALABLE, RIGHTS_FIRST, *RECORDS)

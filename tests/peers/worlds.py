@@ -63,20 +63,22 @@ def fill(
     *,
     rights: Sequence[Access] = RIGHTS,
     upper: int = 0,
+    mask: int = -1,
     **fields: int,
 ) -> list[int]:
     """Map a page of one of ``sizes`` over each target, below 2^``lg2``; what reaches the targets.
 
-    ``upper`` is added to every input address.
+    ``upper`` is added to every input address; ``mask`` says which of its bits a page's may have.
     """
     found = []
     for to in targets:
         for _ in range(20):
             size = dice.pick([size for size in sizes if size < 1 << lg2])
             page = upper + (dice.getrandbits(lg2) if dice.chance(0.7) else dice.getrandbits(lg2 // 2))
-            page &= -size
+            page &= -size & mask
             try:
-                level = next(each for each in range(tables.levels) if size >> tables.page_lg2(each) <= 16)
+                levels = range(tables.levels)
+                level = next((each for each in levels if size >> tables.page_lg2(each) <= 16), levels[-1])
                 if tables.space.load(tables.entry(page, level), tables.entry_len):
                     continue
             except ValueError:  # a larger page lies in the way

@@ -11,23 +11,40 @@ from collections.abc import Mapping
 from iommu_abi.terms import Request
 from peers.compare import ask
 from peers.machine import Machine
-from peers.qtest import version
+from peers.qtest import newest
 
 
-def compare(machine: Machine, registers: Mapping[str, int], request: Request, text: str) -> int:
-    """Make one request on both sides; print the note for the maintainers, and what happened."""
+def compare(
+    machine: Machine, registers: Mapping[str, int], request: Request, text: str, place: int | None = None
+) -> int:
+    """Make one request on both sides; print the note for the maintainers, and what happened.
+
+    ``place``: where QEMU gets with a request that is to be blocked.
+    """
     answer = ask(machine, registers, request)
-    outcome = machine.probe(registers, request, [answer.hpa] if answer.ok else [])
+    places = [answer.hpa] if answer.ok else [] if place is None else [place]
+    outcome = machine.probe(registers, request, places)
     wanted = f"reaches {answer.hpa:#x}" if answer.ok else str(answer.fault)
     got = "does not get there" if outcome.reached is None else f"reaches {outcome.reached:#x}"
-    print(f"QEMU {'.'.join(map(str, version(machine.binary)))}: {' '.join(text.split())}")
+    print(f"QEMU {machine.qemu}: {' '.join(text.split())}")
     print(f"specification: {wanted}")
     print(f"QEMU:          {got}; recorded: {outcome.record}")
     return int(outcome.reached != (answer.hpa if answer.ok else None))
 
 
+def record(machine: Machine, registers: Mapping[str, int], request: Request, text: str) -> int:
+    """The same of a request that is blocked, for what is recorded."""
+    fault = ask(machine, registers, request).fault
+    wanted = machine.expected(request, fault) if fault else None
+    outcome = machine.probe(registers, request, [])
+    print(f"QEMU {machine.qemu}: {' '.join(text.split())}")
+    print(f"specification: {wanted}")
+    print(f"QEMU:          {outcome.record}")
+    return int(outcome.record != wanted)
+
+
 def abort(binary: str, text: str, died: str) -> int:
     """Say that the emulator ended, or that it did not."""
-    print(f"QEMU {'.'.join(map(str, version(binary)))}: {' '.join(text.split())}")
+    print(f"QEMU {newest(binary)}: {' '.join(text.split())}")
     print(f"QEMU:          {died or 'goes on'}")
     return int(bool(died))
