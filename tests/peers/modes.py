@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 from peers import (
+    amdvi,
+    amdvi_departures,
     riscv,
     riscv_departures,
     smmuv3,
@@ -41,6 +43,7 @@ MODES = (
     Mode("vtd legacy", vtd.Vtd, vtd.legacy, vtd_departures.LEGACY, X86),
     Mode("vtd scalable, second stage", SCALABLE, vtd.second, vtd_departures.SECOND, X86),
     Mode("vtd scalable, first stage", FIRST, vtd.first, vtd_departures.FIRST, X86, (10, 0)),
+    Mode("amdvi host", amdvi.Amdvi, amdvi.host, amdvi_departures.ALL, X86, (11, 0)),
     Mode("smmuv3 stage 1", partial(SMMU, "1"), smmuv3.stage_1, smmuv3_departures.ALL, ARM, (9, 1)),
     Mode("smmuv3 stage 2", partial(SMMU, "2"), smmuv3.stage_2, smmuv3_departures.ALL, ARM, (9, 1)),
     Mode("smmuv3 nested", partial(SMMU, "nested"), smmuv3.nested, smmuv3_departures.ALL, ARM, (9, 2)),
