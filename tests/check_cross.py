@@ -19,6 +19,7 @@ from rich.table import Table
 
 from iommu_abi import compat, uapi
 from iommu_abi.compat import compiler
+from iommu_abi.gen import c_asserts
 from iommu_abi.uapi import layout
 
 M68K = json.loads((Path(__file__).parent / "data/layouts.json").read_text())["kernels"]
@@ -130,6 +131,28 @@ def test_the_witness_sees_a_struct_that_grew():
     found = witness.differences("iommufd_6_13", "#include <linux/iommufd.h>", "s390x")
 
     assert witness.Difference("iommufd_6_13", "s390x", "sizeof iommu_viommu_alloc", 24, 40) in found
+
+
+@pytest.mark.parametrize("headers", HEADERS, ids=lambda headers: headers.kernel)
+@pytest.mark.parametrize("abi", witness.TARGETS)
+def test_generated_assertions_hold_on_the_kernels_own_headers(headers, abi, tmp_path):
+    for gen, header in witness.KERNELS[headers.kernel].items():
+        text = c_asserts.text({gen: c_asserts.facts(gen)}, [f"<linux/{header}>"])
+
+        assert witness.compile_c(text, abi, tmp_path / "x.o", headers) == "", gen
+
+
+@pytest.mark.parametrize("abi", ["i386", "mips64n32", "powerpc64le", "s390x"])
+def test_generated_assertions_choose_by_machine(abi, tmp_path):
+    # control: what is asserted on the machine's own ABI is asserted, what belongs to another's is refused
+    gen, include = "ptc_v12", '"iommu_abi/uapi/ptc_v12.h"'
+    other = "x86_64" if abi == "i386" else "i386"
+
+    assert (
+        witness.compile_c(c_asserts.text({gen: c_asserts.facts(gen)}, [include]), abi, tmp_path / "x.o") == ""
+    )
+    wrong = c_asserts.text({gen: c_asserts.facts(gen, (), [other])}, [include])
+    assert "static assertion failed" in witness.compile_c(wrong, abi, tmp_path / "x.o")
 
 
 def test_the_abis_are_all_but_one():

@@ -98,17 +98,23 @@ def _include_paths(abi: str, headers: Headers) -> list[str]:
     ]
 
 
+def compile_c(text: str, abi: str, made: Path, headers: Headers | None = None) -> str:
+    """Compile C for an ABI into an object; what the compiler says if it refuses, else ""."""
+    command = [
+        sys.executable, "-m", "ziglang", "cc", "-target", TARGETS[abi], "-std=gnu11", "-c", "-x", "c",
+        "-", f"-I{ROOT}/cdefs", *_include_paths(abi, headers or bundled()), "-o", str(made),
+    ]  # fmt: skip
+    done = subprocess.run(command, input=text, capture_output=True, text=True)
+    return done.stderr if done.returncode else ""
+
+
 def compile_facts(includes: str, asked: Sequence[str], abi: str, headers: Headers | None = None) -> list[int]:
     """The values of constant expressions of C on an ABI; AssertionError with what the compiler said."""
     text = f"#include <stddef.h>\n{includes}\nconst unsigned facts[] = {{\n" + ",\n".join(asked) + "\n};\n"
     with tempfile.TemporaryDirectory() as directory:
         made = Path(directory) / "facts.o"
-        command = [
-            sys.executable, "-m", "ziglang", "cc", "-target", TARGETS[abi], "-std=gnu11", "-c", "-x", "c",
-            "-", f"-I{ROOT}/cdefs", *_include_paths(abi, headers or bundled()), "-o", str(made),
-        ]  # fmt: skip
-        done = subprocess.run(command, input=text, capture_output=True, text=True)
-        assert done.returncode == 0, f"{abi}: {done.stderr[:2000]}"
+        refused = compile_c(text, abi, made, headers)
+        assert not refused, f"{abi}: {refused[:2000]}"
         elf = ELFFile(io.BytesIO(made.read_bytes()))
     symbol = elf.get_section_by_name(".symtab").get_symbol_by_name("facts")[0]
     section = elf.get_section(symbol["st_shndx"])

@@ -31,6 +31,7 @@ COMMANDS = (
     "replay",
     "conform",
     "errno",
+    "gen",
     "config",
 )
 
