@@ -32,6 +32,7 @@ COMMANDS = (
     "conform",
     "errno",
     "gen",
+    "corpus",
     "config",
 )
 

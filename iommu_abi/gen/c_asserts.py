@@ -55,8 +55,7 @@ _HEAD = """\
  */
 #include <assert.h>
 #include <stddef.h>
-{includes}
-"""
+{includes}"""
 
 
 @dataclass(frozen=True, slots=True)

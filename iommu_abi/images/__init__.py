@@ -6,11 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iommu_abi.errors import ImageError, UsageError
-from iommu_abi.images import elf, kdump, lime
+from iommu_abi.images import elf, files, kdump, lime
 from iommu_abi.images.files import contents, open_plain
 from iommu_abi.images.pieces import Buffer, Piece
 
 FORMATS = ("auto", "elf", "lime", "kdump", "raw")
+#: How files begin that are recognised, by a name for each beginning.
+MAGICS = {
+    "elf": elf.MAGIC,
+    "lime": lime.MAGIC,
+    "kdump": kdump.MAGICS[0],
+    "makedumpfile": kdump.MAGICS[1],
+    "xz": files.XZ,
+    "gzip": files.GZIP,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +74,4 @@ def open_image(source: Source, *, format: str, base: int, copy: bool, max_size: 
     return lime.pieces(path, buffer) if kind == "lime" else _raw(source, buffer, base)
 
 
-__all__ = ["FORMATS", "Buffer", "Piece", "Source", "open_image"]
+__all__ = ["FORMATS", "MAGICS", "Buffer", "Piece", "Source", "open_image"]

@@ -164,5 +164,6 @@ int main(int argc, char **argv)
 		return run_many(argv[0], first, count, most);
 	for (; optind < argc; optind++)
 		bad |= run_path(argv[optind]);
+	fuzz_summary();
 	return bad;
 }
