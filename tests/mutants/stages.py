@@ -1,0 +1,99 @@
+"""What a mutant goes through until something notices it: the nearest tests, all tests, a fuzzer."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+
+from mutants.copy import Copy, Ended
+from mutants.operators import Mutant
+
+#: Beginning of a file's name -> the tests that look at it most closely.
+NEAREST = {
+    "vtd": ("vtd",), "amdvi": ("amdvi",), "smmuv3": ("smmuv3",), "riscv": ("riscv",), "vmsa": ("smmuv3",),
+    "x86": ("vtd", "amdvi"), "pasid_table_info": ("pasid_table_info", "core_blob", "uapi", "drivers"),
+    "mappings": ("mappings",), "error": ("core_blob", "drivers"), "iommu": ("iommu", "drivers"),
+    "copy_struct": ("copy_struct", "rules"), "virtio": ("virtio",), "rules": ("core_blob", "drivers"),
+}  # fmt: skip
+OF_STRUCTS = ("uapi_schemas", "generations", "rules", "layout", "ioctl", "corpus")
+OF_WALKS = ("vtd", "smmuv3", "riscv", "amdvi")
+#: Then those that ask both ledgers, or hold them against captures and cases.
+NEXT = (
+    "last_byte",
+    "conform",
+    "replay",
+    "entries",
+    "explain",
+    "fuzz",
+    "mappings",
+    "drivers",
+    "guest_entries",
+)
+#: Tests that measure time: a busy machine must not kill a mutant.
+TIMED = ("tests/test_memory.py::test_a_hundred_thousand_segments_open_in_under_a_second",)
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=line"]
+PYTEST += [f"--deselect={name}" for name in TIMED]
+
+#: Beginning of a file's name -> what the fuzzer is to look at; everything where none fits.
+FUZZED = {"vtd": "vtd", "amdvi": "amdvi", "smmuv3": "smmuv3", "vmsa": "smmuv3", "riscv": "riscv",
+          "pasid_table_info": "blob"}  # fmt: skip
+FUZZ_SECONDS = 300
+
+
+def nearest(mutant: Mutant) -> list[str]:
+    """The test files to run first."""
+    path = Path(mutant.path)
+    if path.parent.name == "uapi":
+        names: tuple[str, ...] = OF_STRUCTS
+    else:
+        found = next((tests for start, tests in NEAREST.items() if path.name.startswith(start)), OF_WALKS)
+        names = tuple(dict.fromkeys((*found, *NEXT)))
+    return [f"tests/test_{name}.py" for name in names]
+
+
+def failed(ended: Ended) -> str:
+    """What noticed: the test that failed, or how the run ended."""
+    if ended.status is None:
+        return "did not end"
+    found = re.search(r"^(?:FAILED|ERROR) (\S+)", ended.text, re.M)
+    return found[1] if found else f"ended with {ended.status}"
+
+
+def fuzz(copy: Copy, mutant: Mutant) -> str:
+    """What the fuzzer finds within its time; "" if nothing. That a goal is not reached is no finding."""
+    name = Path(mutant.path).name
+    only = next((what for start, what in FUZZED.items() if name.startswith(start)), "")
+    end, seed = time.monotonic() + FUZZ_SECONDS, 1
+    while (left := end - time.monotonic()) > 1:
+        command = [sys.executable, "-m", "iommu_abi.fuzz.smoke", "--jobs", "1", "--seed", str(seed)]
+        ended = copy.run([*command, "--seconds", f"{left:.0f}", "--only", only], left + 120)
+        found = re.search(r"^FINDING.*\n(.*)", ended.text, re.M)
+        if found:
+            return f"fuzz: {found[1].strip()[:100]}"
+        if ended.status not in (0, 1):
+            return f"fuzz: {failed(ended)}"
+        seed += 1
+    return ""
+
+
+def verdict(copy: Copy, mutant: Mutant, patience: float) -> tuple[str, str]:
+    """What stage killed a mutant, "" if none did, and by what. ``patience``: seconds until tests are dead."""
+    path = copy.root / mutant.path
+    original = copy.changed(mutant)
+    try:
+        compiled = copy.compile(path)
+        if not compiled.good:
+            return "compiler", compiled.text.strip().partition("\n")[0][:100]
+        near = copy.run([*PYTEST, *nearest(mutant)], patience)
+        if not near.good:
+            return "nearest tests", failed(near)
+        every = copy.run([*PYTEST, "tests"], 2 * patience)
+        if not every.good:
+            return "all tests", failed(every)
+        found = fuzz(copy, mutant)
+        return ("fuzzer", found) if found else ("", "")
+    finally:
+        path.write_text(original)
+        copy.compile(path)
