@@ -34,18 +34,30 @@ def flatten(header: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+#: Each argument costs a caller in Python more than the check of a small blob does.
+ACCEPTS = """
+static int iommu_abi_py_accepts_{name}(const char *blob, size_t len)
+{{
+	return !iommu_abi_pasid_table_info_validate(IOMMU_ABI_{upper}, blob, len, NULL);
+}}
+"""
+
+
 def core() -> FFI:
-    """iommu_abi._core: the library, with hooks through which C calls drivers in Python."""
+    """iommu_abi._core: the library, hooks through which C calls drivers in Python, and quick checks."""
     ffi = FFI()
     ffi.cdef(flatten("iommu_abi.h"))
     ffi.cdef("""
         extern "Python" int iommu_abi_py_bind(struct iommu_domain *, struct device *,
                                                 struct pasid_table_info *);
         extern "Python" int iommu_abi_py_unbind(struct iommu_domain *, struct device *);
+        int iommu_abi_py_accepts_v1_2017(const char *, size_t);
+        int iommu_abi_py_accepts_rfc2017(const char *, size_t);
     """)
+    quick = "".join(ACCEPTS.format(name=name, upper=name.upper()) for name in ("v1_2017", "rfc2017"))
     ffi.set_source(
         "iommu_abi._core",
-        '#include "iommu_abi.h"',
+        f'#include "iommu_abi.h"\n{quick}',
         sources=SOURCES,
         include_dirs=["cdefs"],
         define_macros=MACROS,

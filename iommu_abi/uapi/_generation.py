@@ -92,7 +92,7 @@ def load(name: str) -> dict[str, Any]:
     found: dict[str, Any] = {"__structs__": tuple(declared.records)}
     found.update(make_structs(name, layouts, partial(_checker, name)))
     if "pasid_table_info" in found:
-        _seed.make_fast(found["pasid_table_info"], _seed.C_GENERATIONS[name])
+        _seed.make_fast(found["pasid_table_info"], name)
     for enum_name, e in declared.enums.items():
         if enum_name and not enum_name.isdigit():
             found[enum_name] = enum.IntEnum(enum_name, list(e.constants), module=f"iommu_abi.uapi.{name}")

@@ -18,6 +18,7 @@ FLAGS = [
     "-std=gnu11", "-O1", "-fPIC", "-fvisibility=hidden", "-DPy_LIMITED_API=0x030a0000",
     "-DCONFIG_IOMMU_API=1", '-DIOMMU_ABI_VERSION="mutant"',
 ]  # fmt: skip
+WARN = ["-Wall", "-Wextra", "-Werror"]  # of the Makefile
 #: Writes the C of the extension module.
 EMIT = "import sys; sys.path.insert(0, 'iommu_abi'); import _build; _build.core().emit_c_code(sys.argv[1])"
 
@@ -80,7 +81,8 @@ class Copy:
         """Compile these C files and link the extension module."""
         for source in sources:
             made = str(self.objects / f"{source.stem}.o")
-            done = self.run(["cc", *FLAGS, *INCLUDES, "-c", str(source), "-o", made], 300)
+            warn = WARN if source.parent.name == "core" else []
+            done = self.run(["cc", *FLAGS, *warn, *INCLUDES, "-c", str(source), "-o", made], 300)
             if not done.good:
                 return done
         objects = [str(self.objects / f"{source.stem}.o") for source in self.sources]
