@@ -6,6 +6,7 @@ own on all ABIs by `make cross`. Numbers of ioctls and layouts by machine: layou
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from iommu_abi.gen import c_asserts
 from iommu_abi.uapi import layout
 
 ROOT = Path(__file__).resolve().parent.parent
+HEADERS = json.loads((ROOT / "tests/data/layouts.json").read_text())["kernels"]["7.2.13"]["headers"]
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
 
 C = ("gcc", "-std=c11", "-x", "c")
@@ -38,7 +40,7 @@ def failing_lines(text: str, done: subprocess.CompletedProcess[str]) -> set[str]
 
 
 def asserted(fact: str) -> str:
-    return f'static_assert({fact}, "{fact}");'
+    return f'_Static_assert({fact}, "{fact}");'
 
 
 def ours(generation: str, *structs: str) -> str:
@@ -105,6 +107,16 @@ def test_the_header_of_another_kernel_fails_where_it_differs():
     assert not [line for line in lines if "vdevice" in line]
 
 
+@pytest.mark.skipif(not shutil.which("g++"), reason="no g++")
+def test_cxx_names_the_line_too():
+    text = c_asserts.text(
+        {"iommufd_6_19": c_asserts.facts("iommufd_6_19", ["iommu_vdevice_alloc"])}, ['"x.h"']
+    )
+    done = compiled(text.replace('"x.h"', '"iommu_abi/uapi/iommufd_6_19.h"').replace("== 24", "== 32"), CXX)
+
+    assert failing_lines(text, done) == {asserted("sizeof(struct iommu_vdevice_alloc) == 24")}
+
+
 def test_where_abis_differ_the_machine_chooses():
     # lineage A4: base_ptr of v12 at 12 where 8 bytes are aligned to less than 8: i386 and m68k
     text = ours("ptc_v12", "iommu_pasid_table_config")
@@ -126,13 +138,22 @@ def test_an_abi_alone_needs_no_machine():
         assert "sizeof(struct iommu_pasid_table_config) == 32" in compiled(text).stderr
 
 
-def test_numbers_of_ioctls_are_those_of_the_family():
-    # layouts.json: 0x3b89 on most machines, 0x20003b89 on mips, powerpc and sparc
-    (fact,) = (f for f in c_asserts.facts("iommufd_7_2") if f.expression == "IOMMU_HWPT_ALLOC")
-
-    assert {abi: fact.values[abi] for abi in ("x86_64", "arm", "mips", "powerpc64le", "sparc")} == {
-        "x86_64": 0x3B89, "arm": 0x3B89, "mips": 0x20003B89, "powerpc64le": 0x20003B89, "sparc": 0x20003B89,
-    }  # fmt: skip
+@pytest.mark.parametrize(("generation", "header"), [("iommufd_7_2", "iommufd.h"), ("vfio_7_2", "vfio.h")])
+def test_every_constant_is_on_every_abi_what_the_kernels_header_has(generation, header):
+    # 0x3b89 on most machines is 0x20003b89 on mips, powerpc and sparc
+    theirs = dict(HEADERS[header]["macros"])
+    for names in HEADERS[header]["enums"].values():
+        theirs |= names
+    checked = 0
+    for fact in c_asserts.facts(generation):
+        expected = theirs.get(fact.expression)
+        if isinstance(expected, dict):
+            expected = {abi: int(number, 16) for number, abis in expected.items() for abi in abis}
+            assert fact.values == expected, fact.expression
+            checked += 1
+        elif expected is not None:
+            assert set(fact.values.values()) == {expected}, fact.expression
+    assert checked >= 3
 
 
 def test_each_abi_has_one_machine():

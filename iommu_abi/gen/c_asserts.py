@@ -14,7 +14,7 @@ from itertools import groupby
 from iommu_abi import ioctl, uapi
 from iommu_abi.errors import UsageError
 from iommu_abi.schemas import uapi as plain
-from iommu_abi.uapi.layout import ABIS, Abi, Record, abi, layout
+from iommu_abi.uapi.layout import ABIS, Abi, Record, abi, host, layout
 
 #: ABI -> how a compiler that makes code for it is told. In C, ``__ILP32__`` is x32 where it is x86_64.
 MACHINES: Mapping[str, str] = {
@@ -53,9 +53,12 @@ _HEAD = """\
  * Does a header agree with {what}? Compile this as C11 or C++11, there is nothing to run.
  * Made by iommu-abi gen c-asserts: do not edit.
  */
-#include <assert.h>
 #include <stddef.h>
-{includes}"""
+{includes}
+
+#ifdef __cplusplus
+#define _Static_assert static_assert
+#endif"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +121,12 @@ def _of_record(tag: str, record: Record, on: Sequence[Abi]) -> Iterator[Fact]:
 
 
 def _of_constants(generation: str, on: Sequence[Abi]) -> Iterator[Fact]:
-    commands = plain.generation(generation).ioctls
+    commands = ioctl.io(ioctl.TYPE, 0, host().name)  # headers have the numbers of this machine
     for tag, enum in uapi.declarations(generation).enums.items():
         about = f"enum {tag}" if tag and not tag.isdigit() else "macros and enumerators"
         for name, value in enum.constants:
-            of_abi = {
-                a.name: ioctl.number(name, generation, a.name) if name in commands else value for a in on
-            }
+            is_command = value & ~0xFF == commands
+            of_abi = {a.name: ioctl.io(ioctl.TYPE, value & 0xFF, a.name) if is_command else value for a in on}
             yield Fact(about, name, of_abi)
 
 
@@ -190,4 +192,4 @@ def _condition(number: int, group: Sequence[str], *, last: bool) -> str:
 def _line(fact: Fact, value: int) -> str:
     number = str(value) if value < 1 << 12 else f"{value:#x}"
     equal = f"{fact.expression} == {number}"
-    return f'static_assert({equal}, "{equal}");'
+    return f'_Static_assert({equal}, "{equal}");'
