@@ -41,6 +41,11 @@ OUTGROWN = frozenset(
 # ---------------------------------------------------------------- what numbers mean
 
 
+def _about_iommufd(ioctl: Ioctl) -> bool:
+    """A command of iommufd, or one of VFIO's that name it: the others are in syzkaller's dev_vfio.txt."""
+    return not ioctl.name.startswith("VFIO_") or "_IOMMUFD" in ioctl.name
+
+
 @dataclass(frozen=True, slots=True)
 class Handle:
     """A resource: a number that ``made_by`` returns and that the ``fields`` hold.
@@ -209,7 +214,7 @@ class _Writer:
     def calls(self) -> Iterator[str]:
         """Every call, in the order of the commands."""
         for gen in self.generations:
-            for ioctl in gen.ioctls.values():
+            for ioctl in filter(_about_iommufd, gen.ioctls.values()):
                 yield from (text for command, text in CALLS if command == ioctl.name and self._lacks(text))
                 yield from self._commands(gen, ioctl)
 

@@ -249,7 +249,8 @@ struct iommu_abi_mapping_cursor {
  __u64 next;
  __u8 done;
  __u8 pending;
- __u8 reserved[6];
+ __u8 by_size;
+ __u8 reserved[5];
  struct iommu_abi_mapping run;
 };
  long iommu_abi_mappings(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
@@ -278,6 +279,20 @@ struct iommu_abi_context_cursor {
           const struct iommu_abi_request *who, size_t steps,
           struct iommu_abi_context_cursor *cursor, struct iommu_abi_context *out,
           size_t n);
+struct iommu_abi_table {
+ __u64 first;
+ __u64 last;
+ struct iommu_abi_ref ref;
+ struct iommu_abi_fault fault;
+};
+struct iommu_abi_table_cursor {
+ struct iommu_abi_context_cursor at;
+ __u64 seen[96];
+};
+ long iommu_abi_tables(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
+        const struct iommu_abi_request *who, unsigned int of, size_t steps,
+        struct iommu_abi_table_cursor *cursor, struct iommu_abi_table *out,
+        size_t n);
  const char *iommu_abi_version(void);
 enum iommu_abi_generation {
  IOMMU_ABI_RFC2017 = 1,
