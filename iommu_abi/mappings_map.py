@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from iommu_abi.extents import Extents, widest_gaps
-from iommu_abi.mappings import Context, Mapping, State, mappings, requesters
+from iommu_abi.mappings import Context, Mapping, State, mappings, requesters, tables
 from iommu_abi.memory import Memory
-from iommu_abi.table_pages import PAGE, table_pages
+from iommu_abi.terms import Request, Stage
 from iommu_abi.walk import Unit
+
+PAGE = 4096
 
 MOST_EXTENTS = 1 << 12  # ranges that the axis is made from
 MOST_TABLES = 1 << 16  # ranges of pages with tables
@@ -176,26 +178,36 @@ class _Painter:
                 cells[column] |= TABLES
 
 
+def pages_of_tables(
+    unit: Unit, memory: Memory, rid: int, pasid: int | None, context: Context
+) -> Iterator[int]:
+    """Host-physical addresses of the 4 KiB pages whose entries decide what a context reaches.
+
+    In no order, and pages may come more than once.
+    """
+    for ref in unit.translate(memory, Request(rid, 0, pasid), trace=True).refs:
+        yield ref.hpa // PAGE * PAGE
+    if context.state is State.TRANSLATES:
+        for table in tables(unit, memory, Stage.S1, rid, pasid):
+            if table.ref:
+                yield table.ref.hpa // PAGE * PAGE
+
+
 def _survey(unit: Unit, memory: Memory, rid: int | None, pasid: int | None) -> tuple[Extents, Extents]:
     """What the axis has to show, and where tables lie."""
-    shown, tables = Extents(MOST_EXTENTS), Extents(MOST_TABLES)
-
-    def add_tables(pages: Iterator[int]) -> None:
-        for page in pages:
-            tables.add(page, page + PAGE - 1)
-
+    shown, in_tables = Extents(MOST_EXTENTS), Extents(MOST_TABLES)
     for at, process, context in requesters(unit, memory, rid, pasid):
-        add_tables(table_pages(unit, memory, at, process))
+        for page in pages_of_tables(unit, memory, at, process, context):
+            in_tables.add(page, page + PAGE - 1)
         if context.state is State.TRANSLATES:
-            for m in mappings(unit, memory, at, process, by_size=True):
+            for m in mappings(unit, memory, at, process):
                 shown.add(m.hpa, m.hpa_last)
-                add_tables(table_pages(unit, memory, at, process, m))
-    for first, last in tables.ranges():
+    for first, last in in_tables.ranges():
         shown.add(first, last)
     if not shown.ranges():
         for region in memory:
             shown.add(region.first, region.last)
-    return shown, tables
+    return shown, in_tables
 
 
 def draw(
@@ -212,8 +224,8 @@ def draw(
     what tables lead to and are, as what passes through reaches everything; if that is nothing, from the
     image. Contexts with exactly the same mappings share a row.
     """
-    shown, tables = _survey(unit, memory, rid, pasid)
-    painter = _Painter(axis([window] if window else shown.ranges(), width), tables)
+    shown, in_tables = _survey(unit, memory, rid, pasid)
+    painter = _Painter(axis([window] if window else shown.ranges(), width), in_tables)
     rows: dict[bytes, Row] = {}
     left_out = 0
     for at, process, context in requesters(unit, memory, rid, pasid):
@@ -229,4 +241,4 @@ def draw(
             continue
         row = rows.setdefault(identity.digest(), Row(context.state, cells))
         row.add(at, process, context)
-    return Map(painter.regions, list(rows.values()), painter.table_columns, left_out, tables.exact)
+    return Map(painter.regions, list(rows.values()), painter.table_columns, left_out, in_tables.exact)
