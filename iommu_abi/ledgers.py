@@ -25,6 +25,9 @@ class Difference:
     fast: object
     plain: object
 
+    def __str__(self) -> str:
+        return f"{self.what}: fast {shown(self.fast)}, plain {shown(self.plain)}"
+
 
 class Disagreement(Error):
     """The two ledgers disagree about ``subject``."""
@@ -34,13 +37,13 @@ class Disagreement(Error):
         first = differences[0]
         more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
         super().__init__(
-            f"DISAGREEMENT of the two ledgers (a bug of iommu-abi) about {subject}:"
-            f" {first.what}: fast {_show(first.fast)}, plain {_show(first.plain)}{more}"
+            f"DISAGREEMENT of the two ledgers (a bug of iommu-abi) about {subject}: {first}{more}"
         )
 
 
-def _show(value: object) -> str:
-    return f"{value:#x}" if type(value) is int else str(value)
+def shown(value: object) -> str:
+    """A value of an answer: numbers in hex, enumerations by name."""
+    return f"{value:#x}" if type(value) is int else str(getattr(value, "name", value))
 
 
 def _compare_values(what: str, fast: Any, plain_: Any) -> list[Difference]:

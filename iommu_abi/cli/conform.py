@@ -95,8 +95,7 @@ def _print(verdicts: list[Verdict]) -> None:
             output.line(f"note: {v.case.id}: {key} should be {wanted}, is {got}", "yellow")
         for d in v.differences:
             output.line(
-                f"DISAGREEMENT of the ledgers: {v.case.id}: {d.what}: fast {output.shown(d.fast)},"
-                f" plain {output.shown(d.plain)}",
+                f"DISAGREEMENT of the ledgers: {v.case.id}: {d}",
                 "bold red",
             )
     failed = [v for v in verdicts if v.supported and not v.passed]

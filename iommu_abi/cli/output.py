@@ -173,12 +173,9 @@ def _facts(error: BaseException) -> dict[str, Any]:
 
 def difference_json(difference: Any) -> dict[str, str]:
     """A difference of the ledgers as JSON has it."""
+    from iommu_abi.ledgers import shown
+
     return {"what": difference.what, "fast": shown(difference.fast), "plain": shown(difference.plain)}
-
-
-def shown(value: object) -> str:
-    """A value of an answer: numbers in hex, enumerations by name."""
-    return f"{value:#x}" if type(value) is int else str(getattr(value, "name", value))
 
 
 def report(error: BaseException, *, as_json: bool = False, bug: bool = False) -> None:

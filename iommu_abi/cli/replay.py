@@ -128,8 +128,7 @@ def _print(capture: Capture, verdicts: list[Verdict]) -> None:
     for v in [v for v in verdicts if v.differences][:MOST_SHOWN]:
         d = v.differences[0]
         output.line(
-            f"DISAGREEMENT of the ledgers, line {v.line.number}: {d.what}: fast {output.shown(d.fast)},"
-            f" plain {output.shown(d.plain)}",
+            f"DISAGREEMENT of the ledgers, line {v.line.number}: {d}",
             "bold red",
         )
     if capture.meta.ignored:

@@ -138,7 +138,7 @@ def show(kind: str, explained: Explanation) -> None:
         out.print(f"both ledgers agree, {len(answer.refs)} entries read", style="dim")
         return
     out.print("DISAGREEMENT of the two ledgers: a bug of iommu-abi", style="bold red")
-    rows = [(d.what, output.shown(d.fast), output.shown(d.plain)) for d in explained.differences]
+    rows = [tuple(output.difference_json(d).values()) for d in explained.differences]
     output.table(None, ("what", "fast (C)", "plain (Python)"), rows)
 
 

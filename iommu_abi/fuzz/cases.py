@@ -189,7 +189,7 @@ def ask(case: Case) -> tuple[Translation | None, tuple[str, ...]]:
         answers = ledgers.ask(unit, memory, case.request, case.image.read, case.registers)
     except (AbiError, UsageError):
         return None, _refused_by_plain(case)
-    problems = [f"{d.what}: C {d.fast}, plain {d.plain}" for d in answers.differences]
+    problems = [str(difference) for difference in answers.differences]
     untraced = unit.translate(memory, case.request)
     if untraced != replace(answers.fast, refs=()):
         problems.append(f"without a trace C says {untraced}")

@@ -37,6 +37,10 @@ class Image:
         """What the plain ledger reads."""
         if any(address < first + size and first < address + length for first, size in self.taken):
             return None
+        return self.beneath(address, length)
+
+    def beneath(self, address: int, length: int) -> bytes | None:
+        """The same, whatever was taken away."""
         found = self._run(address, length)
         return None if found is None else bytes(found[0][found[1] : found[1] + length])
 

@@ -1,0 +1,109 @@
+"""Enumerations in C against translations by the plain ledger: what is listed is reached, and so it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from iommu_abi.errors import AbiError, UsageError
+from iommu_abi.fuzz.formats import FORMATS
+from iommu_abi.fuzz.mutate import Case
+from iommu_abi.fuzz.targets import wire
+from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
+from iommu_abi.fuzz.targets.walks import CaseTarget
+from iommu_abi.mappings import Context, Mapping, contexts, mappings, pasids
+from iommu_abi.schemas import plain
+from iommu_abi.terms import At, Request, Translation
+from iommu_abi.terms import Target as Reached
+from iommu_abi.walk import Unit
+
+#: Mappings and contexts of a case that are looked at.
+MOST = 24
+
+
+class Enumerate(CaseTarget):
+    """Every mapping of a requester, at its first and last address; and its context."""
+
+    def __init__(self, format_: str) -> None:
+        super().__init__(format_)
+        self.name = f"mappings-{format_}"
+        self.about = f"what a requester reaches, {format_}: listed by C, translated by the plain ledger"
+
+    def run(self, data: bytes) -> Outcome:
+        """List, and ask for what is listed."""
+        case = wire.unpack(data, self.format)
+        try:
+            unit = Unit(case.world.kind, case.registers)
+            found = list(islice(mappings(unit, case.image.memory, *_who(case), priv=case.request.priv), MOST))
+            context = _context(unit, case)
+        except (AbiError, UsageError):
+            return Outcome(("refused as senseless",))
+        features = {f"{min(len(found), 8)} mappings", f"context {context.state.name if context else 'none'}"}
+        features |= {f"{m.target.name} {m.access} {m.s1_sizes:#x} {m.s2_sizes:#x}" for m in found}
+        wrong = list(_wrong(case, found, context))
+        problem = None
+        if wrong:
+            problem = Problem(f"{case.world.kind} mappings: {blank(wrong[0])}", "\n".join(wrong))
+        return Outcome(tuple(sorted(features)), problem)
+
+
+def _who(case: Case) -> tuple[int, int | None]:
+    return case.request.rid, case.request.pasid
+
+
+def _context(unit: Unit, case: Case) -> Context | None:
+    """The context of the requester, None if it has none."""
+    rid, pasid = _who(case)
+    ids = (
+        contexts(unit, case.image.memory, rid)
+        if pasid is None
+        else pasids(unit, case.image.memory, rid, pasid)
+    )
+    first = next(ids, None)
+    return first if first and first.first <= (rid if pasid is None else pasid) else None
+
+
+def _ask(case: Case, iova: int) -> Translation | None:
+    """What passes first of read, write and execute, by the plain ledger."""
+    rid, pasid = _who(case)
+    for access in wire.ACCESSES:
+        request = Request(rid, iova, pasid, access, case.request.priv, At.UNTRANSLATED)
+        answer = plain.translate(case.world.kind, case.registers, case.image.read, request)
+        if answer.fault is None:
+            return None if answer.target is Reached.INTERRUPT else answer
+    return None
+
+
+def _wrong(case: Case, found: list[Mapping], context: Context | None) -> Iterator[str]:
+    if context is None and any(m.s1_sizes | m.s2_sizes for m in found):
+        yield "there are mappings by tables, and no context"
+    for before, after in zip(found, found[1:]):
+        if before.last >= after.first:
+            yield f"a mapping at {after.first:#x} is not above the one before, to {before.last:#x}"
+    for m in found:
+        for iova in dict.fromkeys((m.first, m.last)):
+            yield from _wrong_at(case, m, iova)
+    if case.request.at is At.UNTRANSLATED and len(found) < MOST:
+        iova = case.request.iova
+        if not any(m.first <= iova <= m.last for m in found) and _ask(case, iova) and _own(case, iova):
+            yield f"{iova:#x} passes and is not listed"
+
+
+def _own(case: Case, iova: int) -> bool:
+    """Whether an address is listed under itself: Arm may ignore its top byte."""
+    return case.world.kind != "smmuv3" or iova >> 55 in (0, 0x1FF)
+
+
+def _wrong_at(case: Case, m: Mapping, iova: int) -> Iterator[str]:
+    answer = _ask(case, iova)
+    if answer is None:
+        yield f"{iova:#x} is listed as {m.access} and does not pass"
+    elif (answer.access, answer.target) != (m.access, m.target):
+        yield f"{iova:#x} is listed as {m.access} {m.target.name}, is {answer.access} {answer.target.name}"
+    elif m.target is Reached.MEMORY and answer.hpa - m.hpa != iova - m.first:
+        yield f"{iova:#x} is listed at HPA {m.hpa + iova - m.first:#x}, is at {answer.hpa:#x}"
+    elif answer.gpa - m.gpa != iova - m.first:
+        yield f"{iova:#x} is listed at GPA {m.gpa + iova - m.first:#x}, is at {answer.gpa:#x}"
+
+
+TARGETS: tuple[Target, ...] = tuple(Enumerate(name) for name in FORMATS)

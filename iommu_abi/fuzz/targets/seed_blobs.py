@@ -1,0 +1,108 @@
+"""Blobs of ``struct pasid_table_info``: C against the construct schema, on both byte orders.
+
+The input is that of tests/c/fuzz_unpack.c: 20 bytes that choose, then the blob.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from iommu_abi import blob
+from iommu_abi.errors import AbiError
+from iommu_abi.fuzz import blobs
+from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
+from iommu_abi.fuzz.worlds import Dice
+from iommu_abi.uapi.layout import abi
+
+CHOICES = 20
+#: Generation -> bit 0 of the first byte, as the C target has it.
+BITS = {"v1_2017": 0, "rfc2017": 1}
+ABIS = ("x86_64", "s390x")
+
+
+class Blobs(Target):
+    """One generation."""
+
+    c_target = "unpack"
+
+    def __init__(self, generation: str) -> None:
+        self.generation = generation
+        self.name = f"blob-{generation}"
+        self.about = f"pasid_table_info@{generation}: C and plain ledger, strictly and leniently, payloads"
+
+    def _input(self, data: bytes) -> bytes:
+        return bytes([BITS[self.generation]]).ljust(CHOICES, b"\0") + data
+
+    def blob(self, data: bytes) -> bytes:
+        """The blob of an input, repaired as the C target does it."""
+        choices, made = data[:CHOICES].ljust(CHOICES, b"\0"), bytearray(data[CHOICES:])
+        how = choices[2]
+        if len(made) < blobs.HEAD or not how & 3:
+            return bytes(made)
+        if how & 1:
+            model = (made[16] if blobs.ORDER == "<" else made[19]) & 1
+            made[16:20] = (model + BITS[self.generation]).to_bytes(4, _order())
+        if how & 2:
+            made[20:24] = (len(made) - blobs.HEAD).to_bytes(4, _order())
+        if how & 4 and len(made) >= blobs.HEAD + 4:
+            made[24:28] = (1).to_bytes(4, _order())
+        if how & 8:
+            made[28:] = bytes(byte & (0 if how & 16 else 7) for byte in made[28:])
+        return bytes(made)
+
+    def seeds(self, dice: Dice) -> Iterator[bytes]:
+        """Valid ones, and one for each rule."""
+        for rule in (*blobs.RULES, None):
+            yield self._input(blobs.make(dice, self.generation, rule).data)
+        for payload in blobs.SIZES:
+            yield self._input(blobs.valid(dice, self.generation, payload, full=True).data)
+
+    def fresh(self, dice: Dice) -> bytes:
+        """One that breaks a rule alone, or is changed at random."""
+        return self._input(blobs.make(dice, self.generation, dice.pick((*blobs.RULES, None))).data)
+
+    def vary(self, data: bytes, dice: Dice) -> bytes:
+        """Bits flipped, numbers set, bytes added or cut off."""
+        return data[:CHOICES].ljust(CHOICES, b"\0") + blobs.noise(dice, data[CHOICES:])
+
+    def run(self, data: bytes) -> Outcome:
+        """Ask both ledgers."""
+        made = self.blob(data)
+        rule, problems = blobs.both(blobs.Blob(self.generation, "", made, made))
+        features = [rule or "accepted", f"{rule or 'accepted'} {min(len(made), 64) // 8}"]
+        if not problems:
+            problems = tuple(self._on_both_orders(made))
+        problem = Problem(f"{features[0]}: {blank(problems[0])}", "\n".join(problems)) if problems else None
+        return Outcome(tuple(features), problem)
+
+    def _on_both_orders(self, made: bytes) -> Iterator[str]:
+        """What is taken apart on an ABI is put together to the same bytes there, and means the same on another."""
+        name = f"pasid_table_info@{self.generation}"
+        for one, other in (ABIS, ABIS[::-1]):
+            kind, turned = blob.kind(name, abi(one)), blob.kind(name, abi(other))
+            try:
+                found = blob.unpack(kind, made)
+            except AbiError:
+                continue
+            values = {f.name: f.value for f in found.fields if isinstance(f.value, int)}
+            opaque = made[blobs.HEAD :]
+            if blob.pack(kind, values, opaque) != made:
+                yield f"unpacked and packed again on {one}: other bytes"
+            there = blob.unpack(turned, blob.pack(turned, values, opaque))
+            if {f.name: f.value for f in there.fields if isinstance(f.value, int)} != values:
+                yield f"packed on {one}, unpacked on {other}: other values"
+
+    def show(self, data: bytes) -> list[str]:
+        """The blob in hex."""
+        return super().show(self.blob(data))
+
+    def known(self) -> Mapping[str, str | None]:
+        """Every rule, and none."""
+        return dict.fromkeys((*blobs.RULES, "accepted"))
+
+
+def _order() -> str:
+    return "little" if blobs.ORDER == "<" else "big"
+
+
+TARGETS: tuple[Target, ...] = tuple(Blobs(name) for name in BITS)

@@ -1,0 +1,96 @@
+"""What a target is: bytes -> an outcome. Engines need to know nothing else.
+
+A target never raises for its input: what is wrong is a :class:`Problem` with a *cause*, the same for
+two inputs with the same fault. Its *features* say how far an input came, in words: a way to fail, a
+broken rule. An input with a feature that no other had is worth keeping.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from iommu_abi.fuzz.worlds import Dice
+
+#: Bytes of an input, at most.
+MOST = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong. ``cause`` is one line and has no numbers of this input."""
+
+    cause: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an input ended. ``notes`` are differences that are explained: they are counted, not reported."""
+
+    features: tuple[str, ...] = ()
+    problem: Problem | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Target(ABC):
+    """One thing that is fuzzed."""
+
+    name: str
+    about: str
+    #: The C target of the same inputs, tests/c/fuzz_NAME.c; "" if there is none.
+    c_target: str = ""
+    #: Seconds that one input may take.
+    patience: float = 10.0
+
+    @abstractmethod
+    def seeds(self, dice: Dice) -> Iterator[bytes]:
+        """Valid inputs, and others worth starting from; a small number of them."""
+
+    @abstractmethod
+    def run(self, data: bytes) -> Outcome:
+        """Run one input."""
+
+    def vary(self, data: bytes, dice: Dice) -> bytes:
+        """A relative of an input that keeps its structure; by default the input itself."""
+        return data
+
+    def fresh(self, dice: Dice) -> bytes:
+        """A new input that owes nothing to the corpus; by default any bytes."""
+        return dice.randbytes(dice.number(8))
+
+    def show(self, data: bytes) -> list[str]:
+        """An input in words, line by line."""
+        return [data[at : at + 16].hex(" ") for at in range(0, len(data), 16)] or ["(empty)"]
+
+    def pieces(self, data: bytes) -> list[bytes]:
+        """Parts of an input that mean something by themselves: what minimising leaves out first."""
+        return [data[at : at + 1] for at in range(len(data))]
+
+    def known(self) -> Mapping[str, str | None]:
+        """Every feature that is known to exist -> why nothing can reach it, None if something can."""
+        return {}
+
+
+def blank(text: str) -> str:
+    """A text without its numbers, so that two inputs with the same fault say the same."""
+    return re.sub(r"0x[0-9a-f]+|\b\d+\b|\b[0-9a-f]{8,}\b", "#", text.strip())
+
+
+def of_exception(error: BaseException) -> Problem:
+    """An exception that should not have been: its type, and the line that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].name}" if frames else "?"
+    lines = traceback.format_exception(error)
+    return Problem(f"{type(error).__name__} in {where}", "".join(lines).rstrip())
+
+
+def attempt(target: Target, data: bytes) -> Outcome:
+    """Run an input; an exception is a problem too."""
+    try:
+        return target.run(data)
+    except Exception as error:
+        return Outcome(("an exception",), of_exception(error))

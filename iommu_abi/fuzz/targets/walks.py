@@ -1,0 +1,143 @@
+"""Translations: both ledgers are asked the same request on the same memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from iommu_abi.fuzz import cases, coverage
+from iommu_abi.fuzz.aimed import aim
+from iommu_abi.fuzz.formats import FORMATS
+from iommu_abi.fuzz.free import free
+from iommu_abi.fuzz.mutate import Case
+from iommu_abi.fuzz.targets import wire
+from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
+from iommu_abi.fuzz.worlds import Dice
+
+#: Inputs of each plan that a campaign starts from: as they were built, and mutated.
+SEEDS = ((0, 1), (cases.VALID, cases.VALID + 2))
+
+
+class CaseTarget(Target):
+    """What targets share whose inputs are cases of a walk, as ``wire`` has them."""
+
+    c_target = "case"
+
+    def __init__(self, format_: str) -> None:
+        self.format = format_
+        self.plans = [
+            number
+            for number, plan in enumerate(cases.PLANS)
+            if isinstance(plan, cases.WalkPlan) and plan.format == format_
+        ]
+
+    def seeds(self, dice: Dice) -> Iterator[bytes]:
+        """Valid requests of all plans, and others that try for what each plan is about."""
+        seed = dice.getrandbits(32)
+        for number in self.plans:
+            for first, last in SEEDS:
+                for attempt in range(first, last):
+                    yield self._built(seed, cases.index_of(number, attempt))
+
+    def _built(self, seed: int, index: int) -> bytes:
+        case, _ = cases.build_case(seed, index)
+        words: set[int] = set()
+        try:
+            for ref, data in case.steps:  # of the valid request
+                words.update(range(ref.hpa & ~7, ref.hpa + len(data), 8))
+            wire.steps(case, words)
+            return wire.pack(case, words)
+        finally:
+            case.image.restore()
+
+    def fresh(self, dice: Dice) -> bytes:
+        """A mutated request of any plan."""
+        attempt = dice.randrange(64) * cases.BLOCK + dice.randrange(cases.VALID, cases.BLOCK)
+        return self._built(dice.getrandbits(10), cases.index_of(dice.pick(self.plans), attempt))
+
+    def vary(self, data: bytes, dice: Dice) -> bytes:
+        """Mutations of the entries on its path, of registers, request and memory."""
+        case = wire.unpack(data, self.format)
+        words = {address for address in _words(data, self.format)}
+        case = replace(case, steps=wire.steps(case, words), dice=dice)
+        if not case.steps:
+            return data
+        for _ in range(dice.pick((1, 1, 2, 3))):
+            if dice.chance(0.5):
+                free(case)
+            else:
+                aim(case, dice.pick(coverage.rows_of(self.format)))
+        wire.steps(case, words)
+        return wire.pack(case, words)
+
+    def pieces(self, data: bytes) -> list[bytes]:
+        """Head, registers, and the words of memory one by one."""
+        return wire.pieces(data, wire.kind_of(self.format))
+
+    def show(self, data: bytes) -> list[str]:
+        """Registers, request and memory."""
+        case = wire.unpack(data, self.format)
+        registers = " ".join(f"{name}={value:#x}" for name, value in case.registers.items())
+        memory = [f"  {at:#x}: {case.world.host.load(at):#018x}" for at in _words(data, self.format)]
+        taken = [f"  no memory: {length} bytes at {first:#x}" for first, length in case.image.taken]
+        return [
+            f"{case.world.kind} {registers}",
+            _asked(case),
+            "memory, the rest of these pages 0:",
+            *memory,
+            *taken,
+        ]
+
+
+def _words(data: bytes, format_: str) -> list[int]:
+    """The addresses that an input gives."""
+    given = len(wire.registers(wire.kind_of(format_)))
+    found = []
+    for record in wire.pieces(data, wire.kind_of(format_))[1 + given :]:
+        where, _ = wire.RECORD.unpack(record)
+        if where & 7 != wire.HOLE:
+            found.append(where & ~7)
+    return sorted(set(found))
+
+
+def _asked(case: Case) -> str:
+    q = case.request
+    pasid = "" if q.pasid is None else f" PASID {q.pasid:#x}"
+    mode = " privileged" if q.priv else ""
+    return f"requester {q.rid:#x}{pasid}: {q.access.name} of {q.iova:#x}, {q.at.name.lower()}{mode}"
+
+
+class Walk(CaseTarget):
+    """Every field of the answers of both ledgers."""
+
+    def __init__(self, format_: str) -> None:
+        super().__init__(format_)
+        self.name = f"walk-{format_}"
+        self.about = f"one translation, {format_}: C and plain ledger"
+
+    def run(self, data: bytes) -> Outcome:
+        """Ask both."""
+        walked = cases.judge(wire.unpack(data, self.format), mutated=True)
+        features = [_feature(walked)]
+        if walked.row is not None:
+            features.append(f"{walked.row} code {walked.native:#x} for {walked.purpose.name}")
+        problem = None
+        if walked.problems:
+            cause = f"{features[0]}: {blank(walked.problems[0])}"
+            problem = Problem(cause, "\n".join(walked.problems))
+        return Outcome(tuple(features), problem)
+
+    def known(self) -> Mapping[str, str | None]:
+        """The rows of the coverage table, and those with a cause."""
+        rows = dict.fromkeys(coverage.rows_of(self.format))
+        dead = {row: cause for row, cause in coverage.unreached() if row.format == self.format}
+        return {str(row): cause for row, cause in {**rows, **dead}.items()}
+
+
+def _feature(walked: cases.Walked) -> str:
+    if walked.row is not None:
+        return str(walked.row)
+    return "passes" if walked.passed else "refused as senseless"
+
+
+TARGETS: tuple[Target, ...] = tuple(Walk(name) for name in FORMATS)
