@@ -7,16 +7,16 @@ not depend on the number of processes, nor on which of them is faster.
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any, NamedTuple
 
 from iommu_abi.fuzz import cases
+from iommu_abi.fuzz.process import Child, Died
 from iommu_abi.fuzz.ways import Row, Use
 from iommu_abi.terms import Stage
 
@@ -108,74 +108,36 @@ def run_chunk(seed: int, chunk: Chunk, note: Callable[[int], None] = lambda inde
     return tally
 
 
-def _work(pipe: Connection, seed: int, slots: Any, number: int) -> None:
-    """The life of a process: chunks in, tallies out, until None comes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+class Worker(Child):
+    """A process that runs chunks, and notes in shared memory which case it is at."""
 
-    def note(index: int) -> None:
-        slots[number] = index
-
-    while (chunk := pipe.recv()) is not None:
-        pipe.send(run_chunk(seed, chunk, note))
-
-
-class Worker:
-    """One process."""
-
-    def __init__(self, context: Any, seed: int, slots: Any, number: int) -> None:
+    def __init__(self, seed: int, slots: Any, number: int) -> None:
         self.slots, self.number = slots, number
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, seed, slots, number), daemon=True)
-        self.process.start()
-        theirs.close()
-        self.busy: Chunk | None = None
-        self.since = 0.0
 
-    def give(self, chunk: Chunk) -> None:
-        """Let it run a chunk."""
-        self.busy, self.since = chunk, time.monotonic()
-        self.pipe.send(chunk)
+        def note(index: int) -> None:
+            slots[number] = index
 
-    def take(self) -> Tally:
+        super().__init__(lambda chunk: run_chunk(seed, chunk, note))
+
+    def counted(self) -> Tally:
         """What it has counted; if it died, the case of which it died."""
-        self.busy = None
         try:
-            tally: Tally = self.pipe.recv()
+            tally: Tally = self.take()
             return tally
-        except EOFError:
-            self.process.join()
-            return self.lost(_death(self.process.exitcode))
+        except Died as died:
+            return self.lost(str(died))
 
     def lost(self, how: str) -> Tally:
         """A finding instead of counts."""
-        self.busy = None
         return Tally(findings=[Finding(self.slots[self.number], how)])
-
-    def end(self) -> None:
-        """Let it end, by force if it is still busy."""
-        if self.process.is_alive():
-            if self.busy is None:
-                self.pipe.send(None)
-            else:
-                self.process.kill()
-        self.process.join()
-        self.pipe.close()
-
-
-def _death(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"the process died of {signal.Signals(-code).name}"
-    return f"the process ended with status {code}; a sanitizer's report is above"
 
 
 class Pool:
     """Processes that run chunks."""
 
     def __init__(self, seed: int, jobs: int) -> None:
-        """Forks: what the parent has changed of the package is changed in the children too."""
-        context: Any = multiprocessing.get_context("fork")
-        slots = context.RawArray("Q", jobs)
-        self.workers = [Worker(context, seed, slots, number) for number in range(jobs)]
+        slots = multiprocessing.RawArray("Q", jobs)
+        self.workers = [Worker(seed, slots, number) for number in range(jobs)]
 
     def __enter__(self) -> Pool:
         return self
@@ -201,8 +163,8 @@ class Pool:
     def _collect(self, tally: Tally) -> None:
         busy = {worker.pipe: worker for worker in self.workers if worker.busy}
         for pipe in wait(list(busy), timeout=1.0):
-            tally.add(busy[pipe].take())
+            tally.add(busy[pipe].counted())
         for worker in self.workers:
             if worker.busy and time.monotonic() - worker.since > PATIENCE:
-                worker.process.kill()
+                worker.kill()
                 tally.add(worker.lost(f"no end after {PATIENCE:.0f} s"))

@@ -26,19 +26,33 @@ def all_targets() -> dict[str, Target]:
 
 
 def chosen(names: Sequence[str]) -> list[Target]:
-    """Those of these names or with names that begin so, ``walk-vtd``; all if none is named. UsageError names them."""
+    """Targets by name, or by how names begin (``walk-vtd``); all if none is named. UsageError lists them."""
     known = all_targets()
     found: dict[str, Target] = {}
     for name in names:
-        fitting = (
-            {name: known[name]} if name in known else {k: v for k, v in known.items() if k.startswith(name)}
-        )
+        fitting = [name] if name in known else [each for each in known if each.startswith(name)]
         if not fitting:
-            raise UsageError(
-                f"unknown target {name!r}, expected one of, or the beginning of: {' '.join(known)}"
-            )
-        found |= fitting
+            words = " ".join(known)
+            raise UsageError(f"unknown target {name!r}, expected one, or how some begin, of: {words}")
+        found |= {each: known[each] for each in fitting}
     return list((found if names else known).values())
 
 
-__all__ = ["Outcome", "Problem", "Target", "all_targets", "attempt", "chosen"]
+def target_of(words: Sequence[str]) -> Target:
+    """The one target that the words of a command line name; UsageError if there is none.
+
+    ``["NAME"]``, ``["--target", "MODULE:FUNCTION"]`` or ``["--program", "COMMAND"]``.
+    """
+    from iommu_abi.fuzz.targets.user import Function, Program
+
+    if words[0] == "--program":
+        return Program(words[1])
+    if words[0] == "--target" and words[1] not in all_targets():
+        return Function(words[1])
+    name = words[-1]
+    if name not in all_targets():
+        raise UsageError(f"unknown target {name!r}, expected one of: {' '.join(all_targets())}")
+    return all_targets()[name]
+
+
+__all__ = ["Outcome", "Problem", "Target", "all_targets", "attempt", "chosen", "target_of"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 
 from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.fuzz.formats import FORMATS
@@ -77,7 +77,7 @@ def _ask(case: Case, iova: int) -> Translation | None:
 def _wrong(case: Case, found: list[Mapping], context: Context | None) -> Iterator[str]:
     if context is None and any(m.s1_sizes | m.s2_sizes for m in found):
         yield "there are mappings by tables, and no context"
-    for before, after in zip(found, found[1:]):
+    for before, after in pairwise(found):
         if before.last >= after.first:
             yield f"a mapping at {after.first:#x} is not above the one before, to {before.last:#x}"
     for m in found:

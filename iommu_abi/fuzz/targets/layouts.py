@@ -91,7 +91,7 @@ class Layouts(Target):
 
     def pieces(self, data: bytes) -> list[bytes]:
         """What chooses, and the bytes of the blob."""
-        return [data[: HEAD.size], *super().pieces(data[HEAD.size :])]
+        return [data[: HEAD.size], *super().pieces(data[HEAD.size :])[1:]]
 
 
 # ---------------------------------------------------------------- the fast side
@@ -141,14 +141,13 @@ def _values(name: str, generation: str, abi: str, data: bytes, parsed: Any) -> I
     for f in fields:
         there, here = _plain_value(_at(parsed, f.name)), _read(made, f, data)
         if there != here:
-            yield f"{f.name} on {abi}: layout {here}, plain {there}"
+            yield f"{f.name} on {abi}: layout {here!r}, plain {there!r}"
         if mine is not None:
             value = attrgetter(f.name)(mine)
-            value = (
-                value if isinstance(value, int) else bytes(value) if isinstance(here, bytes) else list(value)
-            )
+            if not isinstance(value, int):
+                value = bytes(value) if isinstance(here, bytes) else list(value)
             if value != here:
-                yield f"{f.name}: ctypes {value}, plain {there}"
+                yield f"{f.name}: ctypes {value!r}, plain {there!r}"
 
 
 def _verdicts(name: str, generation: str, data: bytes, refused: AbiError | None) -> Iterator[str]:

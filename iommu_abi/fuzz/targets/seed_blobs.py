@@ -5,6 +5,7 @@ The input is that of tests/c/fuzz_unpack.c: 20 bytes that choose, then the blob.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 
 from iommu_abi import blob
@@ -41,11 +42,11 @@ class Blobs(Target):
             return bytes(made)
         if how & 1:
             model = (made[16] if blobs.ORDER == "<" else made[19]) & 1
-            made[16:20] = (model + BITS[self.generation]).to_bytes(4, _order())
+            made[16:20] = (model + BITS[self.generation]).to_bytes(4, sys.byteorder)
         if how & 2:
-            made[20:24] = (len(made) - blobs.HEAD).to_bytes(4, _order())
+            made[20:24] = (len(made) - blobs.HEAD).to_bytes(4, sys.byteorder)
         if how & 4 and len(made) >= blobs.HEAD + 4:
-            made[24:28] = (1).to_bytes(4, _order())
+            made[24:28] = (1).to_bytes(4, sys.byteorder)
         if how & 8:
             made[28:] = bytes(byte & (0 if how & 16 else 7) for byte in made[28:])
         return bytes(made)
@@ -76,7 +77,7 @@ class Blobs(Target):
         return Outcome(tuple(features), problem)
 
     def _on_both_orders(self, made: bytes) -> Iterator[str]:
-        """What is taken apart on an ABI is put together to the same bytes there, and means the same on another."""
+        """Unpacked and packed again, the bytes are the same; packed on another ABI, the values."""
         name = f"pasid_table_info@{self.generation}"
         for one, other in (ABIS, ABIS[::-1]):
             kind, turned = blob.kind(name, abi(one)), blob.kind(name, abi(other))
@@ -92,6 +93,10 @@ class Blobs(Target):
             if {f.name: f.value for f in there.fields if isinstance(f.value, int)} != values:
                 yield f"packed on {one}, unpacked on {other}: other values"
 
+    def pieces(self, data: bytes) -> list[bytes]:
+        """What chooses, and the bytes of the blob."""
+        return [data[:CHOICES], *super().pieces(data[CHOICES:])[1:]]
+
     def show(self, data: bytes) -> list[str]:
         """The blob in hex."""
         return super().show(self.blob(data))
@@ -99,10 +104,6 @@ class Blobs(Target):
     def known(self) -> Mapping[str, str | None]:
         """Every rule, and none."""
         return dict.fromkeys((*blobs.RULES, "accepted"))
-
-
-def _order() -> str:
-    return "little" if blobs.ORDER == "<" else "big"
 
 
 TARGETS: tuple[Target, ...] = tuple(Blobs(name) for name in BITS)

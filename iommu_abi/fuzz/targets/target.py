@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from iommu_abi.fuzz.worlds import Dice
@@ -43,6 +43,8 @@ class Target(ABC):
     about: str
     #: The C target of the same inputs, tests/c/fuzz_NAME.c; "" if there is none.
     c_target: str = ""
+    #: Bytes that mean something to it, for edits that do not know its structure.
+    words: Sequence[bytes] = ()
     #: Seconds that one input may take.
     patience: float = 10.0
 
@@ -67,8 +69,8 @@ class Target(ABC):
         return [data[at : at + 16].hex(" ") for at in range(0, len(data), 16)] or ["(empty)"]
 
     def pieces(self, data: bytes) -> list[bytes]:
-        """Parts of an input that mean something by themselves: what minimising leaves out first."""
-        return [data[at : at + 1] for at in range(len(data))]
+        """An input in parts, for minimising: the first has to stay, each other may be left out."""
+        return [b"", *(data[at : at + 1] for at in range(len(data)))]
 
     def known(self) -> Mapping[str, str | None]:
         """Every feature that is known to exist -> why nothing can reach it, None if something can."""

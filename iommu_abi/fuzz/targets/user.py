@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import os
 import re
 import shlex
@@ -12,10 +13,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from types import CodeType, FrameType
 from typing import Any
 
 from iommu_abi.errors import UsageError
-from iommu_abi.fuzz.targets.target import MOST, Outcome, Problem, Target, blank
+from iommu_abi.fuzz.targets.target import MOST, Outcome, Problem, Target, blank, of_exception
 from iommu_abi.fuzz.worlds import Dice
 
 #: Statuses with which a program says that it refuses its input, as this package's own commands do.
@@ -50,30 +52,50 @@ class _User(Target):
 class Function(_User):
     """``module:function``, called with the bytes. An exception is a finding.
 
-    A test that Hypothesis drives, ``@given(...)``, gets its values from the bytes. What the function
-    returns, if it is a string or a list of strings, says how far the input came.
+    A test that Hypothesis drives, ``@given(...)``, gets its values from the bytes. How far an input comes is
+    said by the lines of the function's folder that it reaches, and by what it returns if that is a string.
     """
 
     def __init__(self, word: str, *, patience: float = 5.0) -> None:
         """UsageError if there is no such function."""
-        self.word, self.patience = word, patience
+        self.patience = patience
         self.name = _file_name(word)
         self.about = f"your function {word}"
-        self.call = _function(word)
+        function = _function_of(word)
+        self.call = _with_bytes(function)
+        code = getattr(inspect.unwrap(_inner(function)), "__code__", None)
+        self.folder = os.path.dirname(code.co_filename) if code else None
+        self.words = tuple(_constants(code)) if code else ()
 
     def run(self, data: bytes) -> Outcome:
         """Call it."""
-        returned = self.call(data)
+        lines: set[str] = set()
+        before = sys.gettrace()
+        sys.settrace(self._tracer(lines))
+        try:
+            returned = self.call(data)
+        except Exception as error:
+            return Outcome(tuple(sorted(lines)), of_exception(error))
+        finally:
+            sys.settrace(before)
         if isinstance(returned, str):
-            return Outcome((returned,))
-        if isinstance(returned, (list, tuple, set, frozenset)) and all(
-            isinstance(each, str) for each in returned
-        ):
-            return Outcome(tuple(returned))
-        return Outcome((f"returns {type(returned).__name__}",))
+            lines.add(returned)
+        return Outcome(tuple(sorted(lines)))
+
+    def _tracer(self, lines: set[str]) -> Any:
+        """A trace function that notes lines of the folder's files."""
+
+        def each(frame: FrameType, event: str, arg: object) -> Any:
+            lines.add(f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}")
+            return each
+
+        def call(frame: FrameType, event: str, arg: object) -> Any:
+            return each if os.path.dirname(frame.f_code.co_filename) == self.folder else None
+
+        return call
 
 
-def _function(word: str) -> Callable[[bytes], Any]:
+def _function_of(word: str) -> Any:
     module, colon, name = word.partition(":")
     if not colon or not module or not name:
         raise UsageError(f"--target: got {word!r}, expected a target's name or MODULE:FUNCTION")
@@ -87,26 +109,49 @@ def _function(word: str) -> Callable[[bytes], Any]:
         if not hasattr(found, part):
             raise UsageError(f"--target: {module} has no {name}")
         found = getattr(found, part)
-    hook = getattr(getattr(found, "hypothesis", None), "fuzz_one_input", None)
-    if not callable(hook or found):
+    if not callable(found):
         raise UsageError(f"--target: {word} is no function")
-    return hook or found  # type: ignore[no-any-return]
+    return found
+
+
+def _inner(found: Any) -> Any:
+    """The function itself, where Hypothesis is around it."""
+    hypothesis = getattr(found, "hypothesis", None)
+    return hypothesis.inner_test if hypothesis else found
+
+
+def _constants(code: CodeType) -> Iterator[bytes]:
+    """The numbers and texts in a function: what it may compare its input with."""
+    for value in code.co_consts:
+        if isinstance(value, CodeType):
+            yield from _constants(value)
+        elif isinstance(value, (bytes, str)) and value:
+            yield value.encode() if isinstance(value, str) else value
+        elif isinstance(value, int) and 1 < value < 1 << 64:
+            size = next(size for size in (1, 2, 4, 8) if value < 1 << 8 * size)
+            yield value.to_bytes(size, "little")
+            yield value.to_bytes(size, "big")
+
+
+def _with_bytes(found: Any) -> Callable[[bytes], Any]:
+    """What takes the bytes: the function, or Hypothesis, which makes its arguments of them."""
+    hypothesis = getattr(found, "hypothesis", None)
+    return hypothesis.fuzz_one_input if hypothesis else found  # type: ignore[no-any-return]
 
 
 class Program(_User):
-    """A command that reads its input from standard input; a signal, or any status but 0, 1, 2, is a finding."""
+    """A command that reads standard input; a signal, or any status but 0, 1, 2, is a finding."""
 
     def __init__(self, command: str, *, patience: float = 5.0) -> None:
         """UsageError if there is no such program."""
-        self.words, self.patience = _words(command), patience
-        self.command = command
-        self.name = _file_name(f"program {os.path.basename(self.words[0])} {' '.join(self.words[1:])}")
+        self.command, self.patience = _words(command), patience
+        self.name = _file_name(f"program {os.path.basename(self.command[0])} {' '.join(self.command[1:])}")
         self.about = f"your program {command}"
 
     def run(self, data: bytes) -> Outcome:
         """Run it."""
         child = subprocess.Popen(
-            self.words,
+            self.command,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -12,6 +12,7 @@ import struct as binary
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from iommu_abi import compat, rules
@@ -46,7 +47,7 @@ def _meetings() -> Iterator[Meeting]:
     names = dict.fromkeys(name for each in GENERATIONS for name in plain.GENERATIONS[each].structs)
     for name in names:
         held = [each for each in GENERATIONS if name in plain.GENERATIONS[each].structs]
-        for old, new in zip(held, held[1:]):
+        for old, new in pairwise(held):
             yield Meeting(name, old, new)
             yield Meeting(name, new, old)
 
@@ -132,14 +133,14 @@ class Versions(Target):
 
     def pieces(self, data: bytes) -> list[bytes]:
         """What chooses, and the bytes of the struct."""
-        return [data[: HEAD.size], *super().pieces(data[HEAD.size :])]
+        return [data[: HEAD.size], *super().pieces(data[HEAD.size :])[1:]]
 
 
 # ---------------------------------------------------------------- the call
 
 
 def _sent(program: Layout, body: bytes) -> bytes:
-    """What a careful program gives: nothing in holes and reserved fields, its own size where one is asked for."""
+    """What a careful program gives: 0 in holes and reserved fields, its own size where it is asked for."""
     made = bytearray(body[: program.size].ljust(program.size, b"\0"))
     meant = bytearray(program.size)
     for f in real(program):

@@ -24,7 +24,7 @@ class CaseTarget(Target):
     c_target = "case"
 
     def __init__(self, format_: str) -> None:
-        self.format = format_
+        self.format, self.kind = format_, wire.kind_of(format_)
         self.plans = [
             number
             for number, plan in enumerate(cases.PLANS)
@@ -58,7 +58,7 @@ class CaseTarget(Target):
     def vary(self, data: bytes, dice: Dice) -> bytes:
         """Mutations of the entries on its path, of registers, request and memory."""
         case = wire.unpack(data, self.format)
-        words = {address for address in _words(data, self.format)}
+        words = wire.words(data, self.kind)
         case = replace(case, steps=wire.steps(case, words), dice=dice)
         if not case.steps:
             return data
@@ -71,14 +71,15 @@ class CaseTarget(Target):
         return wire.pack(case, words)
 
     def pieces(self, data: bytes) -> list[bytes]:
-        """Head, registers, and the words of memory one by one."""
-        return wire.pieces(data, wire.kind_of(self.format))
+        """Request and registers, and the words of memory one by one."""
+        return wire.pieces(data, self.kind)
 
     def show(self, data: bytes) -> list[str]:
         """Registers, request and memory."""
         case = wire.unpack(data, self.format)
         registers = " ".join(f"{name}={value:#x}" for name, value in case.registers.items())
-        memory = [f"  {at:#x}: {case.world.host.load(at):#018x}" for at in _words(data, self.format)]
+        words = sorted(wire.words(data, self.kind))
+        memory = [f"  {at:#x}: {case.world.host.load(at):#018x}" for at in words]
         taken = [f"  no memory: {length} bytes at {first:#x}" for first, length in case.image.taken]
         return [
             f"{case.world.kind} {registers}",
@@ -87,17 +88,6 @@ class CaseTarget(Target):
             *memory,
             *taken,
         ]
-
-
-def _words(data: bytes, format_: str) -> list[int]:
-    """The addresses that an input gives."""
-    given = len(wire.registers(wire.kind_of(format_)))
-    found = []
-    for record in wire.pieces(data, wire.kind_of(format_))[1 + given :]:
-        where, _ = wire.RECORD.unpack(record)
-        if where & 7 != wire.HOLE:
-            found.append(where & ~7)
-    return sorted(set(found))
 
 
 def _asked(case: Case) -> str:

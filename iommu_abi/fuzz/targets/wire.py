@@ -47,10 +47,15 @@ def _whole(data: bytes, kind: str) -> tuple[bytes, bytes, bytes]:
 
 
 def pieces(data: bytes, kind: str) -> list[bytes]:
-    """Head, each register, each record."""
+    """Head and registers, then each record."""
     head, given, records = _whole(data, kind)
-    words = [given[at : at + 8] for at in range(0, len(given), 8)]
-    return [head, *words, *(records[at : at + 16] for at in range(0, len(records), 16))]
+    return [head + given, *(records[at : at + 16] for at in range(0, len(records), 16))]
+
+
+def words(data: bytes, kind: str) -> set[int]:
+    """The addresses of memory that an input gives."""
+    found = (RECORD.unpack(record)[0] for record in pieces(data, kind)[1:])
+    return {where & ~7 for where in found if where & 7 != HOLE}
 
 
 # ---------------------------------------------------------------- bytes -> case
@@ -111,8 +116,8 @@ def steps(case: Case, seen: set[int]) -> tuple[Step, ...]:
     return tuple((ref, image.read(ref.hpa, ref.len) or b"") for ref in refs)
 
 
-def pack(case: Case, words: Iterable[int]) -> bytes:
-    """The bytes of a case, with those of ``words`` for which there is a page."""
+def pack(case: Case, given: Iterable[int]) -> bytes:
+    """The bytes of a case, with those words of ``given`` for which there is a page."""
     kind, request = case.world.kind, case.request
     names = registers(kind)
     mask = sum(1 << i for i, name in enumerate(names) if name in case.registers)
@@ -128,11 +133,11 @@ def pack(case: Case, words: Iterable[int]) -> bytes:
         request.iova,
     )
     values = [case.registers.get(name, 0) for name in names]
-    return head + struct.pack(f"<{len(values)}Q", *values) + b"".join(_records(case.image, words))
+    return head + struct.pack(f"<{len(values)}Q", *values) + b"".join(_records(case.image, given))
 
 
-def _records(image: Image, words: Iterable[int]) -> Iterator[bytes]:
-    for address in sorted(set(words)):
+def _records(image: Image, given: Iterable[int]) -> Iterator[bytes]:
+    for address in sorted(set(given)):
         data = image.beneath(address, 8)
         if data is not None:
             yield RECORD.pack(address, int.from_bytes(data, "little"))

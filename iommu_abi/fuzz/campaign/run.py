@@ -1,0 +1,185 @@
+"""Hands out turns, and takes care that nothing is lost when a process dies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import wait
+
+from iommu_abi.errors import UsageError
+from iommu_abi.fuzz.campaign import state as states
+from iommu_abi.fuzz.campaign.apart import no_end, of_death
+from iommu_abi.fuzz.campaign.session import Slice
+from iommu_abi.fuzz.campaign.state import Count, Lane, State
+from iommu_abi.fuzz.campaign.store import Finding, Store, name_of
+from iommu_abi.fuzz.campaign.worker import Chosen, Shrink, Turn, Worker
+from iommu_abi.fuzz.engines import ENGINES, Engine
+from iommu_abi.fuzz.process import Died
+from iommu_abi.fuzz.targets.target import Problem
+
+#: Seconds between two looks at the processes.
+LOOK = 0.2
+
+#: Told of the state and of each new finding.
+Listener = Callable[[State, "list[Finding]"], None]
+
+
+class Campaign:
+    """One run of a campaign; another one in the same directory goes on with it."""
+
+    def __init__(
+        self,
+        store: Store,
+        targets: Sequence[Chosen],
+        engines: Sequence[Engine],
+        *,
+        seed: int = 1,
+        jobs: int = 2,
+    ) -> None:
+        """UsageError if no engine serves any target."""
+        self.store, self.seed, self.jobs = store, seed, jobs
+        self.targets = {each.target.name: each for each in targets}
+        self.lanes = [
+            Lane(name, engine.name)
+            for engine in engines
+            for name, each in self.targets.items()
+            if engine.serves(each.target)
+        ]
+        if not self.lanes:
+            names = ", ".join(engine.name for engine in engines)
+            raise UsageError(f"--engine {names}: it serves none of these targets")
+        for engine in engines:
+            engine.prepare([each.target for each in self.targets.values() if engine.serves(each.target)])
+        store.lock()
+        store.mend()
+        self.state = states.read(store)
+        self._told: set[str] = set()
+        self._waiting = [each for each in store.findings() if not each.minimal and each.name in self.targets]
+        self._turns = 0
+        self._workers: list[Worker] = []
+        self._start = 0.0
+
+    # ------------------------------------------------------------ time
+
+    def _now(self) -> float:
+        """Seconds of the campaign, those of former runs included."""
+        return self._before + time.monotonic() - self._start
+
+    def run(self, seconds: float, tell: Listener) -> State:
+        """Work for some time; findings that still have to be minimised then are."""
+        self._before, self._start = self.state.elapsed, time.monotonic()
+        self.store.note(event="begin", seed=self.seed, jobs=self.jobs, seconds=seconds)
+        self._workers = [Worker(i, self.targets, self.store) for i in range(self.jobs)]
+        end = self._start + seconds
+        try:
+            self._work(end, tell)
+        except KeyboardInterrupt:  # enough; what was found is on the disk
+            pass
+        finally:
+            for worker in self._workers:
+                worker.end()
+        tell(self.state, self._news())
+        self.store.note(event="end", at=round(self._now(), 2))
+        return self.state
+
+    def _work(self, end: float, tell: Listener) -> None:
+        while (going := time.monotonic() < end) or self._waiting or self._shrinking():
+            self._hand_out(end, going)
+            self._collect()
+            self._watch()
+            tell(self.state, self._news())
+        while any(worker.busy for worker in self._workers):
+            self._collect()
+            self._watch()
+
+    def _shrinking(self) -> bool:
+        return any(isinstance(worker.busy, Shrink) for worker in self._workers)
+
+    def _news(self) -> list[Finding]:
+        """Findings that nobody was told of yet, minimised."""
+        found = [each for each in self.store.findings() if each.minimal and each.folder not in self._told]
+        self._told.update(each.folder for each in found)
+        return found
+
+    # ------------------------------------------------------------ orders
+
+    def _hand_out(self, end: float, going: bool) -> None:
+        for worker in self._workers:
+            if worker.busy is not None:
+                continue
+            if self._waiting:
+                worker.give(Shrink(self._waiting.pop(0)))
+            elif going:
+                worker.give(self._next(end))
+
+    def _next(self, end: float) -> Turn:
+        """A turn for the lane that has had the least time."""
+        busy = [Lane(w.busy.target, w.busy.engine) for w in self._workers if isinstance(w.busy, Turn)]
+        had = self.state.lanes
+        free = [lane for lane in self.lanes if lane not in busy] or self.lanes
+        lane = min(free, key=lambda each: had.get(each, Count()).seconds)
+        self._turns += 1
+        seconds = min(ENGINES[lane.engine].turn, max(0.1, end - time.monotonic()))
+        return Turn(
+            lane.target,
+            lane.engine,
+            f"{self.seed}/{self.state.runs}/{self._turns}",
+            seconds,
+            lane.target in self.state.seeded,
+            frozenset(self.state.features.get(lane.target, ())),
+            frozenset(self.state.deadly),
+        )
+
+    # ------------------------------------------------------------ answers
+
+    def _collect(self) -> None:
+        busy = {worker.pipe: worker for worker in self._workers if worker.busy is not None}
+        for pipe in wait(list(busy), timeout=LOOK):
+            worker = busy[pipe]
+            order = worker.busy
+            try:
+                done: Slice = worker.take()
+            except Died as died:
+                self._lost(worker, order, of_death(str(died), worker.said()))
+                continue
+            self._count(order, done)
+
+    def _count(self, order: Turn | Shrink, done: Slice) -> None:
+        target = order.target if isinstance(order, Turn) else order.finding.name
+        engine = order.engine if isinstance(order, Turn) else order.finding.engine
+        corpus = len(self.store.names(target))
+        self.store.note(**self.state.add(Lane(target, engine), done, self._now(), corpus))
+        known = {each.folder: each for each in self.store.findings()}
+        self._waiting += [known[folder] for folder in done.found if folder in known]
+
+    def _watch(self) -> None:
+        """End processes that are at one input for too long."""
+        for worker in self._workers:
+            since, _ = worker.at()
+            order = worker.busy
+            if order is None or not since:
+                continue
+            name = order.target if isinstance(order, Turn) else order.finding.name
+            target = self.targets[name].target
+            if time.monotonic() - since > target.patience:
+                worker.kill()
+                self._lost(worker, order, no_end(target))
+
+    def _lost(self, worker: Worker, order: Turn | Shrink, problem: Problem) -> None:
+        """Note of which input a process died, and start another."""
+        self._workers[self._workers.index(worker)] = Worker(
+            self._workers.index(worker), self.targets, self.store
+        )
+        if isinstance(order, Shrink):  # what it has found stays as it was found
+            self.store.minimised(order.finding, self.store.input(order.finding))
+            return
+        _, data = worker.at()
+        self.store.note(event="deadly", input=name_of(data))
+        self.state.deadly.add(name_of(data))
+        chosen = self.targets[order.target]
+        finding = Finding(
+            chosen.words, order.target, problem.cause, problem.text, order.engine, run_as="process"
+        )
+        if self.store.record(finding, data):
+            self._waiting.append(finding)
+        self._count(order, Slice(executions=1, seconds=time.monotonic() - worker.since))

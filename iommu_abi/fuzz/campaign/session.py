@@ -1,0 +1,134 @@
+"""One target in one process: what every engine does with an input."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from iommu_abi.fuzz.campaign.store import Finding, Store, name_of
+from iommu_abi.fuzz.targets.target import MOST, Outcome, Problem, Target, attempt, of_exception
+from iommu_abi.fuzz.worlds import Dice
+
+#: Start of the run (0 while there is none), length, then the input itself.
+_SLOT = struct.Struct("=dI4x")
+SLOT_SIZE = _SLOT.size + MOST
+
+
+def write_slot(slot: Any, data: bytes) -> None:
+    """Say what is about to run, where another process sees it."""
+    view = memoryview(slot).cast("B")
+    view[_SLOT.size : _SLOT.size + len(data)] = data
+    _SLOT.pack_into(view, 0, time.monotonic(), len(data))
+
+
+def clear_slot(slot: Any) -> None:
+    """Say that nothing runs; the input stays."""
+    struct.pack_into("=d", memoryview(slot).cast("B"), 0, 0.0)
+
+
+def read_slot(slot: Any) -> tuple[float, bytes]:
+    """When the present run began, 0 if there is none; the input that ran last."""
+    view = memoryview(slot).cast("B")
+    since, length = _SLOT.unpack_from(view, 0)
+    return since, bytes(view[_SLOT.size : _SLOT.size + length])
+
+
+@dataclass
+class Slice:
+    """What some time on a target has brought. ``found`` are folders of findings."""
+
+    executions: int = 0
+    seconds: float = 0.0
+    features: set[str] = field(default_factory=set)
+    notes: set[str] = field(default_factory=set)
+    found: list[str] = field(default_factory=list)
+    seeded: bool = False
+
+
+class Session:
+    """Runs inputs, keeps those that reach something new, records what is wrong."""
+
+    def __init__(self, target: Target, words: tuple[str, ...], store: Store, slot: Any) -> None:
+        self.target, self.words, self.store, self.slot = target, words, store, slot
+        self.seen: set[str] = set()
+        self.notes: set[str] = set()
+        #: Inputs of which a process has died: they are not run again.
+        self.deadly: set[str] = set()
+        self.corpus: list[bytes] = []
+        self._read: set[str] = set()
+        self.engine = ""
+        self.slice = Slice()
+
+    def begin(self, engine: str, seen: set[str], deadly: set[str]) -> None:
+        """Start a slice, with what all processes know."""
+        self.engine, self.slice = engine, Slice()
+        self.seen |= seen
+        self.deadly |= deadly
+
+    def run(self, data: bytes) -> Outcome:
+        """Run an input for any reason but to learn from it."""
+        write_slot(self.slot, data)
+        try:
+            return attempt(self.target, data)
+        finally:
+            clear_slot(self.slot)
+
+    def try_(self, data: bytes) -> None:
+        """Run an input, and draw the consequences."""
+        data = data[:MOST]
+        name = name_of(data)
+        if name in self.deadly:
+            return
+        outcome = self.run(data)
+        self.slice.executions += 1
+        if outcome.notes:
+            self.slice.notes.update(note for note in outcome.notes if note not in self.notes)
+            self.notes.update(outcome.notes)
+        fresh = [each for each in outcome.features if each not in self.seen]
+        if fresh:
+            self.seen.update(fresh)
+            self.slice.features.update(fresh)
+            self._remember(name, data)
+            self.store.keep(self.target.name, data)
+        if outcome.problem:
+            self.record(outcome.problem, data)
+
+    def record(self, problem: Problem, data: bytes, run_as: str = "call") -> None:
+        """Put a finding on the disk, unless its cause is known."""
+        finding = Finding(self.words, self.target.name, problem.cause, problem.text, self.engine, run_as)
+        if self.store.record(finding, data):
+            self.slice.found.append(finding.folder)
+
+    def make(self, way: Callable[..., bytes], *of: Any) -> bytes:
+        """Make an input; if that breaks down, it is a finding as well."""
+        try:
+            return way(*of)
+        except Exception as error:
+            problem = of_exception(error)
+            self.record(Problem(f"making an input: {problem.cause}", problem.text), b"")
+            return b""
+
+    def seed(self, dice: Dice) -> None:
+        """Run the inputs that the target starts from."""
+        for data in self.target.seeds(dice):
+            self.try_(data)
+        if not self.corpus:
+            self._remember("", b"")
+        self.slice.seeded = True
+
+    def catch_up(self) -> None:
+        """Run what others have put into the corpus."""
+        folder = self.store.corpus_at(self.target.name)
+        for name in self.store.names(self.target.name):
+            if name not in self._read and name not in self.deadly:
+                data = (folder / name).read_bytes()
+                self._remember(name, data)
+                self.try_(data)
+
+    def _remember(self, name: str, data: bytes) -> None:
+        if name not in self._read:
+            self._read.add(name)
+            self.corpus.append(data)
