@@ -31,8 +31,9 @@ COMMANDS = (
     "replay",
     "conform",
     "errno",
-    "gen",
+    "fuzz",
     "corpus",
+    "gen",
     "config",
 )
 

@@ -84,10 +84,12 @@ def blank(text: str) -> str:
 
 def of_exception(error: BaseException) -> Problem:
     """An exception that should not have been: its type, and the line that raised it."""
+    lines, cause = "".join(traceback.format_exception(error)).rstrip(), type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
-    where = f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].name}" if frames else "?"
-    lines = traceback.format_exception(error)
-    return Problem(f"{type(error).__name__} in {where}", "".join(lines).rstrip())
+    if frames:
+        last = frames[-1]
+        cause += f" in {last.filename.rpartition('/')[2]}:{last.name}: {last.line}"
+    return Problem(cause, lines)
 
 
 def attempt(target: Target, data: bytes) -> Outcome:
