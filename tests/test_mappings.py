@@ -181,6 +181,15 @@ def test_random_tables_with_random_damage_agree_with_translate(name: str) -> Non
             assert disagreements(unit, memory, q.rid, q.pasid, found, q.priv, holes=False) == []
 
 
+def test_beyond_the_last_id_there_is_no_context() -> None:
+    """A requester of VT-d has 16 bits, a PASID 20; found by `iommu-abi fuzz`, which got 0x1b1b758 to 0xffff."""
+    world = world_of("vtd-ecs", 0)
+    unit, memory = Unit(world.kind, world.registers), Image(world.host.runs()).memory
+
+    assert list(contexts(unit, memory, first=0x1B1B758)) == []
+    assert list(pasids(unit, memory, world.requests[0].rid, first=1 << 20)) == []
+
+
 def test_the_enumeration_names_no_vendor() -> None:
     from test_architecture import CORE, VENDOR_WORDS
 

@@ -1,4 +1,4 @@
-"""iommu-abi fuzz: inputs that look for trouble in both ledgers, in all generations, or in a program of yours."""
+"""iommu-abi fuzz: inputs that look for trouble: in both ledgers, all generations, or a program of yours."""
 
 from __future__ import annotations
 
@@ -281,7 +281,8 @@ def run(args: argparse.Namespace) -> int:
     seconds, targets = _seconds(args.time), _chosen(args)
     store = Store(Path(args.dir))
     seed, jobs = words.number(args.seed, "--seed"), _jobs(args.jobs)
-    campaign = Campaign(store, targets, engines.chosen(args.engine), seed=seed, jobs=jobs)
+    with output.busy("getting ready", quiet=args.json):
+        campaign = Campaign(store, targets, engines.chosen(args.engine), seed=seed, jobs=jobs)
     progress = _Progress(store, seconds, args.json)
     try:
         state = campaign.run(seconds, progress)

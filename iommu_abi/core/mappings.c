@@ -329,6 +329,8 @@ long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_ab
 	q.access = IOMMU_ABI_READ;
 	if (!pt_sensible(&q, v))
 		return -EINVAL;
+	if (c->next > id_last) /* there are no such IDs */
+		c->done = 1;
 	pt_open(&w, unit, mem, &q, pasids ? &trace : NULL, &answer);
 	while (!c->done && steps-- && found < n) {
 		struct iommu_abi_context now = { .first = (u32)c->next };

@@ -55,6 +55,7 @@ class Campaign:
         self.state = states.read(store)
         self._told: set[str] = set()
         self._waiting = [each for each in store.findings() if not each.minimal and each.name in self.targets]
+        self._homes: dict[str, int] = {}
         self._turns = 0
         self._workers: list[Worker] = []
         self._start = 0.0
@@ -104,20 +105,25 @@ class Campaign:
     # ------------------------------------------------------------ orders
 
     def _hand_out(self, end: float, going: bool) -> None:
-        for worker in self._workers:
+        for number, worker in enumerate(self._workers):
             if worker.busy is not None:
                 continue
             if self._waiting:
                 worker.give(Shrink(self._waiting.pop(0)))
             elif going:
-                worker.give(self._next(end))
+                worker.give(self._next(number, end))
 
-    def _next(self, end: float) -> Turn:
-        """A turn for the lane that has had the least time."""
+    def _next(self, number: int, end: float) -> Turn:
+        """A turn for the lane that has had the least time; the seeds of a target are one process's."""
         busy = [Lane(w.busy.target, w.busy.engine) for w in self._workers if isinstance(w.busy, Turn)]
         had = self.state.lanes
         free = [lane for lane in self.lanes if lane not in busy] or self.lanes
-        lane = min(free, key=lambda each: had.get(each, Count()).seconds)
+        own = [lane for lane in free if self._homes.get(lane.target, number) == number]
+        lane = min(own or free, key=lambda each: had.get(each, Count()).seconds)
+        if lane.target not in self.state.seeded:
+            self._homes[lane.target] = number
+        else:
+            self._homes.pop(lane.target, None)
         self._turns += 1
         seconds = min(ENGINES[lane.engine].turn, max(0.1, end - time.monotonic()))
         return Turn(

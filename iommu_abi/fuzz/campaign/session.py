@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,7 @@ class Session:
         #: Inputs of which a process has died: they are not run again.
         self.deadly: set[str] = set()
         self.corpus: list[bytes] = []
+        self._seeds: Iterator[bytes] | None = None
         self._read: set[str] = set()
         self.engine = ""
         self.slice = Slice()
@@ -111,10 +112,14 @@ class Session:
             self.record(Problem(f"making an input: {problem.cause}", problem.text), b"")
             return b""
 
-    def seed(self, dice: Dice) -> None:
-        """Run the inputs that the target starts from."""
-        for data in self.target.seeds(dice):
+    def seed(self, dice: Dice, end: float) -> None:
+        """Run the inputs that the target starts from; what is left over at ``end`` is for the next time."""
+        if self._seeds is None:
+            self._seeds = self.target.seeds(dice)
+        for data in self._seeds:
             self.try_(data)
+            if time.monotonic() >= end:
+                return
         if not self.corpus:
             self._remember("", b"")
         self.slice.seeded = True

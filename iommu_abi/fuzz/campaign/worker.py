@@ -90,11 +90,12 @@ class Worker(Child):
 
 def _turn(session: Session, order: Turn) -> Slice:
     start = time.monotonic()
+    end = start + order.seconds
     session.begin(order.engine, set(order.seen), set(order.deadly))
     if not order.seeded:
-        session.seed(Dice(order.seed.partition("/")[0], order.target))
+        session.seed(Dice(order.seed.partition("/")[0], order.target), end)
     session.catch_up()
-    left = order.seconds - (time.monotonic() - start)
+    left = end - time.monotonic()
     if left > 0:
         ENGINES[order.engine].work(session, order.seed, left)
     session.slice.seconds = time.monotonic() - start
