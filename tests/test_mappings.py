@@ -182,7 +182,7 @@ def test_random_tables_with_random_damage_agree_with_translate(name: str) -> Non
 
 
 def test_beyond_the_last_id_there_is_no_context() -> None:
-    """A requester of VT-d has 16 bits, a PASID 20; found by `iommu-abi fuzz`, which got 0x1b1b758 to 0xffff."""
+    """A requester of VT-d has 16 bits, a PASID 20. Found by fuzzing: a context from 0x1b1b758 to 0xffff."""
     world = world_of("vtd-ecs", 0)
     unit, memory = Unit(world.kind, world.registers), Image(world.host.runs()).memory
 

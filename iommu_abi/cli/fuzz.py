@@ -54,6 +54,7 @@ def add(commands: words.Commands) -> None:
         "--timeout", metavar="S", type=float, default=5.0, help="seconds for one input of yours (default: 5)"
     )
     made.add_argument("--time", metavar="T", default="60s", help="90s, 10m, 1h (default: 60s)")
+    made.add_argument("--max-findings", metavar="N", help="end when so many causes are found")
     made.add_argument("--seed", metavar="N", default="1", help="what is random comes from it (default: 1)")
     made.add_argument("--jobs", metavar="N", help="processes (default: one for each core)")
     made.add_argument(
@@ -281,13 +282,18 @@ def run(args: argparse.Namespace) -> int:
     seconds, targets = _seconds(args.time), _chosen(args)
     store = Store(Path(args.dir))
     seed, jobs = words.number(args.seed, "--seed"), _jobs(args.jobs)
+    enough = None if args.max_findings is None else words.number(args.max_findings, "--max-findings")
+    chosen = engines.chosen(args.engine)
     with output.busy("getting ready", quiet=args.json):
-        campaign = Campaign(store, targets, engines.chosen(args.engine), seed=seed, jobs=jobs)
+        campaign = Campaign(store, targets, chosen, seed=seed, jobs=jobs, enough=enough)
     progress = _Progress(store, seconds, args.json)
     try:
         state = campaign.run(seconds, progress)
     finally:
         progress.end()
+    if not args.json:
+        for text in campaign.failures:
+            output.line(f"left out, for it broke down: {text}", "yellow")
     found = summary.make(store, state, [each.target for each in targets])
     if args.html:
         output.write_bytes(args.html, html.page(found).encode())

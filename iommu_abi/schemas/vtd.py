@@ -65,7 +65,7 @@ from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Ref, Stage, Targ
 DEFAULT_CAP = CAP.value(MGAW=47, SAGAW=1 << 2, SLLPS=3, FL1GP=1)
 DEFAULT_ECAP = ECAP.value(SC=1, DT=1, PT=1, NEST=1, SRS=1, ERS=1, PASID=1, SMTS=1, SLTS=1, FLTS=1, PSS=19)
 DEFAULT_GSTS = GSTS.value(TES=1)
-DEFAULT_HAW = 52
+LEAST_HAW, DEFAULT_HAW = 12, 52
 
 # ---------------------------------------------------------------- first stage (3.6)
 
@@ -260,6 +260,8 @@ class Vtd(Translator):
         self.cap = CAP.of(self.register("CAP", DEFAULT_CAP))
         self.ecap = ECAP.of(self.register("ECAP", default_ecap(self.rtaddr.TTM)))
         self.haw = self.register("HAW", DEFAULT_HAW)
+        if not LEAST_HAW <= self.haw <= DEFAULT_HAW:
+            raise ValueError(f"HAW: no host has addresses of {self.haw} bits")
         self.suppressed = False
 
     def finish(self, fault: Fault) -> Fault:

@@ -35,9 +35,10 @@ class Campaign:
         *,
         seed: int = 1,
         jobs: int = 2,
+        enough: int | None = None,
     ) -> None:
-        """UsageError if no engine serves any target."""
-        self.store, self.seed, self.jobs = store, seed, jobs
+        """``enough`` findings end a run before its time. UsageError if no engine serves any target."""
+        self.store, self.seed, self.jobs, self.enough = store, seed, jobs, enough
         self.targets = {each.target.name: each for each in targets}
         self.lanes = [
             Lane(name, engine.name)
@@ -54,7 +55,11 @@ class Campaign:
         store.mend()
         self.state = states.read(store)
         self._told: set[str] = set()
-        self._waiting = [each for each in store.findings() if not each.minimal and each.name in self.targets]
+        #: Engines that broke down at a target, which they do not get again.
+        self.failures: list[str] = []
+        self._queued: set[str] = set()
+        self._waiting: list[Finding] = []
+        self._queue()
         self._homes: dict[str, int] = {}
         self._turns = 0
         self._workers: list[Worker] = []
@@ -69,7 +74,9 @@ class Campaign:
     def run(self, seconds: float, tell: Listener) -> State:
         """Work for some time; findings that still have to be minimised then are."""
         self._before, self._start = self.state.elapsed, time.monotonic()
-        self.store.note(event="begin", seed=self.seed, jobs=self.jobs, seconds=seconds)
+        begin = {"event": "begin", "seed": self.seed, "jobs": self.jobs, "seconds": seconds}
+        self.store.note(**begin)
+        self.state.replay(begin)
         self._workers = [Worker(i, self.targets, self.store) for i in range(self.jobs)]
         end = self._start + seconds
         try:
@@ -84,7 +91,7 @@ class Campaign:
         return self.state
 
     def _work(self, end: float, tell: Listener) -> None:
-        while (going := time.monotonic() < end) or self._waiting or self._shrinking():
+        while (going := self._goes_on(end)) or self._waiting or self._shrinking():
             self._hand_out(end, going)
             self._collect()
             self._watch()
@@ -92,6 +99,11 @@ class Campaign:
         while any(worker.busy for worker in self._workers):
             self._collect()
             self._watch()
+
+    def _goes_on(self, end: float) -> bool:
+        """Whether there are turns to hand out."""
+        found = len(self._queued)
+        return time.monotonic() < end and (self.enough is None or found < self.enough)
 
     def _shrinking(self) -> bool:
         return any(isinstance(worker.busy, Shrink) for worker in self._workers)
@@ -154,9 +166,19 @@ class Campaign:
         target = order.target if isinstance(order, Turn) else order.finding.name
         engine = order.engine if isinstance(order, Turn) else order.finding.engine
         corpus = len(self.store.names(target))
-        self.store.note(**self.state.add(Lane(target, engine), done, self._now(), corpus))
-        known = {each.folder: each for each in self.store.findings()}
-        self._waiting += [known[folder] for folder in done.found if folder in known]
+        lane = Lane(target, engine)
+        self.store.note(**self.state.add(lane, done, self._now(), corpus))
+        if done.failed and len(self.lanes) > 1 and lane in self.lanes:  # the others go on
+            self.lanes.remove(lane)
+            self.failures.append(f"{engine} at {target}: {done.failed}")
+        self._queue()
+
+    def _queue(self) -> None:
+        """Let findings be minimised that were not yet, whoever has put them there."""
+        for each in self.store.findings():
+            if not each.minimal and each.name in self.targets and each.folder not in self._queued:
+                self._queued.add(each.folder)
+                self._waiting.append(each)
 
     def _watch(self) -> None:
         """End processes that are at one input for too long."""
@@ -186,6 +208,5 @@ class Campaign:
         finding = Finding(
             chosen.words, order.target, problem.cause, problem.text, order.engine, run_as="process"
         )
-        if self.store.record(finding, data):
-            self._waiting.append(finding)
+        self.store.record(finding, data)
         self._count(order, Slice(executions=1, seconds=time.monotonic() - worker.since))

@@ -38,14 +38,14 @@ def read_slot(slot: Any) -> tuple[float, bytes]:
 
 @dataclass
 class Slice:
-    """What some time on a target has brought. ``found`` are folders of findings."""
+    """What some time on a target has brought; ``failed`` says how the engine broke down."""
 
     executions: int = 0
     seconds: float = 0.0
     features: set[str] = field(default_factory=set)
     notes: set[str] = field(default_factory=set)
-    found: list[str] = field(default_factory=list)
     seeded: bool = False
+    failed: str = ""
 
 
 class Session:
@@ -100,8 +100,7 @@ class Session:
     def record(self, problem: Problem, data: bytes, run_as: str = "call") -> None:
         """Put a finding on the disk, unless its cause is known."""
         finding = Finding(self.words, self.target.name, problem.cause, problem.text, self.engine, run_as)
-        if self.store.record(finding, data):
-            self.slice.found.append(finding.folder)
+        self.store.record(finding, data)
 
     def make(self, way: Callable[..., bytes], *of: Any) -> bytes:
         """Make an input; if that breaks down, it is a finding as well."""

@@ -15,6 +15,7 @@ from iommu_abi.fuzz.campaign.session import SLOT_SIZE, Session, Slice, read_slot
 from iommu_abi.fuzz.campaign.store import Finding, Store
 from iommu_abi.fuzz.engines import ENGINES
 from iommu_abi.fuzz.engines.by_libfuzzer import in_c
+from iommu_abi.fuzz.engines.engine import EngineFailed
 from iommu_abi.fuzz.process import Child
 from iommu_abi.fuzz.targets.target import Outcome, Target
 from iommu_abi.fuzz.worlds import Dice
@@ -97,7 +98,10 @@ def _turn(session: Session, order: Turn) -> Slice:
     session.catch_up()
     left = end - time.monotonic()
     if left > 0:
-        ENGINES[order.engine].work(session, order.seed, left)
+        try:
+            ENGINES[order.engine].work(session, order.seed, left)
+        except EngineFailed as error:
+            session.slice.failed = str(error)
     session.slice.seconds = time.monotonic() - start
     return session.slice
 

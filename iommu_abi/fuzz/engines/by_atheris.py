@@ -18,7 +18,7 @@ from typing import Any
 
 from iommu_abi.fuzz.campaign.session import SLOT_SIZE, Session
 from iommu_abi.fuzz.campaign.store import Store
-from iommu_abi.fuzz.engines.engine import Engine
+from iommu_abi.fuzz.engines.engine import Engine, EngineFailed
 from iommu_abi.fuzz.process import die_with
 from iommu_abi.fuzz.targets.target import MOST, Target
 from iommu_abi.fuzz.worlds import Dice
@@ -26,6 +26,8 @@ from iommu_abi.fuzz.worlds import Dice
 #: What is instrumented: the plain ledger.
 INSTRUMENTED = ["iommu_abi.schemas"]
 RESULT = "atheris.json"
+#: Seconds that it may take to start and to end.
+GRACE = 60
 #: Seconds between two results on the disk.
 OFTEN = 0.5
 
@@ -51,23 +53,25 @@ class ByAtheris(Engine):
         result.unlink(missing_ok=True)
         words = [str(session.store.root), str(seconds), str(number), str(result), *session.words]
         parent = os.getpid()
-        done = subprocess.run(
-            [sys.executable, "-m", __name__, *words],
-            capture_output=True,
-            preexec_fn=lambda: die_with(parent),
-            timeout=seconds + 60,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", __name__, *words],
+                capture_output=True,
+                preexec_fn=lambda: die_with(parent),
+                timeout=seconds + GRACE,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise EngineFailed(f"no end {GRACE} s after its time") from None
         if not result.exists():
             said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise RuntimeError(f"atheris did not start: {said[-1] if said else done.returncode}")
+            raise EngineFailed(f"it did not start: {said[-1] if said else done.returncode}")
         found = json.loads(result.read_text())
         result.unlink()
         session.slice.executions += found["executions"]
         session.slice.features.update(set(found["features"]) - session.seen)
         session.seen.update(found["features"])
         session.slice.notes.update(found["notes"])
-        session.slice.found += found["found"]
 
 
 def _report(session: Session, path: Path) -> None:
@@ -76,7 +80,6 @@ def _report(session: Session, path: Path) -> None:
         "executions": done.executions,
         "features": sorted(done.features),
         "notes": sorted(done.notes),
-        "found": done.found,
     }
     temporary = path.with_suffix(".part")
     temporary.write_text(json.dumps(made))

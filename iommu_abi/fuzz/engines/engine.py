@@ -8,6 +8,10 @@ from iommu_abi.fuzz.campaign.session import Session
 from iommu_abi.fuzz.targets.target import Target
 
 
+class EngineFailed(Exception):
+    """An engine has broken down, which says nothing about the target."""
+
+
 class Engine(ABC):
     """A way to come by inputs. All engines read and write the same corpus."""
 
@@ -28,4 +32,4 @@ class Engine(ABC):
 
     @abstractmethod
     def work(self, session: Session, seed: str, seconds: float) -> None:
-        """Spend some time. What is random comes from ``seed``."""
+        """Spend some time. What is random comes from ``seed``. EngineFailed if it broke down."""
