@@ -19,8 +19,8 @@ SONAME  := libiommu_abi.so.$(firstword $(subst ., ,$(VERSION)))
 PACKAGE := build/iommu_abi.pc build/iommu_abi-config.cmake build/iommu_abi-config-version.cmake
 OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)
 
-.PHONY: help demo test lib install lint asan fuzz-smoke peers cross cross-run cross-history abi abi-record man wheel-check
-.PHONY: bench clean check-host
+.PHONY: help demo test lib install lint asan fuzz fuzz-short fuzz-coverage fuzz-smoke peers cross cross-run cross-history
+.PHONY: abi abi-record man wheel-check bench clean check-host
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -92,6 +92,21 @@ fuzz-smoke: build/asan/ready build/fuzz/unpack build/fuzz/walk ## valid inputs, 
 	cd build/asan && $(RUN_ASAN) env -u PYTHONMALLOC $(FUZZ_ENV:env=) $(CURDIR)/$(BIN)/python \
 	  -m iommu_abi.fuzz.smoke --json ../fuzz/smoke.json --keep ../fuzz
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/check_fuzz_smoke.py
+
+# An own directory each time, so that a run does not depend on the one before.
+FUZZ = rm -rf build/fuzz/$@ && $(BIN)/python -m iommu_abi fuzz --jobs 2 --dir build/fuzz/$@ --html build/fuzz/$@.html
+
+fuzz: $(VENV)/ready ## 10 minutes on 2 cores: all targets, all engines that are here; build/fuzz/fuzz.html
+	@mkdir -p build/fuzz
+	$(FUZZ) --time 10m
+
+fuzz-short: $(VENV)/ready ## the same for a minute, without the engines that have to be built or installed
+	@mkdir -p build/fuzz
+	$(FUZZ) --time 1m --engine hypothesis
+
+fuzz-coverage: build/cov/ready ## lines and branches of core and package that fuzzing alone reaches
+	cd build/cov && env PYTHONPATH="$(CURDIR)/build/cov" $(CURDIR)/$(BIN)/python \
+	  $(CURDIR)/tests/fuzz_coverage.py $(CURDIR)/build/cov-tmp $(COVERAGE)
 
 peers: $(VENV)/ready ## random tables: the C walk against QEMU's IOMMUs, where there is a QEMU
 	PYTHONPATH=tests $(BIN)/python -m peers $(PEERS)
@@ -184,6 +199,14 @@ build/asan/ready: $(VENV)/ready $(wildcard iommu_abi/*.py iommu_abi/*/*.py iommu
 	rm -rf build/asan
 	CC="$(CC)" CFLAGS="-g -O1 $(SAN)" LDFLAGS="$(SAN)" $(BIN)/python setup.py -q build \
 	  --build-lib build/asan --build-temp build/asan-tmp
+	@touch $@
+
+# The same with gcov's counters.
+build/cov/ready: $(VENV)/ready $(wildcard iommu_abi/*.py iommu_abi/*/*.py iommu_abi/*/*/*.py)
+	rm -rf build/cov build/cov-tmp
+	$(PIP) install 'coverage>=7'
+	CC="$(CC)" CFLAGS="-O0 --coverage" LDFLAGS="--coverage" $(BIN)/python setup.py -q build \
+	  --build-lib build/cov --build-temp build/cov-tmp
 	@touch $@
 
 # Fuzz targets. PYTHONMALLOC stays off here: the buffers that C reads are larger than Python's pools.

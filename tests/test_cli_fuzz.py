@@ -261,9 +261,11 @@ def test_a_cause_is_recorded_once_and_the_first_input_stays(tmp_path):
 
 
 def test_two_campaigns_do_not_share_a_directory(tmp_path):
-    Store(tmp_path / "d").lock()
+    first = Store(tmp_path / "d")
+    first.lock()
 
     done = subprocess.run(command("blob", "--dir", "d", "--time", 1), capture_output=True, timeout=PATIENT)
+    first.unlock()
 
     assert done.returncode == 2
     assert done.stderr == b"iommu-abi: d: another campaign is at work in this directory\n"

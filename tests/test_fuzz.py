@@ -335,7 +335,7 @@ def test_uses_of_stage_2_are_aimed_at():
 # ---------------------------------------------------------------- the C targets
 
 
-@pytest.mark.parametrize("name", ["unpack", "walk"])
+@pytest.mark.parametrize("name", ["unpack", "walk", "case"])
 def test_the_c_targets_run_without_libfuzzer(name, tmp_path):
     cc = shutil.which(os.environ.get("CC", "cc").split()[0])
     if cc is None:

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import ask_both
 
+from iommu_abi.errors import AbiError
 from iommu_abi.schemas import build, plain, vtd_entries
 from iommu_abi.schemas.build import HUGE, LARGE, PAGE, READ, RW, RWX, WRITE
 from iommu_abi.schemas.entries import Layout
@@ -40,6 +41,7 @@ from iommu_abi.schemas.vtd_entries import (
     SECOND_STAGE_TOP,
 )
 from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Request, Stage, Target, Translation
+from iommu_abi.walk import Unit
 
 CASES = json.loads((Path(__file__).parent / "data" / "conformance_cases.json").read_text())["cases"]
 EXEC = Access.EXEC
@@ -1215,3 +1217,14 @@ def test_a_pasid_table_of_extended_mode_has_the_ptr_and_size_of_the_patch() -> N
         table = build.ExtendedPasidTable(build.Memory(), entries)
         assert (table.length, table.pts) == (8 * entries, pts)
         assert table.address % PAGE == 0
+
+
+@pytest.mark.parametrize("haw", [0, 11, 53, 0x3F00000000000034])
+def test_both_ledgers_refuse_a_host_address_width_that_no_host_has(haw):
+    """DMAR table: HAW is 12 to 52 bits (docs/walk.md). Found by fuzzing: the plain ledger took any."""
+    given = {"RTADDR": 0x1000, "HAW": haw}
+
+    with pytest.raises(AbiError, match=r"vtd\.HAW.*12 to 52 bits"):
+        Unit("vtd", given)
+    with pytest.raises(ValueError, match="HAW"):
+        plain.translate("vtd", given, build.Memory().read, Request(0, 0))

@@ -88,6 +88,7 @@ class Campaign:
                 worker.end()
         tell(self.state, self._news())
         self.store.note(event="end", at=round(self._now(), 2))
+        self.store.unlock()
         return self.state
 
     def _work(self, end: float, tell: Listener) -> None:

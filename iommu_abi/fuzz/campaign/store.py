@@ -84,6 +84,12 @@ class Store:
         except OSError:
             raise UsageError(f"{self.root}: another campaign is at work in this directory") from None
 
+    def unlock(self) -> None:
+        """Let others in."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
     # ------------------------------------------------------------ corpus
 
     def corpus_at(self, target: str) -> Path:
