@@ -299,3 +299,23 @@ def test_a_struct_that_its_generation_does_not_have_is_refused_with_those_that_d
 def test_an_attribute_that_is_no_generation_is_an_error():
     with pytest.raises(AttributeError, match="no attribute 'linux_9_9'"):
         uapi.linux_9_9  # noqa: B018
+
+
+def test_half_an_element_at_the_end_of_a_list_is_e2big_as_in_the_schemas():
+    """iova_ranges[] has 16 bytes each. Found by fuzzing: the byte was dropped in silence."""
+    ranges = uapi.generation("vfio_7_2").vfio_iommu_type1_info_cap_iova_range
+
+    assert len(bytes(ranges.unpack(bytes(16 + 32)))) == 48
+    with pytest.raises(AbiError, match="E2BIG") as caught:
+        ranges.unpack(bytes(16 + 17))
+    assert (caught.value.offset, caught.value.got, caught.value.want) == (32, 33, 32)
+    assert len(bytes(ranges.unpack(bytes(16 + 17), strict=False))) == 32
+
+
+def test_a_blob_that_lacks_only_the_hole_at_its_end_names_no_field():
+    """Found by fuzzing: the last field, which is there, was called missing."""
+    config = uapi.generation("v5_2018").pasid_table_config  # 17 bytes of fields, 7 of hole
+
+    with pytest.raises(AbiError) as caught:
+        config.unpack(bytes(20))
+    assert (caught.value.field, caught.value.offset, caught.value.got, caught.value.want) == ("", 24, 20, 24)

@@ -73,6 +73,8 @@ struct iommu_abi_mapping_cursor {
  * Where address bits are ignored (the top byte, if tables say so; what lies above the output
  * where nothing is translated) the addresses that only differ in those are listed once.
  *
+ * Ranges are of whole pages of 4 KiB, even where registers say that an IOMMU takes fewer addresses.
+ *
  * Return: how many ranges are in @out, fewer than @n when @steps is used up or @cursor->done;
  * -EINVAL for a request that makes no sense.
  */

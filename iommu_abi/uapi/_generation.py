@@ -39,14 +39,18 @@ def _check_size(made: _layout.Layout, data: Buffer, strict: bool) -> None:
     got = memoryview(data).nbytes
     tag = made.record.tag or ""
     if got < made.size:
-        missing = next((f for f in made.fields if f.offset + f.size > got), made.fields[-1])
-        raise core_errors.at("struct.truncated", tag, missing.name, missing.offset, got, made.size)
-    if not made.record.flexible:
+        cut = ((f.name, f.offset) for f in made.fields if f.offset + f.size > got)
+        name, offset = next(cut, ("", made.size))  # or only the hole at the end is missing
+        raise core_errors.at("struct.truncated", tag, name, offset, got, made.size)
+    tail = made.record.flexible
+    if tail is None:
         want = made.size
     elif tail_count(made.record):
         want = made.size + int.from_bytes(*_announced(made, data))
     else:
-        return
+        assert isinstance(tail.type, _layout.Array)
+        element, _ = _layout.size_align(tail.type.item, made.abi)
+        want = got - (got - made.size) % element
     if got < want:
         raise core_errors.at("struct.truncated", tag, made.fields[-1].name, made.size, got, want)
     if strict and got > want:
