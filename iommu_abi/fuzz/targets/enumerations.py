@@ -95,7 +95,7 @@ def _wrong(case: Case, found: list[Mapping], context: Context | None) -> Iterato
 
 
 def _lists(m: Mapping, iova: int, answer: Translation) -> bool:
-    """Whether a mapping holds an address, or the same one with other bits at the top: those may be ignored."""
+    """Whether a mapping holds an address, or the same but for bits at the top, which may be ignored."""
     if m.first <= iova <= m.last:
         return True
     return m.hpa <= answer.hpa <= m.hpa_last and not (m.first + answer.hpa - m.hpa ^ iova) & NEVER_IGNORED
