@@ -20,7 +20,7 @@ PACKAGE := build/iommu_abi.pc build/iommu_abi-config.cmake build/iommu_abi-confi
 OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)
 
 .PHONY: help demo test lib install lint asan fuzz fuzz-short fuzz-coverage fuzz-smoke peers cross cross-run cross-history
-.PHONY: abi abi-record man wheel-check bench clean check-host
+.PHONY: abi abi-record man wheel-check mutants bench clean check-host
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -133,6 +133,10 @@ build/zig/%/ready: | $(VENV)/ready
 	  z.extractall(sys.argv[2], [n for n in z.namelist() if n.startswith('$(ZIG_INCLUDE)/')])" \
 	  build/zig/ziglang-$*-*.whl build/zig/$*
 	@touch $@
+
+mutants: $(VENV)/ready ## small changes to core and plain ledger: do the tests notice? an hour and more
+	@mkdir -p build
+	PYTHONPATH=tests $(BIN)/python -m mutants --json build/mutants.json $(MUTANTS)
 
 bench: $(VENV)/ready build/bench/walk ## instructions of a nested walk; unpacking beside other libraries
 	$(BIN)/python tests/bench.py build/bench/walk

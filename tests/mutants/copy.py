@@ -16,7 +16,7 @@ from mutants.operators import ROOT, Mutant
 INCLUDES = ["-Icdefs", f"-I{sysconfig.get_paths()['include']}"]
 FLAGS = [
     "-std=gnu11", "-O1", "-fPIC", "-fvisibility=hidden", "-DPy_LIMITED_API=0x030a0000",
-    "-DCONFIG_IOMMU_API=1", '-DIOMMU_ABI_VERSION="mutant"',
+    "-DCONFIG_IOMMU_API=1", f'-DIOMMU_ABI_VERSION="{(ROOT / "VERSION").read_text().strip()}"',
 ]  # fmt: skip
 WARN = ["-Wall", "-Wextra", "-Werror"]  # of the Makefile
 #: Writes the C of the extension module.

@@ -89,7 +89,7 @@ def verdict(copy: Copy, mutant: Mutant, patience: float) -> tuple[str, str]:
         near = copy.run([*PYTEST, *nearest(mutant)], patience)
         if not near.good:
             return "nearest tests", failed(near)
-        every = copy.run([*PYTEST, "tests"], 2 * patience)
+        every = copy.run([*PYTEST, "tests"], patience)
         if not every.good:
             return "all tests", failed(every)
         found = fuzz(copy, mutant)
