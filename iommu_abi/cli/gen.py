@@ -34,7 +34,7 @@ DEFAULT = "iommufd_7_2"
 def add(commands: words.Commands) -> None:
     """Describe the command."""
     made = commands.add_parser("gen", help="text for syzkaller and for C compilers", epilog=EPILOG)
-    made.add_argument("kind", choices=("syzlang", "c-asserts"), help="what to make")
+    made.add_argument("kind", metavar="KIND", choices=("syzlang", "c-asserts"), help="syzlang or c-asserts")
     made.add_argument("subjects", metavar="GEN|STRUCT@GEN", nargs="*", help=f"of what (default: {DEFAULT})")
     made.add_argument("--all", action="store_true", help="syzlang: also what dev_iommu.txt covers")
     made.add_argument(
