@@ -34,30 +34,36 @@ def flatten(header: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-#: Each argument costs a caller in Python more than the check of a small blob does.
-ACCEPTS = """
-static int iommu_abi_py_accepts_{name}(const char *blob, size_t len)
+#: The size of a blob by its header if that is valid, else 0. Each argument would cost a caller in Python more
+#: than the check does; at least a header must be there, and nothing beyond it is read.
+VALID_SIZE = """
+static size_t iommu_abi_py_valid_size_{name}(const char *blob)
 {{
-	return !iommu_abi_pasid_table_info_validate(IOMMU_ABI_{upper}, blob, len, NULL);
+	struct pasid_table_info head;
+	size_t size;
+
+	memcpy(&head, blob, sizeof(head));
+	size = sizeof(head) + head.length;
+	return iommu_abi_pasid_table_info_validate(IOMMU_ABI_{upper}, blob, size, NULL) ? 0 : size;
 }}
 """
 
 
 def core() -> FFI:
-    """iommu_abi._core: the library, hooks through which C calls drivers in Python, and quick checks."""
+    """iommu_abi._core: the library, hooks through which C calls drivers in Python, a quick check."""
     ffi = FFI()
     ffi.cdef(flatten("iommu_abi.h"))
     ffi.cdef("""
         extern "Python" int iommu_abi_py_bind(struct iommu_domain *, struct device *,
                                                 struct pasid_table_info *);
         extern "Python" int iommu_abi_py_unbind(struct iommu_domain *, struct device *);
-        int iommu_abi_py_accepts_v1_2017(const char *, size_t);
-        int iommu_abi_py_accepts_rfc2017(const char *, size_t);
+        size_t iommu_abi_py_valid_size_v1_2017(const char *);
+        size_t iommu_abi_py_valid_size_rfc2017(const char *);
     """)
-    quick = "".join(ACCEPTS.format(name=name, upper=name.upper()) for name in ("v1_2017", "rfc2017"))
+    quick = "".join(VALID_SIZE.format(name=name, upper=name.upper()) for name in ("v1_2017", "rfc2017"))
     ffi.set_source(
         "iommu_abi._core",
-        f'#include "iommu_abi.h"\n{quick}',
+        f'#include <string.h>\n#include "iommu_abi.h"\n{quick}',
         sources=SOURCES,
         include_dirs=["cdefs"],
         define_macros=MACROS,

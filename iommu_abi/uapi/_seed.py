@@ -62,21 +62,20 @@ def _validate(gen: int, data: Buffer) -> None:
 
 def make_fast(cls: Any, gen: str) -> None:
     """Give the class its quick ``unpack`` and ``unpack_many``."""
-    cls.unpack = staticmethod(_unpack(cls, getattr(lib, f"iommu_abi_py_accepts_{gen}")))
+    cls.unpack = staticmethod(_unpack(cls, getattr(lib, f"iommu_abi_py_valid_size_{gen}")))
     cls.unpack_many = staticmethod(_unpack_many(cls, C_GENERATIONS[gen]))
 
 
-def _unpack(cls: Any, accepts: Callable[[bytes, int], int]) -> Callable[..., Any]:
+def _unpack(cls: Any, valid_size: Callable[[bytes], int]) -> Callable[..., Any]:
     """The class's own unpack, with a short cut for bytes that break no rule."""
     thorough = cls.unpack
-    copies: dict[int, Callable[[bytes], Any]] = {}  # by the length of the blob
+    copies: dict[int, Callable[[bytes], Any]] = {}  # by the length of the blob, a header's at least
 
     def unpack(data: Buffer, *, strict: bool = True) -> Any:
-        if type(data) is bytes and strict:
+        if strict and type(data) is bytes:
             n = len(data)
-            copy = copies.get(n)
-            if copy is not None and accepts(data, n):
-                return copy(data)
+            if n in copies and valid_size(data) == n:
+                return copies[n](data)
         made = thorough(data, strict=strict)
         if len(copies) < MOST_LENGTHS:
             copies[ctypes.sizeof(made)] = type(made).from_buffer_copy

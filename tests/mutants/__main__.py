@@ -1,10 +1,10 @@
 """Do the tests notice small mechanical changes to the core and the plain ledger?
 
-    PYTHONPATH=tests python -m mutants [--count N] [--seed N] [--jobs N] [--json FILE]
+    PYTHONPATH=tests python -m mutants [--count N] [--seed N] [--jobs N] [--json FILE] [--stages S ...]
 
-A mutant that compiles meets the nearest tests, then all default tests, then five minutes of fuzzing; it is
-killed by the first that fails. Survivors are listed for a person to judge (docs/mutants.md). With --json a
-run that was stopped goes on where it was.
+A mutant that compiles meets the nearest tests; those that live meet all default tests; those that still live,
+five minutes of fuzzing each. Survivors are listed for a person to judge (docs/mutants.md). With --json a run
+that was stopped goes on where it was; a row that somebody has given a "reason" is not run any more.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -26,21 +27,31 @@ from mutants.copy import Copy
 from mutants.operators import Mutant, sample
 
 
-def _known(path: Path | None) -> dict[Mutant, dict[str, Any]]:
-    """What an earlier run has found out."""
-    if path is None or not path.exists():
-        return {}
-    rows = json.loads(path.read_text())
-    return {Mutant(*(row[name] for name in Mutant.__dataclass_fields__)): row for row in rows}
+class Verdicts:
+    """What is known of each mutant, kept in a file if there is one."""
 
+    def __init__(self, mutants: list[Mutant], path: Path | None) -> None:
+        self.path, self.lock = path, threading.Lock()
+        self.rows: dict[Mutant, dict[str, Any]] = {
+            mutant: {**asdict(mutant), "by": "", "what": "", "passed": []} for mutant in mutants
+        }
+        for row in json.loads(path.read_text()) if path and path.exists() else []:
+            self.rows[Mutant(*(row[name] for name in Mutant.__dataclass_fields__))] = row
 
-def _patience(copy: Copy) -> float:
-    """Seconds after which tests that do not end are dead: by the time that all of them take unchanged."""
-    start = time.monotonic()
-    done = copy.run([*stages.PYTEST, "tests"], 3600)
-    if not done.good:
-        raise SystemExit(f"mutants: the tests fail without any change: {stages.failed(done)}")
-    return 3 * (time.monotonic() - start)
+    def alive(self, stage: str) -> list[Mutant]:
+        """Those that have not been through a stage."""
+        rows = self.rows.items()
+        return [
+            m for m, row in rows if not row["by"] and not row.get("reason") and stage not in row["passed"]
+        ]
+
+    def put(self, mutant: Mutant, stage: str, by: str, what: str) -> None:
+        """Note how a stage ended."""
+        with self.lock:
+            row = self.rows[mutant]
+            row.update({"by": by, "what": what} if by else {"passed": [*row["passed"], stage]})
+            if self.path:
+                self.path.write_text(json.dumps(list(self.rows.values()), indent=1) + "\n")
 
 
 def main() -> int:
@@ -52,46 +63,51 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", type=Path, help="keep the verdicts there")
+    parser.add_argument("--stages", nargs="+", choices=stages.STAGES, default=list(stages.STAGES))
     args = parser.parse_args()
-    mutants, found = sample(args.count, args.seed), _known(args.json)
+    verdicts = Verdicts(sample(args.count, args.seed), args.json)
     with tempfile.TemporaryDirectory() as directory:
         copies: Queue[Copy] = Queue()
         for i in range(args.jobs):
             (Path(directory) / str(i)).mkdir()
             copies.put(Copy(Path(directory) / str(i)))
-        patience = _patience(copies.queue[0])
-
-        def work(mutant: Mutant) -> None:
-            copy, start = copies.get(), time.monotonic()
-            try:
-                by, what = stages.verdict(copy, mutant, patience)
-            finally:
-                copies.put(copy)
-            seconds = round(time.monotonic() - start, 1)
-            found[mutant] = {**asdict(mutant), "by": by, "what": what, "seconds": seconds}
-            _tell(mutant, found[mutant])
-            if args.json:
-                args.json.write_text(json.dumps([found[m] for m in mutants if m in found], indent=1) + "\n")
-
-        with ThreadPoolExecutor(args.jobs) as pool:
-            list(pool.map(work, [mutant for mutant in mutants if mutant not in found]))
-    _sum_up([found[mutant] for mutant in mutants], args.seed)
+        for stage in args.stages:
+            _run(stage, verdicts, copies, args.jobs)
+    _sum_up(list(verdicts.rows.values()), args.seed)
     return 0
 
 
-def _tell(mutant: Mutant, row: dict[str, Any]) -> None:
-    where = f"{mutant.path}:{mutant.line + 1} ({mutant.operator})"
-    if row["by"]:
-        print(f"{where}: {row['by']}: {row['what']}", flush=True)
-    else:
-        print(f"SURVIVED {where}\n  - {mutant.before}\n  + {mutant.after}", flush=True)
+def _run(stage: str, verdicts: Verdicts, copies: Queue[Copy], jobs: int) -> None:
+    ahead = verdicts.alive(stage)
+    print(f"{stage}: {len(ahead)} mutants", flush=True)
+    if stage == "all" and ahead and (broken := stages.sound(copies.queue[0])):
+        raise SystemExit(f"mutants: the tests fail without any change: {broken}")
+
+    def work(mutant: Mutant) -> None:
+        copy, start = copies.get(), time.monotonic()
+        try:
+            by, what = stages.run(copy, mutant, stage)
+        finally:
+            copies.put(copy)
+        verdicts.put(mutant, stage, by, what)
+        seconds = time.monotonic() - start
+        print(f"{mutant.path}:{mutant.line + 1} ({mutant.operator}) {seconds:.0f} s: {by or 'lives'} {what}")
+        sys.stdout.flush()
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(work, ahead))
 
 
 def _sum_up(rows: list[dict[str, Any]], seed: int) -> None:
-    counts = Counter(row["by"] or "survived" for row in rows)
-    killed = len(rows) - counts["survived"]
+    living = [row for row in rows if not row["by"]]
+    for row in living:
+        print(
+            f"SURVIVED {row['path']}:{row['line'] + 1} ({row['operator']}) after {', '.join(row['passed'])}"
+        )
+        print(f"  - {row['before']}\n  + {row['after']}")
+    killed = len(rows) - len(living)
     print(f"{len(rows)} mutants, {killed} killed ({100 * killed / len(rows):.1f} %); seed {seed}")
-    print(", ".join(f"{by} {n}" for by, n in counts.most_common()))
+    print(", ".join(f"{by or 'survived'} {n}" for by, n in Counter(row["by"] for row in rows).most_common()))
 
 
 if __name__ == "__main__":
