@@ -329,7 +329,7 @@ long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_ab
 	q.access = IOMMU_ABI_READ;
 	if (!pt_sensible(&q, v))
 		return -EINVAL;
-	if (c->next > id_last) /* there are no such IDs */
+	if (c->next > last_of(table, v)) /* there are no such IDs */
 		c->done = 1;
 	pt_open(&w, unit, mem, &q, pasids ? &trace : NULL, &answer);
 	while (!c->done && steps-- && found < n) {
@@ -407,6 +407,8 @@ long iommu_abi_tables(const struct iommu_abi_unit *unit, const struct iommu_abi_
 	if (!pt_sensible(&q, v) || of > IOMMU_ABI_S1 ||
 	    (of == IOMMU_ABI_PASID && !(q.flags & IOMMU_ABI_HAS_PASID)) || n <= IOMMU_ABI_MAX_REFS)
 		return -EINVAL;
+	if (of != IOMMU_ABI_S1 && c->at.next > last_of(of, v))
+		c->at.done = 1;
 	pt_open(&w, unit, mem, &q, &trace, &answer);
 	while (!c->at.done && steps-- && n - found > IOMMU_ABI_MAX_REFS) {
 		struct iommu_abi_table place = { .first = c->at.next };

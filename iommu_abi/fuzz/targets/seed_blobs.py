@@ -13,6 +13,7 @@ from iommu_abi.errors import AbiError
 from iommu_abi.fuzz import blobs
 from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
 from iommu_abi.fuzz.worlds import Dice
+from iommu_abi.structs.kind import kind
 from iommu_abi.uapi.layout import abi
 
 CHOICES = 20
@@ -80,14 +81,14 @@ class Blobs(Target):
         """Unpacked and packed again, the bytes are the same; packed on another ABI, the values."""
         name = f"pasid_table_info@{self.generation}"
         for one, other in (ABIS, ABIS[::-1]):
-            kind, turned = blob.kind(name, abi(one)), blob.kind(name, abi(other))
+            here, turned = kind(name, abi(one)), kind(name, abi(other))
             try:
-                found = blob.unpack(kind, made)
+                found = blob.unpack(here, made)
             except AbiError:
                 continue
             values = {f.name: f.value for f in found.fields if isinstance(f.value, int)}
             opaque = made[blobs.HEAD :]
-            if blob.pack(kind, values, opaque) != made:
+            if blob.pack(here, values, opaque) != made:
                 yield f"unpacked and packed again on {one}: other bytes"
             there = blob.unpack(turned, blob.pack(turned, values, opaque))
             if {f.name: f.value for f in there.fields if isinstance(f.value, int)} != values:
