@@ -209,7 +209,7 @@ build/asan/ready: $(VENV)/ready $(wildcard iommu_abi/*.py iommu_abi/*/*.py iommu
 build/cov/ready: $(VENV)/ready $(wildcard iommu_abi/*.py iommu_abi/*/*.py iommu_abi/*/*/*.py)
 	rm -rf build/cov build/cov-tmp
 	$(PIP) install 'coverage>=7'
-	CC="$(CC)" CFLAGS="-O0 --coverage" LDFLAGS="--coverage" $(BIN)/python setup.py -q build \
+	CC="$(CC)" CFLAGS="--coverage" LDFLAGS="--coverage" $(BIN)/python setup.py -q build \
 	  --build-lib build/cov --build-temp build/cov-tmp
 	@touch $@
 

@@ -2,8 +2,9 @@
 
     python tests/fuzz_coverage.py GCOV_DIR [--seconds N]
 
-One process runs every target with the engine that works everywhere; gcov's counters are written when it
-ends, and then read. Lines that nothing has reached are listed.
+One process runs every target with the engine that works everywhere, then the C targets run without any
+engine, on random inputs; gcov's counters are written when each ends, and then read. What no input has
+reached is listed. Both are built with -O2, as the core always is: gcov knows no lines that the compiler dropped.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 
 import coverage
 
-import iommu_abi
-
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = Path(iommu_abi.__file__).parent
+_found = find_spec("iommu_abi")  # not imported yet: definitions are lines too
+assert _found
+assert _found.origin
+PACKAGE = Path(_found.origin).parent
 #: What the targets are about: the rest of the package is not asked by any of them.
 ABOUT = (
     "blob.py",
@@ -35,6 +39,9 @@ ABOUT = (
     "schemas",
     "walk.py",
 )
+
+#: C target -> random inputs.
+INPUTS_IN_C = {"unpack": 200_000, "walk": 100_000}
 
 
 def fuzz(seconds: float) -> coverage.Coverage:
@@ -85,32 +92,48 @@ def python(measured: coverage.Coverage) -> None:
     show("Python", rows)
 
 
+def c_targets(folder: Path) -> None:
+    """Run them, each built with counters in a folder of its own."""
+    sources = [str(path) for path in sorted((ROOT / "iommu_abi/core").glob("*.c"))]
+    flags = ["-O2", "--coverage", "-DCONFIG_IOMMU_API=1", '-DIOMMU_ABI_VERSION="0"', f"-I{ROOT / 'cdefs'}"]
+    for name, count in INPUTS_IN_C.items():
+        place = folder / name
+        place.mkdir(parents=True, exist_ok=True)
+        own = [str(ROOT / f"tests/c/fuzz_{name}.c"), str(ROOT / "tests/c/fuzz_main.c")]
+        subprocess.run(["cc", *flags, *own, *sources, "-o", "program"], cwd=place, check=True)
+        subprocess.run(["./program", "-n", str(count)], cwd=place, check=True)
+
+
+def counted(folder: Path) -> dict[str, dict[int, tuple[int, list[int]]]]:
+    """File -> line -> how often it ran, and each of its branches; a header counts once for all users."""
+    found: dict[str, dict[int, tuple[int, list[int]]]] = defaultdict(dict)
+    for data in sorted(folder.rglob("*.gcda")):
+        command = ["gcov", "--json-format", "--branch-probabilities", "--stdout", str(data)]
+        done = subprocess.run(command, capture_output=True, check=True)
+        for each in json.loads(done.stdout)["files"]:
+            _, core_, name = each["file"].rpartition("iommu_abi/core/")
+            for line in each["lines"] if core_ else ():
+                ran, ways = found[name].get(line["line_number"], (0, []))
+                more = [branch["count"] for branch in line["branches"]]
+                both = [max(pair) for pair in zip_longest(ways, more, fillvalue=0)]
+                found[name][line["line_number"]] = max(ran, line["count"]), both
+    return found
+
+
 def core(folder: Path) -> None:
     """What gcov says of the core, and the lines that were never run."""
-    rows, missed = {}, []
-    for data in sorted(folder.rglob("core/*.gcda")):
-        done = subprocess.run(
-            ["gcov", "--json-format", "--branch-probabilities", "--stdout", str(data)],
-            capture_output=True,
-            check=True,
-        )
-        for each in json.loads(done.stdout)["files"]:
-            name = each["file"].rpartition("iommu_abi/core/")[2]
-            if "/" in name:
-                continue
-            lines = each["lines"]
-            branches = [b for line in lines for b in line["branches"]]
-            row = rows.setdefault(name, [0, 0, 0, 0])
-            row[0] += sum(line["count"] > 0 for line in lines)
-            row[1] += len(lines)
-            row[2] += sum(b["count"] > 0 for b in branches)
-            row[3] += len(branches)
-            missed += [(name, line["line_number"]) for line in lines if not line["count"]]
+    found = counted(folder)
+    rows = {}
+    for name, lines in found.items():
+        branches = [count for _, ways in lines.values() for count in ways]
+        ran = sum(count > 0 for count, _ in lines.values())
+        rows[name] = [ran, len(lines), sum(count > 0 for count in branches), len(branches)]
     show("C core", rows)
     print("\nnever run:")
-    for name, number in sorted(set(missed)):
+    for name, lines in sorted(found.items()):
         text = (ROOT / "iommu_abi/core" / name).read_text().splitlines()
-        print(f"  {name}:{number}: {text[number - 1].strip()}")
+        for number in sorted(number for number, (ran, _) in lines.items() if not ran):
+            print(f"  {name}:{number}: {text[number - 1].strip()}")
 
 
 def main() -> None:
@@ -127,6 +150,7 @@ def main() -> None:
     again = [sys.executable, __file__, str(args.gcov), "--fuzz", "--seconds", str(args.seconds)]
     if subprocess.run(again).returncode:  # its counters are on the disk when it has ended
         sys.exit(1)
+    c_targets(args.gcov / "c")
     core(args.gcov)
 
 
