@@ -4,7 +4,7 @@
 
 One process runs every target with the engine that works everywhere, then the C targets run without any
 engine, on random inputs; gcov's counters are written when each ends, and then read. What no input has
-reached is listed. Both are built with -O2, as the core always is: gcov knows no lines that the compiler dropped.
+reached is listed. Both are built with -O2, as the core always is: what the compiler drops is no line.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import iommu_abi
-from iommu_abi import blob, cli, structs
+from iommu_abi import blob, cli, ledgers, structs
 from iommu_abi.cli import hexdump, output
 from iommu_abi.schemas import pasid_table_info as schema
 from iommu_abi.uapi.layout import ABIS, abi, host
@@ -949,6 +949,6 @@ def test_every_command_speaks_json(capsys, blob_file):
 
 
 def test_numbers_are_shown_in_hex_and_enumerations_by_name():
-    assert output.shown(255) == "0xff"
-    assert output.shown(iommu_abi.Stage.S2) == "S2"
-    assert output.shown(None) == "None"
+    assert ledgers.shown(255) == "0xff"
+    assert ledgers.shown(iommu_abi.Stage.S2) == "S2"
+    assert ledgers.shown(None) == "None"

@@ -170,7 +170,7 @@ def _rows(found: Summary) -> Iterator[tuple[str, ...]]:
 
 
 def _print(found: Summary) -> None:
-    headings = ("target", "engine", "inputs", "/s", "kept", "reached", "findings")
+    headings = ("target", "engine", "inputs", "/s", "kept", "reached", "found")
     output.table(None, headings, _rows(found))
     for each in found.targets:
         for name in each.missing[:3]:

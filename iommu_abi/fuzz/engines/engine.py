@@ -18,6 +18,8 @@ class Engine(ABC):
     name: str
     #: Seconds of a turn.
     turn: float = 1.0
+    #: Its part of a target's time.
+    share: float = 1.0
 
     @abstractmethod
     def missing(self) -> str:
