@@ -127,7 +127,7 @@ class Campaign:
                 worker.give(self._next(number, end))
 
     def _next(self, number: int, end: float) -> Turn:
-        """A turn for the lane that has had the least of its share; the seeds of a target are one process's."""
+        """A turn for the lane that has had least of its share; the seeds of a target are one process's."""
         busy = [Lane(w.busy.target, w.busy.engine) for w in self._workers if isinstance(w.busy, Turn)]
         had = self.state.lanes
         free = [lane for lane in self.lanes if lane not in busy] or self.lanes
