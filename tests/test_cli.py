@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 import iommu_abi
 from iommu_abi import blob, cli, ledgers, structs
-from iommu_abi.cli import hexdump, output
+from iommu_abi.cli import hexdump
 from iommu_abi.schemas import pasid_table_info as schema
 from iommu_abi.uapi.layout import ABIS, abi, host
 
