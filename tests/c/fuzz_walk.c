@@ -177,6 +177,12 @@ static void check_senseless(const struct world *w, const struct iommu_abi_mem *m
 	bad.q.access = 3;
 	REQUIRE(iommu_abi_translate(&unit, mem, &bad.q, NULL, &out) == -EINVAL);
 	bad.q = w->q;
+	bad.q.at = 3;
+	REQUIRE(iommu_abi_translate(&unit, mem, &bad.q, NULL, &out) == -EINVAL);
+	bad.q = w->q;
+	bad.q.flags = 4;
+	REQUIRE(iommu_abi_translate(&unit, mem, &bad.q, NULL, &out) == -EINVAL);
+	bad.q = w->q;
 	if (w->mode == SMMU) /* whose requesters have all 32 bits */
 		return;
 	bad.q.rid = w->mode == RISCV ? 1 << 24 : 1 << 16;

@@ -19,18 +19,8 @@ NEAREST = {
 }  # fmt: skip
 OF_STRUCTS = ("uapi_schemas", "generations", "rules", "layout", "ioctl", "corpus")
 OF_WALKS = ("vtd", "smmuv3", "riscv", "amdvi")
-#: Then those that ask both ledgers, or hold them against captures and cases.
-NEXT = (
-    "last_byte",
-    "conform",
-    "replay",
-    "entries",
-    "explain",
-    "fuzz",
-    "mappings",
-    "drivers",
-    "guest_entries",
-)
+#: Then, for what walks, those that are quick and hold both ledgers against each other or against cases.
+NEXT = ("last_byte", "entries", "conform")
 #: Tests that measure time: a busy machine must not kill a mutant.
 TIMED = ("tests/test_memory.py::test_a_hundred_thousand_segments_open_in_under_a_second",)
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=line"]
@@ -50,8 +40,8 @@ def nearest(mutant: Mutant) -> list[str]:
     if path.parent.name == "uapi":
         names: tuple[str, ...] = OF_STRUCTS
     else:
-        found = next((tests for start, tests in NEAREST.items() if path.name.startswith(start)), OF_WALKS)
-        names = tuple(dict.fromkeys((*found, *NEXT)))
+        names = next((tests for start, tests in NEAREST.items() if path.name.startswith(start)), OF_WALKS)
+        names += NEXT if set(names) & set(OF_WALKS) else ()
     return [f"tests/test_{name}.py" for name in names]
 
 
