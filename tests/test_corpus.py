@@ -17,19 +17,23 @@ from cli_support import run, sentence
 from iommu_abi import rules
 from iommu_abi.errors import UsageError
 from iommu_abi.fuzz import corpus
+from iommu_abi.fuzz.campaign.store import Store
 from iommu_abi.fuzz.corpus import dictionary, structs, walks
+from iommu_abi.fuzz.targets import all_targets, attempt
 from iommu_abi.fuzz.worlds import Dice
 from iommu_abi.schemas import uapi
 from iommu_abi.uapi.layout import abi
 
 ROOT = Path(__file__).resolve().parent.parent
 X86 = abi("x86_64")
+BLOBS = ("blob-v1_2017", "blob-rfc2017")
 
 
 @pytest.fixture(scope="module")
 def seeds() -> dict[str, dict[str, bytes]]:
     found: dict[str, dict[str, bytes]] = {}
-    for target, name, data in corpus.seeds(corpus.makers(X86), seed=1, count=2):
+    wanted = {t: make for t, make in corpus.makers(X86).items() if "@" in t or t in ("walk", *BLOBS)}
+    for target, name, data in corpus.seeds(wanted, seed=1, count=2):
         found.setdefault(target, {})[name] = data
     return found
 
@@ -84,9 +88,7 @@ def test_changed_entries_end_in_every_stage(seeds, c_target):
 
 
 def test_valid_blobs_are_accepted_and_those_that_break_the_envelope_are_not(seeds, c_target):
-    inputs = {
-        f"{t}-{name}": data for t in ("blob-v1_2017", "blob-rfc2017") for name, data in seeds[t].items()
-    }
+    inputs = {f"{t}-{name}": data for t in BLOBS for name, data in seeds[t].items()}
     refused = [name for name in inputs if "breaks-pasid_table_info." in name]  # of a payload nothing is known
 
     assert len(refused) == 2 * 2 * 4
@@ -100,9 +102,29 @@ def test_each_rule_of_the_seeds_struct_has_a_blob(seeds):
     of_bytes = {name for name in rows if name.startswith(families)}
     of_bytes -= {"pasid_table_info.room", "pasid_table_info.align"}  # of the buffer
 
-    for target in ("blob-v1_2017", "blob-rfc2017"):
+    for target in BLOBS:
         broken = {re.sub(r"^breaks-|-\d$", "", name) for name in seeds[target] if name.startswith("breaks-")}
         assert broken == of_bytes
+
+
+# ---------------------------------------------------------------- what iommu-abi fuzz reads
+
+
+@pytest.mark.parametrize("target", ["walk-vtd-legacy", "blob-v1_2017", "versions"])
+def test_a_campaign_finds_the_seeds_of_its_targets_and_nothing_wrong_with_them(capsys, tmp_path, target):
+    done = run(capsys, "corpus", tmp_path, "--targets", target, "--json")
+    names = Store(tmp_path).names(target)
+    fuzzed = all_targets()[target]
+
+    assert len(names) == len(done.json) - 1 > 10
+    for name in names[:40]:
+        outcome = attempt(fuzzed, (tmp_path / "corpus" / target / name).read_bytes())
+        assert outcome.problem is None, name
+        assert outcome.features
+
+
+def test_there_are_seeds_for_every_target_of_fuzz():
+    assert set(all_targets()) <= set(corpus.makers(X86))
 
 
 # ---------------------------------------------------------------- bare structs
@@ -254,7 +276,7 @@ def test_count_and_generation_choose(capsys, tmp_path):
     [
         (
             ("--targets", "nothing"),
-            "unknown target 'nothing', expected one, or how some begin, of: blob-v1_2017",
+            "unknown target 'nothing', expected one, or how some begin, of: walk-vtd-legacy",
         ),
         (("--count", "many"), "--count: got 'many'"),
         (("--seed", "-1"), "--seed: got '-1'"),

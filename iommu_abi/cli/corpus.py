@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 writes DIR/corpus/TARGET/NAME and DIR/iommu-abi.dict. Targets:
-  blob-v1_2017, blob-rfc2017  inputs of tests/c/fuzz_unpack.c
+  those of iommu-abi fuzz     walk-vtd-ecs, layouts, ...: fuzz --dir DIR starts from them;
+                              tests/c/fuzz_case.c reads those of walk-*, fuzz_unpack.c blob-*
   walk                        inputs of tests/c/fuzz_walk.c
   STRUCT@GEN                  bare structs, for a target of your own
 
@@ -24,7 +25,7 @@ nothing is written, unless --force is given.
 
 examples:
   iommu-abi corpus seeds
-  iommu-abi corpus seeds --targets walk --count 8
+  iommu-abi corpus seeds --targets walk-vtd && iommu-abi fuzz walk-vtd --dir seeds
   iommu-abi corpus seeds --targets iommu_hwpt_alloc@iommufd_7_2 @vfio_7_2
   build/fuzz/lib-walk -dict=seeds/iommu-abi.dict seeds/corpus/walk
 """

@@ -1,7 +1,8 @@
 """Seeds: files from which a fuzzer starts, one directory for each thing that it feeds.
 
-- ``blob-v1_2017``, ``blob-rfc2017`` (``blobs``) and ``walk`` (``walks``): inputs of the targets in
-  tests/c, fuzz_unpack.c and fuzz_walk.c, in the form that these read
+- the targets of :mod:`iommu_abi.fuzz.targets`, from whose seeds a campaign starts; those of ``blob-v1_2017``
+  and ``blob-rfc2017`` have names (``blobs``). tests/c/fuzz_case.c and fuzz_unpack.c read the same
+- ``walk`` (``walks``): inputs of tests/c/fuzz_walk.c
 - ``STRUCT@GEN`` (``structs``): the bare bytes of every struct of every generation, for somebody's own target
 - ``dictionary``: the words that fuzzers of this ABI should know
 
@@ -15,6 +16,7 @@ from functools import partial
 
 from iommu_abi.errors import UsageError
 from iommu_abi.fuzz.corpus import blobs, structs, walks
+from iommu_abi.fuzz.targets import Target, all_targets
 from iommu_abi.fuzz.worlds import Dice
 from iommu_abi.uapi.layout import Abi
 
@@ -25,10 +27,17 @@ Maker = Callable[[Dice, int], Iterator[tuple[str, bytes]]]
 def makers(abi: Abi) -> Mapping[str, Maker]:
     """Target -> what makes its seeds. The ABI is that of bare structs."""
     return {
+        **{name: partial(_of_target, target) for name, target in all_targets().items()},
         **{f"blob-{generation}": partial(blobs.seeds, generation) for generation in blobs.GENERATIONS},
         "walk": walks.seeds,
         **{name: partial(structs.seeds, name, abi) for name in structs.names()},
     }
+
+
+def _of_target(target: Target, dice: Dice, count: int) -> Iterator[tuple[str, bytes]]:
+    """The seeds of a target of ``iommu-abi fuzz``; each of ``count`` times others."""
+    for i in range(count):
+        yield from ((f"seed-{i}-{number:03}", data) for number, data in enumerate(target.seeds(dice)))
 
 
 def chosen(names: Sequence[str], abi: Abi) -> Mapping[str, Maker]:
@@ -39,7 +48,7 @@ def chosen(names: Sequence[str], abi: Abi) -> Mapping[str, Maker]:
     known = makers(abi)
     found: dict[str, Maker] = {}
     for name in names:
-        fits = {each: made for each, made in known.items() if _fits(each, name)}
+        fits = {each: made for each, made in known.items() if each == name or _fits(each, name, known)}
         if not fits:
             shown = " ".join([*list(known)[:3], "STRUCT@GEN", "@GEN"])
             raise UsageError(f"unknown target {name!r}, expected one, or how some begin, of: {shown}")
@@ -47,7 +56,10 @@ def chosen(names: Sequence[str], abi: Abi) -> Mapping[str, Maker]:
     return found if names else known
 
 
-def _fits(target: str, name: str) -> bool:
+def _fits(target: str, name: str, known: Mapping[str, Maker]) -> bool:
+    """Whether a name that is no target's means this one too."""
+    if name in known:
+        return False
     return target.endswith(name) if name.startswith("@") else target.startswith(name)
 
 
