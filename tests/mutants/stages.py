@@ -30,8 +30,8 @@ PYTEST += [f"--deselect={name}" for name in TIMED]
 FUZZED = {"vtd": "vtd", "amdvi": "amdvi", "smmuv3": "smmuv3", "vmsa": "smmuv3", "riscv": "riscv",
           "pasid_table_info": "blob"}  # fmt: skip
 FUZZ_SECONDS = 300
-#: Seconds after which tests that do not end are dead; all of them have three times as many.
-PATIENCE = 900
+#: Seconds after which the nearest tests are dead, if they have not ended; all of them have more.
+PATIENCE, MORE = 240, 1800
 
 
 def nearest(mutant: Mutant) -> list[str]:
@@ -83,7 +83,7 @@ def _nearest(copy: Copy, mutant: Mutant) -> tuple[str, str]:
 def _all(copy: Copy, mutant: Mutant) -> tuple[str, str]:
     """All default tests."""
     copy.compile(copy.root / mutant.path)
-    ended = copy.run([*PYTEST, "tests"], 3 * PATIENCE)
+    ended = copy.run([*PYTEST, "tests"], MORE)
     return ("", "") if ended.good else ("all tests", failed(ended))
 
 
@@ -110,5 +110,5 @@ def run(copy: Copy, mutant: Mutant, stage: str) -> tuple[str, str]:
 
 def sound(copy: Copy) -> str:
     """Which of all tests fails without any change; "" if none does."""
-    ended = copy.run([*PYTEST, "tests"], 3 * PATIENCE)
+    ended = copy.run([*PYTEST, "tests"], MORE)
     return "" if ended.good else failed(ended)
