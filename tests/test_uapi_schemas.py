@@ -348,3 +348,13 @@ def test_a_field_is_asked_for_by_header_and_not_by_version() -> None:
     assert uapi.holders("iommu_viommu_alloc", "data_uptr") == later
     assert uapi.holders("pasid_table_info") == ("rfc2017", "v1_2017")
     assert uapi.holders("iommu_gpasid_bind_data", "argsz") == ("linux_5_10", "linux_5_17")
+
+
+def test_a_field_of_a_named_member_is_no_field_of_the_struct_around_it() -> None:
+    # C has bind.vendor.vtd.pat and no bind.pat; iommu_hw_info has in_data_type in a union without a name
+    bind = uapi.get("iommu_gpasid_bind_data", "linux_5_10")
+
+    assert bind.has("vendor")
+    assert not bind.has("vtd")
+    assert not bind.has("pat")
+    assert uapi.get("iommu_hw_info", "iommufd_7_2").has("in_data_type")

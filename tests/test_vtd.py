@@ -342,6 +342,23 @@ def test_where_nothing_is_translated_output_is_input_in_pages_of_4_kib(
     assert (answer.hpa, answer.gpa, answer.size_lg2) == (IOVA | 0x123, IOVA | 0x123, 12)
 
 
+# VT-d 2.x, 9.4, T: 0 and 1 (with a device-TLB) translate requests without PASID, 4 and 5 let them through.
+@pytest.mark.parametrize("type_", [0, 1])
+def test_without_pasid_types_0_and_1_of_an_extended_context_take_the_second_stage(type_: int) -> None:
+    world = extended(T=type_)
+
+    answer = world.ask(pasid=None, iova=0x4000_0123)
+
+    assert (answer.fault, answer.hpa) == (None, world.guest.hpa(0x4000_0000) + 0x123)
+
+
+@pytest.mark.parametrize("type_", [4, 5])
+def test_without_pasid_types_4_and_5_of_an_extended_context_pass_through(type_: int) -> None:
+    answer = extended(T=type_).ask(pasid=None, iova=0x4000_0123)
+
+    assert (answer.fault, answer.hpa, answer.gpa) == (None, 0x4000_0123, 0x4000_0123)
+
+
 def test_a_translated_request_is_let_through_after_the_scalable_context() -> None:
     world = nested()
     world.host.edit(SCALABLE_CONTEXT_ENTRY, world.context, DTE=1)
