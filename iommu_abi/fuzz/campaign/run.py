@@ -37,7 +37,7 @@ class Campaign:
         jobs: int = 2,
         enough: int | None = None,
     ) -> None:
-        """``enough`` findings end a run before its time. UsageError if no engine serves any target."""
+        """``enough`` causes, known ones too, end a run early. UsageError if no engine serves any target."""
         self.store, self.seed, self.jobs, self.enough = store, seed, jobs, enough
         self.targets = {each.target.name: each for each in targets}
         self.lanes = [
@@ -103,8 +103,7 @@ class Campaign:
 
     def _goes_on(self, end: float) -> bool:
         """Whether there are turns to hand out."""
-        found = len(self._queued)
-        return time.monotonic() < end and (self.enough is None or found < self.enough)
+        return time.monotonic() < end and (self.enough is None or self._causes < self.enough)
 
     def _shrinking(self) -> bool:
         return any(isinstance(worker.busy, Shrink) for worker in self._workers)
@@ -176,8 +175,10 @@ class Campaign:
 
     def _queue(self) -> None:
         """Let findings be minimised that were not yet, whoever has put them there."""
-        for each in self.store.findings():
-            if not each.minimal and each.name in self.targets and each.folder not in self._queued:
+        found = [each for each in self.store.findings() if each.name in self.targets]
+        self._causes = len(found)
+        for each in found:
+            if not each.minimal and each.folder not in self._queued:
                 self._queued.add(each.folder)
                 self._waiting.append(each)
 
