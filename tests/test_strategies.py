@@ -34,6 +34,7 @@ from iommu_abi.strategies import boundary
 from iommu_abi.strategies.domain import Domain
 from iommu_abi.strategies.plan import about_size
 from iommu_abi.strategies.target import target
+from iommu_abi.structs.kind import kind
 from iommu_abi.uapi import layout
 from iommu_abi.uapi.copy_struct import copy_struct_from_user
 
@@ -339,7 +340,7 @@ def first_broken(name: str, kernel: str | None, data: bytes, abi: str) -> tuple[
     """The rule that the kernel stops at and its errno, or the one that is only documented and 0."""
     if name.startswith("pasid_table_info@"):
         try:
-            blob.unpack(blob.kind(name, layout.abi(abi)), data, payload=True)
+            blob.unpack(kind(name, layout.abi(abi)), data, payload=True)
         except AbiError as error:
             return error.rule.name, error.rule.errno
         return "none", 0

@@ -1108,7 +1108,7 @@ anything = st.integers(0, (1 << 64) - 1)
     ttm=st.integers(0, 3),
     cap=st.sampled_from([CAP_WIDE, vtd_entries.CAP.value(MGAW=63, SAGAW=0b11111, SLLPS=15)]) | anything,
     ecap=st.just(ECAP_ALL) | anything,
-    haw=st.integers(12, 64),
+    haw=st.integers(12, 52),
 )
 def test_no_memory_makes_the_walk_raise_or_run_on(
     seed: int, request_: Request, ttm: int, cap: int, ecap: int, haw: int
@@ -1245,3 +1245,10 @@ def test_both_ledgers_refuse_a_host_address_width_that_no_host_has(haw):
         Unit("vtd", given)
     with pytest.raises(ValueError, match="HAW"):
         plain.translate("vtd", given, build.Memory().read, Request(0, 0))
+
+
+@pytest.mark.parametrize("haw", [11, 53, 64, 0x3F00_0000_0000_0034])
+def test_no_host_has_addresses_of_other_than_12_to_52_bits(haw):
+    """52 bits: the address fields of all entries end at bit 51 (VT-d 9.1)."""
+    with pytest.raises(ValueError, match="HAW"):
+        plain.translate("vtd", {"RTADDR": 0x1000, "HAW": haw}, hostile(0), Request(0, 0))
