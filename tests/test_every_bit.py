@@ -16,6 +16,12 @@ import test_riscv
 import test_smmuv3
 import test_vtd
 
+
+def wide(world: Callable[..., Any], **sizes: Any) -> Any:
+    """A stage of SMMUv3 with 64 KiB pages and addresses of 52 bits."""
+    return test_smmuv3.with_registers(world(test_smmuv3.K64, wide=True, **sizes), test_smmuv3.WIDE)
+
+
 WORLDS: dict[str, Callable[[], Any]] = {
     "VT-d legacy": test_vtd.legacy,
     "VT-d extended, without PASID": lambda: test_vtd.extended(T=1),
@@ -28,6 +34,8 @@ WORLDS: dict[str, Callable[[], Any]] = {
     "AMD nested": lambda: test_amdvi.nested(3),
     "SMMUv3 stage 1": test_smmuv3.stage1,
     "SMMUv3 stage 2": test_smmuv3.stage2,
+    "SMMUv3 stage 1, 52 bits": lambda: wide(test_smmuv3.stage1, cd={"IPS": 6}),
+    "SMMUv3 stage 2, 52 bits": lambda: wide(test_smmuv3.stage2, S2PS=6),
     "SMMUv3 two levels of streams": test_smmuv3.two_level,
     "RISC-V first stage": test_riscv.first_only,
     "RISC-V second stage": test_riscv.second_only,

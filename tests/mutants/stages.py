@@ -20,7 +20,7 @@ NEAREST = {
 OF_STRUCTS = ("uapi_schemas", "generations", "rules", "layout", "ioctl", "corpus")
 OF_WALKS = ("vtd", "smmuv3", "riscv", "amdvi")
 #: Then, for what walks, those that are quick and hold both ledgers against each other or against cases.
-NEXT = ("last_byte", "entries", "conform")
+NEXT = ("every_bit", "requests", "last_byte", "entries", "conform")
 #: Tests that measure time: a busy machine must not kill a mutant.
 TIMED = ("tests/test_memory.py::test_a_hundred_thousand_segments_open_in_under_a_second",)
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=line"]
@@ -31,7 +31,7 @@ FUZZED = {"vtd": "vtd", "amdvi": "amdvi", "smmuv3": "smmuv3", "vmsa": "smmuv3", 
           "pasid_table_info": "blob"}  # fmt: skip
 FUZZ_SECONDS = 300
 #: Seconds after which the nearest tests are dead, if they have not ended; all of them have more.
-PATIENCE, MORE = 240, 1800
+PATIENCE, MORE = 420, 1800
 
 
 def nearest(mutant: Mutant) -> list[str]:
