@@ -26,7 +26,7 @@ def elf(segments, *, elfclass=64, order="<", phnum=None, tail=b""):
     many = n >= 0xFFFF if phnum is None else False
     phoff = ehsize + (shentsize if many else 0)
     data_at = phoff + n * phentsize
-    headers, data = b"", b""
+    headers, data = bytearray(), bytearray()
     for p_type, paddr, content, memsz in segments:
         at = data_at + len(data)
         if wide:
@@ -236,13 +236,13 @@ def test_several_files_are_one_address_space(image):
 def test_a_hundred_thousand_segments_open_in_under_a_second(image):
     path = image(elf([(1, i * 0x2000 + 0x1000, b"%8d" % i, 8) for i in range(100_000)]))
 
-    start = time.monotonic()
+    start = time.process_time()
     memory = Memory.open(path)
-    seconds = time.monotonic() - start
+    seconds = time.process_time() - start
 
     assert len(memory) == 100_000
     assert memory.read(99_999 * 0x2000 + 0x1000, 8) == b"   99999"
-    assert seconds < 3  # a second on an idle machine; generous where neighbours are noisy
+    assert seconds < 3  # of this process: a second on an idle machine
 
 
 @pytest.mark.parametrize(
