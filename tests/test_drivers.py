@@ -14,6 +14,7 @@ import pytest
 from iommu_abi import Access, Device, Domain, Memory, Reason, Request, UsageError, walk
 from iommu_abi.drivers.smmuv3 import Smmuv3Driver
 from iommu_abi.drivers.vtd import VtdDriver
+from iommu_abi.errors import AbiError
 from iommu_abi.ledgers import compare
 from iommu_abi.schemas import build, plain
 from iommu_abi.uapi import v1_2017
@@ -134,6 +135,30 @@ def test_a_refused_request_changes_nothing(fields, rule, number):
     refused(lambda: world.bind(**fields), rule, number)
 
     assert bytes(world.ram) == before
+
+
+# struct pasid_table_info: ptr 0, size 8, model 16, length 20, opaque 24; the payload's flags at 4, pat at 8
+@pytest.mark.parametrize(
+    ("fields", "offset"),
+    [
+        ({"model": 1}, 16),
+        ({"opaque": b"\1\0\0\0"}, 20),
+        ({"ptr": 0}, 0),
+        ({"ptr": 0x20010}, 0),
+        ({"ptr": 1 << 48}, 0),
+        ({"size": 768}, 8),
+        ({"size": 128}, 8),
+        ({"size": 16 << 20}, 8),
+        ({"opaque": struct.pack("=IIII", 2, 0, 0, 0)}, 24),
+        ({"opaque": struct.pack("=IIII", 1, 1 << 4, 0, 0)}, 28),
+        ({"opaque": struct.pack("=IIII", 1, 0, 1, 0)}, 32),
+    ],
+)
+def test_a_refusal_has_the_offset_of_the_field(fields, offset):
+    with pytest.raises(AbiError) as caught:
+        Vtd().bind(**fields)
+
+    assert caught.value.offset == offset
 
 
 def test_state_is_checked_after_the_request():

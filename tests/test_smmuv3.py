@@ -1853,6 +1853,15 @@ def test_with_epd0_the_granule_is_that_of_the_upper_half(tg0: int) -> None:
     assert [each.name for each in explained[-1][1].fields].count("ign_15_12") == 1
 
 
+# Arm DDI 0487, stage 2 MemAttr[3:2]: 0b00 is Device memory, all others are Normal.
+@pytest.mark.parametrize("attributes", [0b0101, 0b1010, 0b1111])
+def test_s2ptw_lets_walks_into_normal_memory_of_each_kind(attributes: int) -> None:
+    world = nested()
+    both(table_page(0, MemAttr=attributes), ste(S2PTW=1))(world)
+
+    assert world.ask().fault is None
+
+
 def test_a_block_and_what_is_none_are_told_apart() -> None:
     assert names(stage1(page=LARGE))[-1] == "stage-1 level 2 block descriptor"
     world = stage1()

@@ -358,3 +358,11 @@ def test_a_field_of_a_named_member_is_no_field_of_the_struct_around_it() -> None
     assert not bind.has("vtd")
     assert not bind.has("pat")
     assert uapi.get("iommu_hw_info", "iommufd_7_2").has("in_data_type")
+
+
+def test_a_struct_without_holes_has_none_not_even_empty_ones() -> None:
+    # 12 bytes of three __u32, and the hole before base_ptr that lineage A4 found
+    x86 = uapi.abi("x86_64")
+
+    assert uapi.layout(uapi.get("iommu_ioas_alloc", "iommufd_7_2"), x86).holes == ()
+    assert uapi.layout(uapi.get("iommu_pasid_table_config", "ptc_v12"), x86).holes[0] == (12, 4)

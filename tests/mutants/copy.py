@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,17 +57,20 @@ class Copy:
     def run(self, command: list[str], seconds: float) -> Ended:
         """Run a command in the copy, with the copy's package; what it starts ends with it."""
         env = os.environ | {"PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
-        started = subprocess.Popen(
-            command, cwd=self.root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", start_new_session=True,
-        )  # fmt: skip
-        try:
-            text, _ = started.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(started.pid, signal.SIGKILL)
-            started.communicate()
-            return Ended(None, "")
-        return Ended(started.returncode, text)
+        with tempfile.TemporaryFile("w+", errors="replace") as output:  # a pipe may outlive the command
+            started = subprocess.Popen(
+                command, cwd=self.root, env=env, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
+            try:
+                status = started.wait(seconds)
+            except subprocess.TimeoutExpired:
+                status = None
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+            output.seek(0)
+            return Ended(status, output.read())
 
     def _must(self, command: list[str]) -> str:
         ended = self.run(command, 300)

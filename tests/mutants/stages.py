@@ -76,8 +76,12 @@ def _nearest(copy: Copy, mutant: Mutant) -> tuple[str, str]:
     if not compiled.good:
         errors = re.search(r"error: (.*)", compiled.text)
         return "compiler", errors[1] if errors else "refuses"
-    ended = copy.run([*PYTEST, *nearest(mutant)], PATIENCE)
-    return ("", "") if ended.good else ("nearest tests", failed(ended))
+    first, *rest = nearest(mutant)
+    for files in filter(None, ([first], rest)):  # most die by the first, before the others are collected
+        ended = copy.run([*PYTEST, *files], PATIENCE)
+        if not ended.good:
+            return "nearest tests", failed(ended)
+    return "", ""
 
 
 def _all(copy: Copy, mutant: Mutant) -> tuple[str, str]:
