@@ -253,6 +253,26 @@ def test_a_number_that_is_none_makes_a_line_of_no_known_form(line):
     assert decoded.unread == (0,)
 
 
+HALF, EVENT = "AMD-Vi: Event logged [", "IO_PAGE_FAULT device=00:01.0 domain=0x1 address=0x1000 flags=0x0]"
+
+
+@pytest.mark.parametrize(
+    ("lines", "reports", "skipped"),
+    [
+        ([HALF, EVENT], [(0, 1)], 0),
+        ([HALF, HALF + EVENT], [(1,)], 1),
+        ([HALF, HALF, EVENT], [(0, 2)], 1),
+        ([HALF, HALF, HALF + EVENT], [(2,)], 2),
+    ],
+)
+def test_a_line_belongs_to_one_event(lines, reports, skipped):
+    """Old kernels print an event in two lines, and an interrupted one leaves a half."""
+    decoded = decode("\n".join(lines))
+
+    assert [report.lines for report in decoded.reports] == reports
+    assert decoded.skipped == skipped
+
+
 LINES = [line for text in (*(line for line, _ in DMAR + AMD), SMMU) for line in text.splitlines()]
 
 

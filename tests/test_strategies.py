@@ -521,3 +521,14 @@ def test_a_domain_draws_what_brute_force_finds(
 
 def test_errnos_have_names() -> None:
     assert {errno_name(number)[0] for number in set(expected_errnos().values()) - {0}} == {"E"}
+
+
+def test_rows_about_a_field_that_a_generation_lacks_ask_nothing() -> None:
+    """Linux 6.12 knows no PASID here (vfio_device_detach_iommufd_pt ends with flags): flag 1 is unknown."""
+    name, data = "vfio_device_detach_iommufd_pt@vfio_6_12", bytes([8, 0, 0, 0, 1, 0, 0, 0])
+    subject = rules.struct(name, "6.12")
+    view = View(subject.generation.struct(subject.struct), subject.generation, HOST, data, 8)
+
+    broken = [row.rule.name for row in subject.rows if isinstance(row, Check) and row.error(view)]
+
+    assert broken == ["vfio_device_detach_iommufd_pt.flags"]

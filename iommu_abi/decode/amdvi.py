@@ -74,7 +74,7 @@ def recognise(lines: Sequence[str], at: int) -> Report | None:
     found = _EVENT.search(lines[at])
     if not found and _HALF.search(lines[at]):
         later = follow(lines, at, _EVENT, 2)
-        if later:
+        if later and not HINT.search(lines[later[0][0]]):  # else another event, of one line
             used, found = (at, later[0][0]), later[0][1]
     if not found or ("Event logged" not in lines[at] and len(used) == 1):
         return None

@@ -62,7 +62,7 @@ def decode(text: str) -> Decoded:
         if at in used:
             continue
         report = _recognise(lines, at)
-        if report:
+        if report and used.isdisjoint(report.lines):
             reports.append(report)
             used.update(report.lines)
         elif is_fault(line):

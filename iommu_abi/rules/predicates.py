@@ -187,6 +187,13 @@ class range_from:
         return (view[path], 0) if view[self.start] + view["length"] - 1 > top else None
 
 
+def _up_to(view: View, field: str, start: bool) -> int:
+    """Bytes to a field's end, or to its start; 0 in a generation that has no such field."""
+    if not view.has(field):
+        return 0
+    return view.offset(field) if start else view.end(field)
+
+
 @dataclass(frozen=True, slots=True)
 class given_up_to:
     """As many bytes announced as to the end of a field, or to its start."""
@@ -195,7 +202,7 @@ class given_up_to:
     start: bool = False
 
     def __call__(self, view: View, path: str) -> Finding:
-        least = view.offset(self.field) if self.start else view.end(self.field)
+        least = _up_to(view, self.field, self.start)
         return (view.given, least) if view.given < least else None
 
 
@@ -207,7 +214,7 @@ class readable_up_to:
     start: bool = False
 
     def __call__(self, view: View, path: str) -> Finding:
-        least = view.offset(self.field) if self.start else view.end(self.field)
+        least = _up_to(view, self.field, self.start)
         return (len(view.data), least) if len(view.data) < least else None
 
 

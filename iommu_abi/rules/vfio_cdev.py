@@ -25,7 +25,7 @@ _attach = Rows("vfio_device_attach_iommufd_pt", _SOURCE)
 _detach = Rows("vfio_device_detach_iommufd_pt", _SOURCE)
 
 
-#: A generation without PASIDs has no such flag, and so never comes here.
+#: A generation without PASIDs has no such flag and no such field.
 _WITH_PASID = where("flags", all_of(1))
 
 
