@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from ledgers import image
 
 from iommu_abi import capture
 from iommu_abi.fuzz.formats import FORMATS
@@ -16,7 +17,7 @@ from iommu_abi.fuzz.image import Image
 from iommu_abi.fuzz.worlds import Dice, Unlucky, Wish, World
 from iommu_abi.mappings import Mapping, State, contexts, mappings, pasids
 from iommu_abi.memory import Memory
-from iommu_abi.terms import Access, At, Request, Target, Translation
+from iommu_abi.terms import Access, At, Request, Stage, Target, Translation
 from iommu_abi.walk import Unit
 
 HERE = Path(__file__).resolve().parent
@@ -284,3 +285,23 @@ def test_the_command_prints_a_table_for_people_and_one_for_programs(
 def test_nothing_reached_is_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli(capsys, "--reverse", "0xfffffffff000", "--json") == (1, "[]\n")
     assert run_cli(capsys, "--rid", "00:1e.0") == (1, "nothing is reached\n")
+
+
+# RISC-V IOMMU, 2.3: pd17 and pd20 index by process_id[19:17], [16:8] and [7:0]
+@pytest.mark.parametrize(("bits", "level", "covered"), [(17, 1, 1 << 8), (20, 1, 1 << 8), (20, 2, 1 << 17)])
+def test_a_bad_entry_of_a_process_directory_covers_the_processes_below_it(
+    bits: int, level: int, covered: int
+) -> None:
+    import test_riscv
+
+    world = test_riscv.with_process(bits)
+    ref = next(r for r in world.ask().refs if r.stage is Stage.PASID and r.level == level)
+    world.host.store(ref.hpa, world.host.load(ref.hpa) | 1 << 63)  # reserved
+
+    unit = Unit("riscv", world.unit.registers | world.registers)
+    found = list(pasids(unit, image(world.host), test_riscv.DEVICE, 0, covered))
+
+    first = test_riscv.PROCESS // covered * covered
+    bad = next(c for c in found if c.first <= test_riscv.PROCESS <= c.last)
+    assert (bad.first, bad.last) == (first, first + covered - 1)
+    assert bad.state in (State.REFUSES, State.BROKEN)
