@@ -46,3 +46,10 @@ def test_what_a_kernel_gets_is_the_beginning_or_nothing(data: bytes, ksize: int)
             copy_struct_from_user(data, ksize)
     else:
         assert copy_struct_from_user(data, ksize) == data[:ksize].ljust(ksize, b"\0")
+
+
+@pytest.mark.parametrize("given", [4, 5, 6])
+def test_nothing_beyond_what_the_caller_gives_is_looked_at(given: int) -> None:
+    memory = memoryview(b"abcd\0\0"[:given] + b"\x07" * 8)
+
+    assert copy_struct_from_user(memory[:given], 4) == b"abcd"

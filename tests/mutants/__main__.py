@@ -51,7 +51,9 @@ class Verdicts:
             row = self.rows[mutant]
             row.update({"by": by, "what": what} if by else {"passed": [*row["passed"], stage]})
             if self.path:
-                self.path.write_text(json.dumps(list(self.rows.values()), indent=1) + "\n")
+                made = self.path.with_suffix(".new")
+                made.write_text(json.dumps(list(self.rows.values()), indent=1) + "\n")
+                made.replace(self.path)  # it may be killed at any time
 
 
 def main() -> int:
