@@ -91,7 +91,7 @@ fuzz-smoke: build/asan/ready build/fuzz/unpack build/fuzz/walk ## valid inputs, 
 	@if [ -n "$(LIBFUZZER)" ]; then $(MAKE) -s --no-print-directory fuzz-lib; \
 	else echo "fuzz-smoke: no clang with libFuzzer here, left out"; fi
 	cd build/asan && $(RUN_ASAN) env -u PYTHONMALLOC $(FUZZ_ENV:env=) $(CURDIR)/$(BIN)/python \
-	  -m iommu_abi.fuzz.smoke --seconds 900 --json ../fuzz/smoke.json --keep ../fuzz
+	  -m iommu_abi.fuzz.smoke --json ../fuzz/smoke.json --keep ../fuzz
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/check_fuzz_smoke.py
 
 # An own directory each time, so that a run does not depend on the one before.
