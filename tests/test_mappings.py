@@ -305,3 +305,20 @@ def test_a_bad_entry_of_a_process_directory_covers_the_processes_below_it(
     bad = next(c for c in found if c.first <= test_riscv.PROCESS <= c.last)
     assert (bad.first, bad.last) == (first, first + covered - 1)
     assert bad.state in (State.REFUSES, State.BROKEN)
+
+
+# The same chapter: a directory is addressed through the second stage, here not for its first page.
+@pytest.mark.parametrize(("bits", "covered"), [(8, 1), (17, 1 << 8), (20, 1 << 17)])
+def test_a_process_directory_that_the_second_stage_hides_covers_the_processes_below_each_entry(
+    bits: int, covered: int
+) -> None:
+    import test_riscv
+
+    world = test_riscv.nested(bits=bits)
+    world.edit_second(world.processes.address, 0, V=0)
+
+    unit = Unit("riscv", world.unit.registers | world.registers)
+    found = list(pasids(unit, image(world.host), test_riscv.DEVICE, 0, 2 * covered - 1))
+
+    assert [(c.first, c.last) for c in found] == [(0, covered - 1), (covered, 2 * covered - 1)]
+    assert all(c.state is State.BROKEN and c.fault and c.fault.stage is Stage.S2 for c in found)

@@ -346,6 +346,21 @@ def test_52_bit_addresses_have_bits_51_48_in_bits_15_12(
     assert (answer.hpa, answer.size_lg2) == (far | 0x123, size_lg2)
 
 
+@pytest.mark.parametrize("world", [stage1, stage2])
+def test_the_lower_address_bits_of_a_4_tib_block_do_not_make_its_address_too_large(
+    world: Callable[..., World],
+) -> None:
+    # format notes, section 4: below the size of a block its descriptor has no address; 40 bits of output.
+    sizes: dict[str, Any] = {"cd": {"IPS": 2}} if world is stage1 else {"S2PS": 2}
+    made = with_registers(world(K64, wide=True, page=1 << 42, leaf={"ign_41_16": 1 << 25}, **sizes), WIDE)
+    tables = made.first or made.second
+    tables.map(0x4000_0000_0000, 0, page=1 << 42, ign_41_16=1 << 25)
+
+    answer = made.ask(iova=0x4000_0000_0123)
+
+    assert (answer.hpa, answer.size_lg2) == (0x123, 42)
+
+
 def test_input_may_have_52_bits_with_64_kib_granules() -> None:
     world = with_registers(stage1(K64, tsz=12, wide=True, cd={"IPS": 6}), WIDE)
     high = 0xF << 48 | IOVA

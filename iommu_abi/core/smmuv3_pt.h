@@ -47,7 +47,6 @@ PT_INLINE struct pt_entry vmsa_decode(u64 raw, unsigned int level, const struct 
 	struct pt_entry e = {
 		.base = wide ? low | (raw & BITS(15, 12)) << 36 : low,
 		.size_lg2 = granule_lg2 + (granule_lg2 - 3) * level,
-		.next = level - 1,
 	};
 
 	if (!(raw & DESC_VALID))

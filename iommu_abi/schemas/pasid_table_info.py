@@ -12,6 +12,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
 from typing import Any
 
 import construct  # type: ignore[import-untyped]
@@ -83,11 +85,13 @@ def schema(byteorder: str = "<") -> Any:
     return struct_schema(V1_2017.structs["pasid_table_info"], _abi(byteorder))
 
 
+@cache
 def header_schema(byteorder: str = "<") -> Any:
     """Describe the 24 bytes before ``opaque``."""
     return construct.Struct(*schema(byteorder).subcons[:-1])
 
 
+@cache
 def payload_schema(model_name: str, byteorder: str = "<") -> Any:
     """``opaque[]`` of a model, version 1."""
     u32 = _integer32(byteorder)
@@ -108,13 +112,20 @@ def payload_schema(model_name: str, byteorder: str = "<") -> Any:
     raise ValueError(f"no model {model_name!r}")
 
 
-def _check_whole(rule: str, fields: Any, data: bytes) -> None:
+@cache
+def _fields(described: Any) -> list[tuple[str, int, int]]:
+    """Name, offset and end of every field; construct adds sizes up anew each time it is asked."""
+    ends = list(accumulate(each.sizeof() for each in described.subcons))
+    return [(each.name, end - each.sizeof(), end) for each, end in zip(described.subcons, ends)]
+
+
+def _check_whole(rule: str, described: Any, data: bytes) -> None:
     """Raise ``rule`` at the first field of a struct that is not there as a whole."""
-    offset = 0
-    for each in fields.subcons:
-        if offset + each.sizeof() > len(data):
-            raise RuleBroken(rule, errno.EINVAL, each.name, offset, len(data), fields.sizeof())
-        offset += each.sizeof()
+    fields = _fields(described)
+    *_, (_, _, size) = fields
+    for name, offset, end in fields:
+        if end > len(data):
+            raise RuleBroken(rule, errno.EINVAL, name, offset, len(data), size)
 
 
 def _models(generation: str) -> Mapping[int, str]:
