@@ -253,6 +253,64 @@ def test_arrays_are_as_long_as_their_counters_say(capsys, tmp_path):
     assert done.json["behind"][0]["note"] == "4294967294 more are left out"
 
 
+def type1_info(*capabilities, first=24):
+    """<linux/vfio.h> of 7.2: argsz, flags, iova_pgsizes, cap_offset, pad; then (id, next, bytes) each."""
+    chain = b"".join(struct.pack("<HHI", number, 1, next_) + data for number, next_, data in capabilities)
+    return struct.pack("<IIQII", 24 + len(chain), 3, 0x40201000, first, 0) + chain
+
+
+RANGES = struct.pack("<II4Q", 2, 0, 0, 0xFEDFFFFF, 0xFEF00000, 0xFFFFFFFFFFFF)
+MIGRATION = struct.pack("<I4xQQ", 0, 0x1000, 0x10000000)
+
+
+def test_capabilities_of_vfio_are_followed_from_offset_to_offset(capsys, tmp_path):
+    avail = struct.pack("<I", 65535)
+    data = type1_info((1, 84, RANGES), (3, 0, avail), (2, 72, MIGRATION), (99, 0, b""), first=24)
+
+    done = behind(capsys, tmp_path, data, [], "--ioctl", "VFIO_IOMMU_GET_INFO")
+    found = [(each["address"], each["struct"]) for each in done.json["behind"]]
+    values = [{f["name"]: f["value"] for f in each["structs"][0]["fields"]} for each in done.json["behind"]]
+
+    assert found == [
+        ("0x18", "vfio_iommu_type1_info_cap_iova_range"),
+        ("0x54", "vfio_iommu_type1_info_cap_migration"),
+        ("0x48", "vfio_iommu_type1_info_dma_avail"),
+    ]
+    last = (values[0]["iova_ranges[1].start"], values[0]["iova_ranges[1].end"])
+    assert last == ("0xfef00000", "0xffffffffffff")
+    assert "iova_ranges[2].start" not in values[0]
+    assert (values[1]["pgsize_bitmap"], values[2]["avail"]) == ("0x1000", "0xffff")
+    assert (done.status, done.json["size"]) == (0, 24)
+
+
+def test_a_capability_without_a_description_shows_its_header(capsys, tmp_path):
+    data = type1_info((99, 0, bytes(12)))
+
+    done = behind(capsys, tmp_path, data, [], "--ioctl", "VFIO_IOMMU_GET_INFO")
+
+    [found] = done.json["behind"]
+    assert (found["struct"], found["note"]) == (
+        "vfio_info_cap_header",
+        "id 99 is not described here: 12 bytes follow",
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "at", "note"),
+    [
+        (type1_info((3, 24, struct.pack("<I", 1))), "0x18", "the chain comes back to it"),
+        (type1_info((3, 0xFFFFFFFF, struct.pack("<I", 1))), "0xffffffff", "no capability can be there"),
+        (type1_info(first=8), "0x8", "no capability can be there"),
+        (type1_info(first=24), "0x18", "no capability can be there"),
+    ],
+)
+def test_a_chain_that_leads_nowhere_or_back_ends_with_a_sentence(capsys, tmp_path, data, at, note):
+    done = behind(capsys, tmp_path, data, [], "--ioctl", "VFIO_IOMMU_GET_INFO")
+
+    last = done.json["behind"][-1]
+    assert (last["address"], last["struct"], last["note"]) == (at, None, note)
+
+
 def test_text_with_addresses_has_the_struct_first(capsys, monkeypatch):
     text = f"0x1000: {alloc(1).hex()}\n0x2000: {S1.hex(' ')}\n"
 

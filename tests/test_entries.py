@@ -250,3 +250,10 @@ def test_a_field_lies_where_the_specification_puts_it(
     found = next(each for each in layout.fields if each.name == name)
 
     assert (found.high, found.low) == (64 * word + high, 64 * word + low)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+def test_bytes_of_another_size_are_refused_with_both_sizes(layout: Layout) -> None:
+    for size in (0, layout.size - 1, layout.size + 1):
+        with pytest.raises(ValueError, match=rf"has {layout.size} bytes, not {size}$"):
+            layout.parse(bytes(size))

@@ -22,6 +22,13 @@ def wide(world: Callable[..., Any], **sizes: Any) -> Any:
     return test_smmuv3.with_registers(world(test_smmuv3.K64, wide=True, **sizes), test_smmuv3.WIDE)
 
 
+def message() -> Any:
+    """A message to an interrupt file in memory."""
+    world = test_riscv.with_msi()
+    world.msi.mrif(test_riscv.MSI_ADDRESS, 0x12_3456_7800, notice=0x9_8765_4000, data=0x5A3)
+    return world
+
+
 WORLDS: dict[str, Callable[[], Any]] = {
     "VT-d legacy": test_vtd.legacy,
     "VT-d extended, without PASID": lambda: test_vtd.extended(T=1),
@@ -36,11 +43,17 @@ WORLDS: dict[str, Callable[[], Any]] = {
     "SMMUv3 stage 2": test_smmuv3.stage2,
     "SMMUv3 stage 1, 52 bits": lambda: wide(test_smmuv3.stage1, cd={"IPS": 6}),
     "SMMUv3 stage 2, 52 bits": lambda: wide(test_smmuv3.stage2, S2PS=6),
+    "SMMUv3 stage 1, 16 KiB": lambda: test_smmuv3.stage1(test_smmuv3.K16),
+    "SMMUv3 stage 2, 16 KiB": lambda: test_smmuv3.stage2(test_smmuv3.K16),
+    "SMMUv3 nested, two levels of CDs": lambda: test_smmuv3.nested(fmt=1, cdmax=7),
     "SMMUv3 two levels of streams": test_smmuv3.two_level,
     "RISC-V first stage": test_riscv.first_only,
     "RISC-V second stage": test_riscv.second_only,
-    "RISC-V processes": test_riscv.with_process,
+    "RISC-V first stage, Sv32": lambda: test_riscv.first_only("Sv32"),
+    "RISC-V processes, three levels of both": lambda: test_riscv.with_process(20, 3),
+    "RISC-V nested, with processes": lambda: test_riscv.nested("Sv39", "Sv39", bits=17),
     "RISC-V MSI": test_riscv.with_msi,
+    "RISC-V MSI, MRIF": message,
 }
 #: What is asked instead of the worlds' own request.
 ASKED = {"VT-d extended, without PASID": {"pasid": None, "iova": 0x4000_0123}}

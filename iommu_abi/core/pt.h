@@ -47,7 +47,7 @@ enum {
 };
 
 /* Rights of an entry, ANDed over the levels. R, W, X as in enum iommu_abi_access. */
-enum { PT_R = 1, PT_W = 2, PT_X = 4, PT_USER = 8, PT_PR = 16, PT_PW = 32, PT_PX = 64, PT_ALL = 127 };
+enum { PT_R = 1, PT_W = 2, PT_X = 4, PT_USER = 8, PT_PR = 16, PT_PX = 32, PT_ALL = 63 };
 
 enum pt_kind { PT_EMPTY, PT_TABLE, PT_LEAF };
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from iommu_abi.decode.capabilities import chain
 from iommu_abi.decode.pieces import Piece, read
 from iommu_abi.schemas import uapi
 from iommu_abi.structs.kind import Blob, Kind
@@ -25,7 +26,7 @@ STRIDES = {("iommu_hwpt_invalidate", "data_uptr"): ("entry_len", "entry_num")}
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """What a pointer leads to: ``field`` of the struct has the ``address``.
+    """What a pointer leads to: ``field`` of the struct has the ``address``, ``cap_offset`` an offset.
 
     ``blobs`` are empty where no bytes were noted; ``note`` says why, or what is left out.
     """
@@ -50,7 +51,11 @@ def decode(kind: Kind, data: bytes, pieces: Sequence[Piece], address: int | None
     """Take a struct apart, whatever is wrong with it, and follow its pointers into the pieces."""
     blob = examine(kind, data)
     values = {field.name: field.value for field in blob.fields if isinstance(field.value, int)}
-    return Payload(blob, address, tuple(_follow(kind, values, pieces)))
+    capabilities = list(_capabilities(kind, data, values.get("cap_offset", 0)))
+    starts = [each.address for each in capabilities if each.blobs]
+    if starts:  # the chain's bytes are shown once
+        blob = replace(blob, data=data[: min(starts)])
+    return Payload(blob, address, (*_follow(kind, values, pieces), *capabilities))
 
 
 def at(kind: Kind, address: int, pieces: Sequence[Piece]) -> Payload | None:
@@ -85,6 +90,12 @@ def _follow(kind: Kind, values: dict[str, int], pieces: Sequence[Piece]) -> Iter
     for (struct, field), (item, count) in ARRAYS.items():
         if struct == kind.struct and values.get(field):
             yield _array(kind, field, values[field], item, values[count], 0, pieces)
+
+
+def _capabilities(kind: Kind, data: bytes, first: int) -> Iterator[Behind]:
+    for each in chain(kind, data, first):
+        struct = each.blob.kind.struct if each.blob else ""
+        yield Behind("cap_offset", each.offset, struct, tuple(filter(None, [each.blob])), each.note)
 
 
 def _array(
