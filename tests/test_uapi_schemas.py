@@ -302,6 +302,19 @@ def test_enumerators_and_macros_are_those_of_the_header(generation: str, header:
         assert numbers_[ioctl.name.removeprefix("IOMMU_")] == ioctl.nr
 
 
+@pytest.mark.parametrize("generation", ["vfio_sva_v2", "vfio_sva_v7", "vfio_sva_v8"])
+def test_nesting_information_has_the_formats_of_linux_5_10(generation: str) -> None:
+    # The series were posted on top of that header, and name its IOMMU_PASID_FORMAT_INTEL_VTD.
+    merged = LAYOUTS["kernels"]["5.10.223"]["headers"]["iommu.h"]
+    known = {name: number for enum in merged["enums"].values() for name, number in enum.items()}
+    known |= merged["macros"]
+
+    found = uapi.GENERATIONS[generation].enums["IOMMU_PASID_FORMAT"].names
+
+    assert found == {name: known[name] for name in found}
+    assert "IOMMU_PASID_FORMAT_INTEL_VTD" in found
+
+
 def test_what_changed_between_6_3_6_12_and_6_13_is_what_the_headers_say() -> None:
     for row, earlier, later in zip(LAYOUTS["iommufd_h_evolution"], uapi.IOMMUFD, uapi.IOMMUFD[1:]):
         names = [{n: v for e in gen.enums.values() for n, v in e.names.items()} for gen in (earlier, later)]
