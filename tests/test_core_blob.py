@@ -52,7 +52,7 @@ def test_too_little_room_is_enospc_and_nothing_is_written(room):
         ),
     ):
         assert rc == -ENOSPC
-        assert (name(err), err.got, err.want) == ("pasid_table_info.room", room, 28)
+        assert (name(err), err.offset, err.got, err.want) == ("pasid_table_info.room", 0, room, 28)
     assert bytes(out) == bytes(28)
 
 

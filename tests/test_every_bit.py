@@ -1,4 +1,4 @@
-"""Each bit of each word that a walk reads, changed alone: both ledgers say the same.
+"""Each bit that a walk reads, changed alone, and each entry, cut short: both ledgers say the same.
 
 The tables are those of the vendors' tests. What a changed bit does is not told here: a mask that one ledger
 has a bit too short or too long shows as a difference, which World.ask() does not let pass.
@@ -7,7 +7,8 @@ has a bit too short or too long shows as a difference, which World.ask() does no
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ import test_amdvi
 import test_riscv
 import test_smmuv3
 import test_vtd
+
+from iommu_abi.terms import Reason
 
 
 def wide(world: Callable[..., Any], **sizes: Any) -> Any:
@@ -76,3 +79,41 @@ def test_both_ledgers_read_every_bit_of_a_walk_alike(name: str) -> None:
     assert answer.fault is None
     assert ends[True] + ends[False] == 64 * len(words)
     assert min(ends.values()) > 10  # some bits matter, some do not
+
+
+@dataclass
+class Cut:
+    """Memory without the bytes from ``first`` to ``end``. They still lie in the buffer, but are nobody's."""
+
+    host: Any
+    first: int
+    end: int
+
+    def read(self, address: int, length: int) -> bytes | None:
+        """What the plain ledger reads."""
+        whole = address + length <= self.first or address >= self.end
+        return self.host.read(address, length) if whole else None
+
+    def runs(self) -> Iterator[tuple[int, memoryview]]:
+        """What C reads."""
+        for address, data in self.host.runs():
+            view, last = memoryview(data), address + len(data)
+            if address < self.first:
+                yield address, view[: self.first - address]
+            if self.end < last:
+                yield max(address, self.end), view[max(0, self.end - address) :]
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_an_entry_whose_last_bytes_are_not_there_is_unreadable(name: str) -> None:
+    world = WORLDS[name]()
+    asked = ASKED.get(name, {})
+    host, refs = world.host, world.ask(**asked).refs
+    for ref in refs:
+        for missing in {1, 7, 8, ref.len - 1}:
+            end = ref.hpa + ref.len
+            world.host = Cut(host, end - missing, end)
+            fault = world.ask(**asked).fault
+
+            assert fault is not None
+            assert (fault.reason, fault.entry_hpa, fault.stage) == (Reason.UNREADABLE, ref.hpa, ref.stage)

@@ -322,3 +322,24 @@ def test_a_process_directory_that_the_second_stage_hides_covers_the_processes_be
 
     assert [(c.first, c.last) for c in found] == [(0, covered - 1), (covered, 2 * covered - 1)]
     assert all(c.state is State.BROKEN and c.fault and c.fault.stage is Stage.S2 for c in found)
+
+
+@pytest.mark.parametrize("stage", ["first", "second"])
+def test_a_range_of_pages_of_two_sizes_has_both_sizes_or_ends_where_they_change(stage: str) -> None:
+    import test_vtd
+
+    world = {"first": test_vtd.first_only, "second": test_vtd.second_only}[stage](page=2 << 20)
+    tables, start = world.first or world.second, test_vtd.IOVA & -(2 << 20)
+    tables.map(start + (2 << 20), world.page + (2 << 20))
+    unit, memory = Unit("vtd", world.unit.registers | world.registers), image(world.host)
+
+    [whole] = mappings(unit, memory, test_vtd.RID, test_vtd.PASID)
+    parts = list(mappings(unit, memory, test_vtd.RID, test_vtd.PASID, by_size=True))
+
+    sizes = [(m.first, m.last, m.s1_sizes if stage == "first" else m.s2_sizes) for m in (whole, *parts)]
+    end = start + (2 << 20) - 1
+    assert sizes == [
+        (start, end + 4096, 1 << 21 | 1 << 12),
+        (start, end, 1 << 21),
+        (end + 1, end + 4096, 1 << 12),
+    ]

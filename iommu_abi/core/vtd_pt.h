@@ -131,7 +131,6 @@ PT_INLINE void ss_stage(struct pt_walk *w, u64 root, unsigned int aw, bool slee,
 	w->s2.flags = slade ? SS_SLADE : 0;
 	w->s2.top = (u8)(aw + 1);
 	w->s2.grant = PT_ALL;
-	w->s2.ad = PT_AD_SET;
 	memcpy(w->s2.rule, ss_rules[slee], sizeof(w->s2.rule));
 }
 
@@ -174,7 +173,6 @@ PT_INLINE void fs_stage(struct pt_walk *w, u64 root, bool five, unsigned int con
 	w->s1.flags = controls & FS_EAF ? FS_EAFE : 0;
 	w->s1.top = five ? 4 : 3;
 	w->s1.grant = PT_ALL;
-	w->s1.ad = PT_AD_SET;
 	memcpy(w->s1.rule, fs_rules[controls & 7], sizeof(w->s1.rule));
 }
 
