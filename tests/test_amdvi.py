@@ -22,6 +22,7 @@ from iommu_abi.schemas import amdvi, build, plain
 from iommu_abi.schemas.amdvi import (
     CONTROL,
     DEVICE_TABLE_ENTRY,
+    DEVTAB_BASE,
     EXT_FEATURES,
     GCR3_ENTRY,
     V1_PAGE,
@@ -404,6 +405,13 @@ def words(fault: Fault) -> list[str]:
     return [fault.reason.name, fault.stage.name, str(fault.level), str(fault.native)]
 
 
+def table_of(size: int) -> Edit:
+    """A device table of (Size + 1) * 4 KiB, 32 bytes a device (format notes, section 1)."""
+    return lambda world: world.registers.update(
+        DEVTAB_BASE=DEVTAB_BASE.value(DevTabBase=world.unit.device_table, Size=size)
+    )
+
+
 @dataclass
 class Fact:
     """A world, what is changed in it, what is asked, and where and why it stops."""
@@ -419,6 +427,15 @@ class Fact:
 DEVICE_FACTS = {
     "beyond the device table": Fact(
         v1, nothing, "RID_RANGE DEVICE 0 1", request={"rid": 256}, more={"entry_hpa": None}
+    ),
+    "beyond the smallest device table": Fact(
+        v1, table_of(0), "RID_RANGE DEVICE 0 1", request={"rid": 128}, more={"entry_hpa": None}
+    ),
+    "beyond half of the largest device table": Fact(
+        v1, table_of(255), "RID_RANGE DEVICE 0 1", request={"rid": 32768}, more={"entry_hpa": None}
+    ),
+    "the last of the largest device table, unreadable": Fact(
+        v1, table_of(511), "UNREADABLE DEVICE 0 3", request={"rid": 65535}
     ),
     "DTE unreadable": Fact(v1, registers(DEVTAB_BASE=NOWHERE), "UNREADABLE DEVICE 0 3"),
     "DTE bit 63": Fact(v1, dte(rsvd_q0_63=1), "RESERVED DEVICE 0 1"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 import random
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ledgers import image
@@ -343,3 +346,42 @@ def test_a_range_of_pages_of_two_sizes_has_both_sizes_or_ends_where_they_change(
         (start, end, 1 << 21),
         (end + 1, end + 4096, 1 << 12),
     ]
+
+
+def small_contexts() -> Any:
+    """A RISC-V IOMMU whose device contexts have 32 bytes."""
+    import test_riscv
+
+    host = test_riscv.build.Memory()
+    unit = test_riscv.build.RiscvUnit(host, 2, CAPABILITIES=test_riscv.capabilities(MSI_FLAT=0))
+    unit.device(test_riscv.DEVICE)
+    return test_riscv.World(host, unit, 0)
+
+
+# VT-d 9.1 and 9.2: an entry of the root table has 256 functions, or each half of it 128; RISC-V IOMMU, 2.1:
+# a page of contexts of 64 or 32 bytes. Bit 1 of the entries that lead to them is reserved.
+@pytest.mark.parametrize(
+    ("module", "make", "covered"),
+    [
+        ("vtd", lambda of: of.legacy(), 256),
+        ("vtd", lambda of: of.second_only(), 128),
+        ("vtd", lambda of: of.extended(), 128),
+        ("riscv", lambda of: of.nested(levels=2), 64),
+        ("riscv", lambda of: small_contexts(), 128),
+    ],
+    ids=["VT-d legacy", "VT-d scalable", "VT-d extended", "RISC-V, 64 bytes", "RISC-V, 32 bytes"],
+)
+def test_a_bad_entry_above_the_contexts_covers_all_of_them(
+    module: str, make: Callable[[Any], Any], covered: int
+) -> None:
+    world = make(importlib.import_module(f"test_{module}"))
+    answer = world.ask()
+    ref = next(r for r in answer.refs if r.stage is Stage.DEVICE and r.level == 1)
+    world.host.store(ref.hpa, world.host.load(ref.hpa) | 1 << 1)
+    unit = Unit(module, world.unit.registers | world.registers)
+
+    found = list(contexts(unit, image(world.host), 0, 2 * covered))
+
+    assert [(c.first, c.last) for c in found] == [(0, covered - 1)]
+    assert found[0].fault is not None
+    assert found[0].fault.entry_hpa == ref.hpa

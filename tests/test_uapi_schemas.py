@@ -260,6 +260,9 @@ def test_errors_name_what_is_known() -> None:
         build(uapi.get("iommu_destroy", "iommufd_6_3"), {"size": 8}, X86)
     with pytest.raises(UsageError, match=r"iommu_destroy\.id: got 4294967296, expected 0 to 0xffffffff"):
         build(uapi.get("iommu_destroy", "iommufd_6_3"), {"size": 8, "id": 1 << 32}, X86)
+    for count in (1, 3):
+        with pytest.raises(UsageError, match=rf"\.ste: got {count} elements, expected 2"):
+            build(uapi.get("iommu_hwpt_arm_smmuv3", "iommufd_7_2"), {"ste": [0] * count}, X86)
 
 
 def test_members_of_a_union_that_differ_cannot_be_built() -> None:

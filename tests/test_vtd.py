@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledgers import ask_both
+from ledgers import ask_both, image
 
 from iommu_abi.errors import AbiError
+from iommu_abi.mappings import mappings
 from iommu_abi.schemas import build, plain, vtd_entries
 from iommu_abi.schemas.build import HUGE, LARGE, PAGE, READ, RW, RWX, WRITE
 from iommu_abi.schemas.entries import Layout
@@ -340,6 +341,33 @@ def test_where_nothing_is_translated_output_is_input_in_pages_of_4_kib(
     answer = world().ask(at=at)
 
     assert (answer.hpa, answer.gpa, answer.size_lg2) == (IOVA | 0x123, IOVA | 0x123, 12)
+
+
+@pytest.mark.parametrize(("aw", "bits"), [(1, 39), (2, 48), (3, 57)])
+def test_legacy_pass_through_ends_with_its_address_width(aw: int, bits: int) -> None:
+    # VT-d 9.3, AW; mappings() says the same, but for the interrupt range.
+    world = legacy(TT=2, AW=aw)
+    world.registers["CAP"] = CAP.value(MGAW=56, SAGAW=1 << aw)
+    last = (1 << bits) - 1
+    unit = Unit("vtd", world.unit.registers | world.registers)
+
+    assert world.ask(iova=last).hpa == last
+    assert world.ask(iova=last + 1).fault is not None
+    assert [(m.first, m.last) for m in mappings(unit, image(world.host), RID)] == [
+        (0, 0xFEDF_FFFF),
+        (0xFEF0_0000, last),
+    ]
+
+
+@pytest.mark.parametrize("mode", ["extended", "scalable"])
+def test_registers_that_are_not_given_have_what_the_mode_of_rtaddr_needs(mode: str) -> None:
+    # docs/walk.md, Registers.
+    world = {"extended": extended, "scalable": nested}[mode](4, 4)
+
+    answer = ask_both("vtd", world.unit.registers, world.host, Request(RID, IOVA, PASID))
+
+    assert set(world.unit.registers) == {"RTADDR"}
+    assert (answer.fault, answer.hpa) == (None, world.guest.hpa(world.page))
 
 
 # VT-d 2.x, 9.4, T: 0 and 1 (with a device-TLB) translate requests without PASID, 4 and 5 let them through.
@@ -865,6 +893,13 @@ EXTENDED_FACTS = {
     ),
     "T 3": Fact(extended, context(EXTENDED_CONTEXT_ENTRY, T=3), "INVALID DEVICE 0 0x3"),
     "NESTE wants ECAP.NEST": Fact(extended, lacks(NEST=1), "INVALID DEVICE 0 0x3"),
+    "T 1 wants ECAP.DT": Fact(lambda: extended(T=1), lacks(DT=1), "INVALID DEVICE 0 0x3"),
+    "T 5 wants ECAP.DT": Fact(lambda: extended(T=5), lacks(DT=1), "INVALID DEVICE 0 0x3"),
+    "T 2 wants ECAP.PT": Fact(
+        extended, both(lacks(PT=1), context(EXTENDED_CONTEXT_ENTRY, T=2)), "INVALID DEVICE 0 0x3"
+    ),
+    "T 4 wants ECAP.PT": Fact(lambda: extended(T=4), lacks(PT=1), "INVALID DEVICE 0 0x3"),
+    "T 5 wants ECAP.PT": Fact(lambda: extended(T=5), lacks(PT=1), "INVALID DEVICE 0 0x3"),
     "PASIDE wants ECAP.PASID": Fact(extended, lacks(PASID=1), "INVALID DEVICE 0 0x3"),
     "ATS wants T 1 or 5": Fact(extended, nothing, "BLOCKED DEVICE 0 0xd", {"at": At.TRANSLATION}),
     "PASIDE 0": Fact(extended, context(EXTENDED_CONTEXT_ENTRY, PASIDE=0), "BLOCKED DEVICE 0 0x0"),
