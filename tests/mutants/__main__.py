@@ -3,8 +3,9 @@
     PYTHONPATH=tests python -m mutants [--count N] [--seed N] [--jobs N] [--json FILE] [--stages S ...]
 
 A mutant that compiles meets the nearest tests; those that live meet all default tests; those that still live,
-five minutes of fuzzing each. Survivors are listed for a person to judge (docs/mutants.md). With --json a run
-that was stopped goes on where it was; a row that somebody has given a "reason" is not run any more.
+five minutes of fuzzing each. What the compiler makes the same code of is not counted. Survivors are listed for a
+person to judge (docs/mutants.md). With --json a run that was stopped goes on where it was; a row that somebody
+has given a "reason" is not run any more.
 """
 
 from __future__ import annotations
@@ -107,8 +108,9 @@ def _sum_up(rows: list[dict[str, Any]], seed: int) -> None:
             f"SURVIVED {row['path']}:{row['line'] + 1} ({row['operator']}) after {', '.join(row['passed'])}"
         )
         print(f"  - {row['before']}\n  + {row['after']}")
-    killed = len(rows) - len(living)
-    print(f"{len(rows)} mutants, {killed} killed ({100 * killed / len(rows):.1f} %); seed {seed}")
+    count = sum(row["by"] != stages.SAME for row in rows)
+    killed = count - len(living)
+    print(f"{count} mutants, {killed} killed ({100 * killed / count:.1f} %); seed {seed}")
     print(", ".join(f"{by or 'survived'} {n}" for by, n in Counter(row["by"] for row in rows).most_common()))
 
 

@@ -93,6 +93,10 @@ class Copy:
         objects = [str(self.objects / f"{source.stem}.o") for source in self.sources]
         return self.run(["cc", "-shared", "-o", "iommu_abi/_core.abi3.so", *objects], 300)
 
+    def code(self) -> list[bytes]:
+        """The objects as they are: compiled without debug information, they have nothing but code and data."""
+        return [path.read_bytes() for path in sorted(self.objects.glob("*.o"))]
+
     def changed(self, mutant: Mutant) -> str:
         """Put a mutant in its place; the text that was there."""
         path = self.root / mutant.path

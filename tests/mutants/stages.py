@@ -14,13 +14,15 @@ from mutants.operators import Mutant
 NEAREST = {
     "vtd": ("vtd",), "amdvi": ("amdvi",), "smmuv3": ("smmuv3",), "riscv": ("riscv",), "vmsa": ("smmuv3",),
     "x86": ("vtd", "amdvi"), "pasid_table_info": ("pasid_table_info", "core_blob", "uapi", "drivers"),
-    "mappings": ("mappings",), "error": ("core_blob", "drivers"), "iommu": ("iommu", "drivers"),
+    "mappings": ("mappings", "audit"), "error": ("core_blob", "drivers"), "iommu": ("iommu", "drivers"),
     "copy_struct": ("copy_struct", "rules"), "virtio": ("virtio",), "rules": ("core_blob", "drivers"),
 }  # fmt: skip
 OF_STRUCTS = ("uapi_schemas", "generations", "rules", "layout", "ioctl", "corpus")
 OF_WALKS = ("vtd", "smmuv3", "riscv", "amdvi")
 #: Then, for what walks, those that are quick and hold both ledgers against each other or against cases.
 NEXT = ("every_bit", "requests", "last_byte", "entries", "conform")
+#: The verdict on what is no mutant.
+SAME = "same code"
 #: Tests that measure time: a busy machine must not kill a mutant.
 TIMED = ("tests/test_memory.py::test_a_hundred_thousand_segments_open_in_under_a_second",)
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=line"]
@@ -71,11 +73,17 @@ def fuzz(copy: Copy, mutant: Mutant) -> str:
 
 
 def _nearest(copy: Copy, mutant: Mutant) -> tuple[str, str]:
-    """The compiler and the tests that look closest: (what noticed, by what), "" if nothing did."""
+    """The compiler and the tests that look closest: (what noticed, by what), "" if nothing did.
+
+    What compiles to the same machine code is no mutant: nothing could notice it.
+    """
+    before = copy.code()
     compiled = copy.compile(copy.root / mutant.path)
     if not compiled.good:
         errors = re.search(r"error: (.*)", compiled.text)
         return "compiler", errors[1] if errors else "refuses"
+    if mutant.path.endswith((".c", ".h")) and copy.code() == before:
+        return SAME, "the compiler makes the same code of it"
     first, *rest = nearest(mutant)
     for files in filter(None, ([first], rest)):  # most die by the first, before the others are collected
         ended = copy.run([*PYTEST, *files], PATIENCE)
