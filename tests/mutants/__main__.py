@@ -3,9 +3,9 @@
     PYTHONPATH=tests python -m mutants [--count N] [--seed N] [--jobs N] [--json FILE] [--stages S ...]
 
 A mutant that compiles meets the nearest tests; those that live meet all default tests; those that still live,
-five minutes of fuzzing each. What the compiler makes the same code of is not counted. Survivors are listed for a
-person to judge (docs/mutants.md). With --json a run that was stopped goes on where it was; a row that somebody
-has given a "reason" is not run any more.
+five minutes of fuzzing each. What the compiler makes the same code of is not counted. Survivors are listed
+for a person to judge (docs/mutants.md). With --json a run that was stopped goes on where it was; a row that
+somebody has given a "reason" is not run any more.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Copy:
         return self.run(["cc", "-shared", "-o", "iommu_abi/_core.abi3.so", *objects], 300)
 
     def code(self) -> list[bytes]:
-        """The objects as they are: compiled without debug information, they have nothing but code and data."""
+        """The objects as they are: without debug information, they have nothing but code and data."""
         return [path.read_bytes() for path in sorted(self.objects.glob("*.o"))]
 
     def changed(self, mutant: Mutant) -> str:
