@@ -343,6 +343,28 @@ def test_where_nothing_is_translated_output_is_input_in_pages_of_4_kib(
     assert (answer.hpa, answer.gpa, answer.size_lg2) == (IOVA | 0x123, IOVA | 0x123, 12)
 
 
+# VT-d 9.1 to 9.4: a root entry of 16 bytes for each bus, in scalable and extended mode a half of 8 bytes for
+# each 128 functions of it; context entries of 16 and of 32 bytes.
+@pytest.mark.parametrize("rid", [0x0000, 0x007F, 0x0080, 0x0100, 0x57F8, 0xFFFF])
+@pytest.mark.parametrize(
+    ("make", "small"),
+    [(build.VtdLegacy, True), (build.VtdExtended, False), (build.VtdScalable, False)],
+)
+def test_bus_and_function_say_where_root_and_context_entry_lie(make: Any, small: bool, rid: int) -> None:
+    host = build.Memory()
+    unit = make(host)
+    registers = {"ECAP": ECAP_ALL} | unit.registers
+    bus, function = divmod(rid, 256)
+    root = (registers["RTADDR"] & -4096) + 16 * bus + (0 if small else function // 128 * 8)
+    table = host.page()
+    host.store(root, table | 1)
+
+    refs = ask_both("vtd", registers, host, Request(rid, IOVA)).refs
+
+    context = table + (16 * function if small else 32 * (function % 128))
+    assert [ref.hpa for ref in refs] == [root, context]
+
+
 @pytest.mark.parametrize(("aw", "bits"), [(1, 39), (2, 48), (3, 57)])
 def test_legacy_pass_through_ends_with_its_address_width(aw: int, bits: int) -> None:
     # VT-d 9.3, AW; mappings() says the same, but for the interrupt range.
