@@ -412,6 +412,18 @@ def table_of(size: int) -> Edit:
     )
 
 
+def test_pasmax_counts_the_bits_of_a_pasid_but_one() -> None:
+    # 48882, EFR.PASmax: 2^(PASmax + 1) PASIDs.
+    world = v2()
+    world.registers["EXT_FEATURES"] = amdvi.DEFAULT_EXT_FEATURES & ~EXT_FEATURES.value(
+        PASmax=31
+    ) | EXT_FEATURES.value(PASmax=2)
+    world.gcr3.set(7, world.v2)
+
+    assert world.ask(pasid=7).hpa == world.page + 0x123
+    assert world.ask(pasid=8).fault is not None
+
+
 @dataclass
 class Fact:
     """A world, what is changed in it, what is asked, and where and why it stops."""

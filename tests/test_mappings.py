@@ -15,6 +15,7 @@ import pytest
 from ledgers import image
 
 from iommu_abi import capture
+from iommu_abi._core import ffi, lib
 from iommu_abi.fuzz.formats import FORMATS
 from iommu_abi.fuzz.image import Image
 from iommu_abi.fuzz.worlds import Dice, Unlucky, Wish, World
@@ -385,3 +386,26 @@ def test_a_bad_entry_above_the_contexts_covers_all_of_them(
     assert [(c.first, c.last) for c in found] == [(0, covered - 1)]
     assert found[0].fault is not None
     assert found[0].fault.entry_hpa == ref.hpa
+
+
+@pytest.mark.parametrize("room", [1, 2, 3])
+def test_no_more_is_written_than_the_caller_has_room_for(room: int) -> None:
+    """Two ranges, the second at the end of all addresses. What lies behind the room stays as it was."""
+    import test_amdvi
+
+    world = test_amdvi.v1(6)
+    world.v1.map(LAST & -4096, world.page)
+    unit, memory = Unit("amdvi", world.unit.registers | world.registers), image(world.host)
+    who = ffi.new("struct iommu_abi_request *", {"rid": test_amdvi.RID})
+    cursor = ffi.new("struct iommu_abi_mapping_cursor *")
+    out = ffi.new("struct iommu_abi_mapping[]", room + 1)
+    found = []
+
+    while not cursor.done or cursor.pending:
+        out[room].first = 0x5A5A
+        n = lib.iommu_abi_mappings(unit.c, memory.table.c, who, 1 << 20, cursor, out, room)
+        assert 0 <= n <= room
+        assert out[room].first == 0x5A5A
+        found += [m.first for m in out[0:n]]
+
+    assert found == [test_amdvi.IOVA, LAST & -4096]

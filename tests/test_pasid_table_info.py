@@ -165,6 +165,9 @@ def test_a_broken_rule_reads_as_a_sentence() -> None:
 def test_an_unknown_generation_or_byte_order_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="ptc_v12"):
         parse("ptc_v12", b"")
+    for ptr, size in ((1 << 64, 0), (-1, 0), (0, 1 << 64)):
+        with pytest.raises(ValueError, match="does not fit 64 bits"):
+            build("v1_2017", ptr, size, 0)
     with pytest.raises(ValueError, match="byte order"):
         parse("v1_2017", b"", "=")
     with pytest.raises(ValueError, match="no model"):

@@ -260,6 +260,12 @@ def test_errors_name_what_is_known() -> None:
         build(uapi.get("iommu_destroy", "iommufd_6_3"), {"size": 8}, X86)
     with pytest.raises(UsageError, match=r"iommu_destroy\.id: got 4294967296, expected 0 to 0xffffffff"):
         build(uapi.get("iommu_destroy", "iommufd_6_3"), {"size": 8, "id": 1 << 32}, X86)
+    map_file = dict.fromkeys(
+        (field.name for field in uapi.get("iommu_ioas_map_file", "iommufd_7_2").fields), 0
+    )
+    for fd in (-(1 << 31) - 1, 1 << 31):
+        with pytest.raises(UsageError, match=rf"\.fd: got {fd}, expected -2147483648 to 0x7fffffff"):
+            build(uapi.get("iommu_ioas_map_file", "iommufd_7_2"), map_file | {"fd": fd}, X86)
     for count in (1, 3):
         with pytest.raises(UsageError, match=rf"\.ste: got {count} elements, expected 2"):
             build(uapi.get("iommu_hwpt_arm_smmuv3", "iommufd_7_2"), {"ste": [0] * count}, X86)
