@@ -214,10 +214,8 @@ static void host_stage(struct pt_walk *w, const u64 *dte, unsigned int mode)
 {
 	unsigned int had = dte[0] >> 7 & 3;
 
-	if (!mode) {
-		w->s2.top = PT_OFF;
+	if (!mode)
 		return;
-	}
 	w->s2 = (struct pt_stage){
 		.root = dte[0] & ADDR,
 		.in_span = mode == 6 ? ~0ull : BIT(12 + 9 * mode) - 1,
@@ -307,7 +305,6 @@ static enum pt_verdict stages(struct pt_walk *w, const u64 *dte, const struct pt
 		return pt_refuse(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, at, dte);
 	host_stage(w, dte, mode);
 	w->report = (u8)ir_iw;
-	w->s1.top = PT_OFF;
 	if (gv && (with_pasid || dte[0] & BIT(54)))
 		return guest(w, dte, at, with_pasid ? w->q->pasid : 0);
 	return mode ? PT_GO : pass(w, ir_iw);

@@ -57,7 +57,8 @@ PT_INLINE int pt_stop(struct pt_walk *w, unsigned int reason, const struct pt_pl
 	return 1;
 }
 
-/* Begin with a request, which may change between walks: pt_begin() before each. In walk.c. */
+/* Begin with a request, which may change between walks: pt_begin() before each, which has both stages off
+ * until the vendor fills them. In walk.c. */
 bool pt_sensible(const struct iommu_abi_request *q, const struct pt_vendor *v);
 void pt_open(struct pt_walk *w, const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
 	     const struct iommu_abi_request *q, struct iommu_abi_trace *trace,

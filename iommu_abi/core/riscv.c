@@ -254,7 +254,6 @@ static enum pt_verdict stages(struct pt_walk *w, const u64 *dc)
 	if (translated && !(dc[TC] & TC_T2GPA))
 		return pass(w);
 	second_stage(w, dc);
-	w->s1.top = PT_OFF;
 	if (translated)
 		return PT_GO;
 	if (w->q->at == IOMMU_ABI_TRANSLATION)

@@ -136,7 +136,6 @@ static void second_stage(struct pt_walk *w, const u64 *dc)
 	bool gxl = w->unit->state[FCTL] & FCTL_GXL;
 	unsigned int mode = MODE(dc[IOHGATP]), bits = gxl ? 34 : 41 + 9 * (mode - 8);
 
-	w->s2.top = PT_OFF;
 	if (!mode)
 		return;
 	w->f2 = gxl ? &sv32 : &sv64;
@@ -166,7 +165,6 @@ static void first_stage(struct pt_walk *w, u64 tc, u64 iosatp, bool priv, bool s
 	u64 half;
 	u8 user = priv ? 0 : PT_USER, not_user = priv ? PT_USER : 0, data = sum ? 0 : not_user;
 
-	w->s1.top = PT_OFF;
 	if (!mode)
 		return;
 	bits = sxl ? 32 : 39 + 9 * (mode - 8);

@@ -281,7 +281,6 @@ static enum pt_verdict s1_off(struct pt_walk *w)
 
 	if (w->q->iova >> w->unit->state[IAS])
 		return pt_refuse(w, IOMMU_ABI_INPUT_RANGE, F_ADDR_SIZE, &none, NULL);
-	w->s1.top = PT_OFF;
 	return w->s2.top == PT_OFF ? pass(w, PT_R | PT_W | PT_X) : PT_GO;
 }
 

@@ -271,7 +271,6 @@ static bool ste_legal(struct pt_walk *w, const u64 *ste)
 	const u64 *state = w->unit->state;
 	unsigned int config = (unsigned int)STE_CONFIG(ste);
 
-	w->s2.top = PT_OFF;
 	if (config == CONFIG_PASSES)
 		return true;
 	if (STE_EATS(ste) == 3)

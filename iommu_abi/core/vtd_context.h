@@ -113,7 +113,6 @@ static enum pt_verdict legacy(struct pt_walk *w)
 			return refuse_request(w, IOMMU_ABI_INPUT_RANGE, 0x04, IOMMU_ABI_DEVICE);
 		return pass_checked(w, PT_R | PT_W);
 	}
-	w->s1.top = PT_OFF;
 	w->report = PT_R | PT_W;
 	ss_stage(w, q[0], aw, false, false);
 	return PT_GO;
@@ -180,8 +179,6 @@ static enum pt_verdict ecs_pasid(struct pt_walk *w, u64 at, const u64 *q)
 		return refuse_entry(w, IOMMU_ABI_PASID_RANGE, 0, IOMMU_ABI_DEVICE, 0, at, q[0]);
 	if (neste)
 		ss_stage(w, q[0], q[1] & 7, q[1] & BIT(27), false);
-	else
-		w->s2.top = PT_OFF;
 	entry_at = (q[2] & BITS(63, ADDR_LO)) + w->q->pasid * 8ull;
 	if (!pt_read_gpa(w, &ss, &place, entry_at, 1, &entry))
 		return PT_FAULT;
@@ -223,7 +220,6 @@ static enum pt_verdict ecs(struct pt_walk *w)
 		return ecs_pasid(w, at, q);
 	if (t > 1)
 		return pass_checked(w, PT_R | PT_W);
-	w->s1.top = PT_OFF;
 	w->report = PT_R | PT_W;
 	ss_stage(w, q[0], q[1] & 7, false, false);
 	return PT_GO;
@@ -305,15 +301,11 @@ static enum pt_verdict scalable_process(struct pt_walk *w, u64 directory, u32 pa
 	w->report = q[2] & BIT(1) ? PT_R | PT_W | PT_X : PT_R | PT_W;
 	if (pgtt == PASS_THROUGH)
 		return scalable_pass_through(w);
-	if (pgtt == SECOND)
-		w->s1.top = PT_OFF;
-	else
+	if (pgtt != SECOND)
 		fs_stage(w, q[2], q[2] & BIT(2),
 			 (priv ? FS_PRIV : 0) | (q[2] >> 3 & FS_WPE) | (q[2] >> 4 & FS_SMEP) |
 				 (q[2] >> 2 & FS_NXE) | (q[2] >> 3 & FS_EAF));
-	if (pgtt == FIRST)
-		w->s2.top = PT_OFF;
-	else
+	if (pgtt != FIRST)
 		ss_stage(w, q[0], q[0] >> 2 & 7, q[0] & BIT(5), q[0] & BIT(9));
 	return PT_GO;
 }
