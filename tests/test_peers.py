@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 from peers import __main__ as runner
-from peers import amdvi, amdvi_departures, qtest
+from peers import amdvi, amdvi_departures, qtest, riscv_departures, smmuv3_departures
 from peers.amdvi import ON, Amdvi
 from peers.compare import Departure, View, ask, expect, judge
 from peers.machine import RIDS, Outcome
 from peers.modes import MODES, Mode
 from peers.qtest import Qemu
 from peers.ram import Ram
+from peers.riscv import Riscv
 from peers.run import Tally
+from peers.smmuv3 import Smmuv3
 from peers.worlds import Dice
 
 from iommu_abi.schemas import build
@@ -324,3 +326,116 @@ def test_random_tables_of_amd_have_all_levels_sizes_and_skips_and_mostly_transla
     assert len(sizes - own - {None}) > 5
     assert skips
     assert good > bad > 0
+
+
+# ---------------------------------------------------------------- QEMU 10 and 11
+
+
+class RiscvMachine(Machine):
+    kind, windows = "riscv", Riscv.windows
+    expected = Riscv.expected
+
+
+class SmmuMachine(Machine):
+    kind, windows = "smmuv3", Smmuv3.windows
+    expected = Smmuv3.expected
+
+
+def departed_in(version: tuple[int, ...], departures: Sequence[Departure], machine: Any, iova: int) -> Any:
+    """Where a read by 0x18 gets, or its record, by the departures of a QEMU."""
+    known = [each for each in departures if each.since <= version < each.until]
+    expected = expect(View(machine, machine.registers, Request(0x18, iova)), known)
+    return expected.record if expected.reached is None else expected.reached
+
+
+# What 10.0.2 and 11.1.3 did with a read of 0x12345008, a bit flipped in the table of level 2, in the leaf or
+# in the device context's first word: where it got, or what of the record is not cause 13, PV 0, TTYP 2 and
+# the IOVA.
+OLD, OLD_CONTEXT = {"pv": 1, "ttyp": 3}, {"cause": 259, "pv": 1, "iotval": 0}
+Answer = int | None | dict[str, int]
+RISCV: dict[str, tuple[str, int, Answer, Answer]] = {
+    "V": ("leaf", 0, OLD, {}),
+    "U": ("leaf", 4, 0xA000_0008, {}),
+    "A": ("leaf", 6, OLD, {}),
+    "A of a table": ("table", 6, 0xA000_0008, 0xA000_0008),
+    "58 of a table": ("table", 58, OLD | {"cause": 5}, {}),
+    "59 of a table": ("table", 59, OLD | {"cause": 5}, {}),
+    "61 of a table": ("table", 61, OLD | {"cause": 5}, {"cause": 5}),
+    "62": ("leaf", 62, 0xA000_0008, 0xA000_0008),
+    "N": ("leaf", 63, 0xA000_0008, {}),
+    "N of a table": ("table", 63, 0xA000_0008, 0xA000_0008),
+    "GADE": ("context", 7, 0xA000_0008, 0xA000_0008),
+    "SADE": ("context", 8, 0xA000_0008, {"cause": 259}),
+    "DPE": ("context", 9, OLD_CONTEXT, {"cause": 259}),
+    "SXL": ("context", 11, OLD, {}),
+    "12 of tc": ("context", 12, 0xA000_0008, {"cause": 259}),
+}
+
+
+@pytest.mark.parametrize("name", RISCV)
+@pytest.mark.parametrize(("version", "capabilities"), [(10, 0x78C2CF0F10), (11, 0x78C2CF4F10)])
+def test_departures_of_riscv_say_what_both_qemus_did(
+    name: str, version: int, capabilities: int, tmp_path: Path
+) -> None:
+    ram = Ram(tmp_path / "ram", Riscv.ram_base)
+    ram.dice = Dice("fact")
+    first = build.RiscvFirstStage(ram, "Sv39")
+    first.map(IOVA, 0xA000_0000)
+    unit = build.RiscvUnit(ram, 2, CAPABILITIES=capabilities, FCTL=0)
+    places = {
+        "context": unit.device(0x18, first),
+        "table": first.entry(IOVA, 2),
+        "leaf": first.entry(IOVA, 0),
+    }
+    where, bit, *answers = RISCV[name]
+    flip(ram, places[where], 1 << bit)
+
+    machine = RiscvMachine(ram=ram, registers=unit.registers)
+    got = departed_in((version, 0), riscv_departures.ALL, machine, IOVA + 8)
+
+    record = {"cause": 13, "pv": 0, "ttyp": 2, "did": 0x18, "iotval": IOVA + 8}
+    wanted = answers[version - 10]
+    assert got == (record | wanted if isinstance(wanted, dict) else wanted)
+
+
+# The same for the first-level descriptor and the STE, with stage 1 alone and with both: a type of event, or
+# no record.
+SMMU: dict[str, tuple[bool, str, int, Answer, Answer]] = {
+    "Span 1": (False, "L1STD", 9 ^ 1, {"type": 4}, {"type": 4}),
+    "Span 5": (False, "L1STD", 9 ^ 5, 0xA000_0008, 0xA000_0008),
+    "Span 10": (False, "L1STD", 9 ^ 10, 0xA000_0008, {"type": 2}),
+    "L2Ptr 13": (False, "L1STD", 1 << 13, {"type": 4}, 0xA000_0008),
+    "L2Ptr 52": (False, "L1STD", 1 << 52, {"type": 3}, {"type": 3}),
+    "S1ContextPtr 43": (False, "STE", 1 << 43, {"type": 9}, {"type": 9}),
+    "S1ContextPtr 44": (False, "STE", 1 << 44, {"type": 9}, {"type": 9}),
+    "S1ContextPtr 48": (False, "STE", 1 << 48, 0xA000_0008, {"type": 9}),
+    "S1ContextPtr 52": (False, "STE", 1 << 52, 0xA000_0008, {"type": 9}),
+    "nested, S1ContextPtr 48": (True, "STE", 1 << 48, 0xA000_0008, None),
+    "nested, S1ContextPtr 52": (True, "STE", 1 << 52, 0xA000_0008, None),
+}
+
+
+@pytest.mark.parametrize("name", SMMU)
+@pytest.mark.parametrize("version", [10, 11])
+def test_departures_of_smmuv3_say_what_both_qemus_did(name: str, version: int, tmp_path: Path) -> None:
+    nested, where, bits, *answers = SMMU[name]
+    ram = Ram(tmp_path / "ram", Smmuv3.ram_base)
+    ram.dice = Dice("fact")
+    second = build.SmmuStage2(ram, tsz=20) if nested else None
+    space = build.Guest(ram, second, first=1 << 30) if second else ram
+    first, cds = build.SmmuStage1(space), build.CdTable(space)
+    first.map(IOVA, 0x10_0000 if second else 0xA000_0000)
+    if second:
+        second.map(0x10_0000, 0xA000_0000)
+    cds.set(0, first)
+    registers = {"IDR0": 0xD44101A | nested, "IDR1": 0x2730010, "IDR5": 0x74, "AIDR": 1, "CR2": 2}
+    unit = build.SmmuUnit(ram, 11, 8, **registers)
+    unit.device(0x18, cds, second, S2PS=5)
+    machine = SmmuMachine(ram=ram, registers=unit.registers)
+    l1std, ste = View(machine, machine.registers, Request(0x18, IOVA)).answer.refs[:2]
+    flip(ram, {"L1STD": l1std, "STE": ste}[where].hpa, bits)
+
+    got = departed_in((version, 0), smmuv3_departures.ALL, machine, IOVA + 8)
+
+    wanted = answers[version - 10]
+    assert got == (wanted | {"sid": 0x18} if isinstance(wanted, dict) else wanted)

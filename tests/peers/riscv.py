@@ -36,7 +36,7 @@ class Riscv(Machine):
     ram_base = 0x8000_0000
     bars = 0x4010_0000
     windows = 1 << 40
-    rids = RIDS[:3]  # see findings/riscv_bus_number.py
+    rids = RIDS[:3]  # of QEMU 10; see findings/riscv_bus_number.py
 
     def __init__(self, qemu: Qemu | None = None) -> None:
         super().__init__("virt", f"riscv-iommu-pci,addr={IOMMU >> 3:#x},ioatc-limit=0", qemu=qemu)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import takewhile
 
 from iommu_abi.terms import Access, Purpose, Reason, Ref, Stage
 from peers.compare import Departure, Unfit, View
@@ -12,6 +13,9 @@ from peers.ram import MARGIN
 V, R, W, X, U, A, D = (1 << bit for bit in (0, 1, 2, 3, 4, 6, 7))
 READ_FAULT, GUEST_READ, GUEST_WRITE = 5, 21, 23
 HIGH = 54  # of an entry: what lies above the page number
+PBMT_0, PBMT_1, N = 1 << 61, 1 << 62, 1 << 63
+SOFTWARE = 3 << 59  # with Svrsw60t59b
+RESERVED = SOFTWARE | (1 << 59) - (1 << HIGH)
 ALL_ONES = (1 << 64) - 1
 
 # ---------------------------------------------------------------- device and process contexts
@@ -33,8 +37,8 @@ PROCESS_RESERVED = {0: 0xFF8}
 EN_ATS, EN_PRI, T2GPA, DTF, PDTV, PRPR, DPE, SBE, SXL = (1 << bit for bit in (1, 2, 3, 4, 5, 6, 9, 10, 11))
 PD8, PPN, ROOT = 1, (1 << 44) - 1, 1 << 14
 NOT_VALID, MISCONFIGURED, PROCESS_LOAD, PROCESS_MISCONFIGURED = 258, 259, 265, 267
-GADE, HARDWARE_SETS = 1 << 7, 3 << 7  # SADE, too
-AMO_HWAD = 1 << 24
+GADE, SADE, HARDWARE_SETS = 1 << 7, 1 << 8, 3 << 7
+SVRSW60T59B, AMO_HWAD = 1 << 14, 1 << 24
 
 
 def _context(view: View, stage: Stage = Stage.DEVICE) -> Ref | None:
@@ -46,6 +50,10 @@ def context_reserved(view: View) -> bool:
     return _clear(view, _context(view), CONTEXT_RESERVED)
 
 
+def context_reserved_late(view: View) -> bool:
+    return _clear(view, _context(view), {i: mask for i, mask in CONTEXT_RESERVED.items() if i})
+
+
 def hardware_sets(view: View) -> bool:
     ref = _context(view)
     if not ref or not ref.raw & HARDWARE_SETS or view.registers["CAPABILITIES"] & AMO_HWAD:
@@ -53,6 +61,36 @@ def hardware_sets(view: View) -> bool:
     view.registers["CAPABILITIES"] |= AMO_HWAD
     view.ask()
     return True
+
+
+def hardware_sets_late(view: View) -> bool:
+    """What :func:`hardware_sets` let pass; the top entry's address comes before SADE."""
+    ref, process = _context(view), _context(view, Stage.PASID)
+    if not ref or view.machine.registers["CAPABILITIES"] & AMO_HWAD or _in_contexts(view):
+        return False
+    first, second = _modes(view, ref)
+    if ref.raw & PDTV:
+        first = view.load(process.hpa + 8) >> 60 if process else 0
+    if not (ref.raw & GADE and second):
+        if not (ref.raw & SADE and first) or _at_top(view):
+            return False
+        if _implicit(view, takewhile(lambda entry: entry.stage is not Stage.S1, _entries(view))):
+            return True
+    _block(view, MISCONFIGURED, Stage.S1)
+    return True
+
+
+def _at_top(view: View) -> bool:
+    """Whether the second stage blocks the read of the first stage's top entry."""
+    below = any(ref.stage is Stage.S1 for ref in view.answer.refs)
+    return bool(view.fault and view.fault.purpose is Purpose.S1_ENTRY and not below)
+
+
+def _in_contexts(view: View) -> bool:
+    """Whether the request does not get further than its contexts."""
+    fault = view.fault
+    early = fault and (fault.stage in (Stage.DEVICE, Stage.PASID) or fault.purpose is Purpose.PASID_ENTRY)
+    return bool(early) and not _found_late(view)
 
 
 def process_reserved(view: View) -> bool:
@@ -160,6 +198,21 @@ def process_directory(view: View) -> bool:
     return True
 
 
+def process_directory_faults(view: View) -> bool:
+    fault, ref = view.fault, _context(view)
+    if not ref or ref.raw & (PDTV | DPE) != PDTV | DPE:
+        return False
+    reads = [each for each in _entries(view) if each.purpose is Purpose.PASID_ENTRY and _is_leaf(each)]
+    if any(_edit(view, each, set=U | A) for each in reads):
+        return True
+    first, second = _modes(view, ref)
+    unknown = first == PD8 and second not in (0, 8, 9, 10) and _found_late(view)
+    if not unknown and not (fault and fault.stage is Stage.S2 and fault.purpose is Purpose.PASID_ENTRY):
+        return False
+    _block(view, PROCESS_LOAD, Stage.PASID)
+    return True
+
+
 def _found_late(view: View) -> bool:
     """Whether a mode of a device context has no meaning, which QEMU finds out when it walks."""
     ref = _context(view)
@@ -226,11 +279,15 @@ def _flags(view: View, ref: Ref) -> int:
 
 
 def implicit(view: View) -> bool:
+    return _implicit(view, _entries(view))
+
+
+def _implicit(view: View, entries: Iterable[Ref]) -> bool:
     """Reads of the first stage's entries, for a write."""
     if view.request.access is not Access.WRITE:
         return False
-    for ref in _entries(view):
-        table = ref.stage is Stage.S2 and ref.purpose is not Purpose.DATA
+    for ref in entries:
+        table = ref.stage is Stage.S2 and ref.purpose is Purpose.S1_ENTRY
         if table and _is_leaf(ref) and _flags(view, ref) & (W | D) != W | D:
             _block(view, GUEST_WRITE, Stage.S2)
             return True
@@ -287,6 +344,41 @@ def high_bits(view: View) -> bool:
     return False
 
 
+def software_bits(view: View) -> bool:
+    if not view.registers["CAPABILITIES"] & SVRSW60T59B:
+        return False
+    if not any(ref.raw & SOFTWARE for ref in _entries(view)):
+        return False
+    view.registers["CAPABILITIES"] &= ~SVRSW60T59B
+    view.ask()
+    return True
+
+
+def memory_type(view: View) -> bool:
+    return any(_edit(view, ref, clear=PBMT_1 if _is_leaf(ref) else PBMT_1 | N) for ref in _entries(view))
+
+
+def address_bit(view: View) -> bool:
+    """What it points to is nowhere."""
+    for ref in _entries(view):
+        if not ref.raw & PBMT_0 or ref.raw & RESERVED or (not _is_leaf(ref) and not ref.level):
+            continue
+        if ref.purpose is Purpose.PASID_ENTRY:
+            _block(view, PROCESS_LOAD, Stage.PASID)
+            return True
+        nested = ref.stage is Stage.S1 and any(each.stage is Stage.S2 for each in view.answer.refs)
+        if _is_leaf(ref):
+            view.put(ref.hpa, ref.raw & ~PBMT_0)
+            if view.fault and view.fault.entry_hpa == ref.hpa:
+                return True
+            if not nested and ref.purpose is Purpose.DATA:
+                view.passes(ref.raw >> 10 << 12)
+                return True
+        _block(view, _cause(view, GUEST_READ if nested else READ_FAULT), ref.stage)
+        return True
+    return False
+
+
 def sxl(view: View) -> bool:
     ref = _context(view)
     if not ref or view.registers.get("GXL_WRITABLE") or not ref.raw & SXL:
@@ -337,19 +429,37 @@ def _cause(view: View, read: int) -> int:
 def record(view: View) -> bool:
     if view.record is None or view.fault is None:
         return False
-    tables = view.fault.stage in (Stage.DEVICE, Stage.PASID) or view.fault.purpose is Purpose.PASID_ENTRY
-    tables = tables and not _found_late(view)
+    tables = _in_contexts(view)
     view.record |= {"pv": 1, "ttyp": 2 if tables else 3}
     if tables:
         view.record["iotval"] = 0
     return True
 
 
+def record_process(view: View) -> bool:
+    ref = _context(view)
+    if view.record is None or not ref or not ref.raw & PDTV or _in_contexts(view):
+        return False
+    view.record["pv"] = 1
+    return True
+
+
 ALL: tuple[Departure, ...] = (
-    Departure("device context: reserved bits", "are not tested", context_reserved),
-    Departure("SADE, GADE", "need AMO_HWAD, which QEMU lacks; it lets A and D pass then", hardware_sets),
+    Departure("device context: reserved bits", "are not tested", context_reserved, until=(11, 0)),
+    Departure(
+        "device context: reserved bits after tc",
+        "are not tested; those of tc are since QEMU 11",
+        context_reserved_late,
+        since=(11, 0),
+    ),
+    Departure(
+        "SADE, GADE",
+        "need AMO_HWAD, which QEMU lacks; QEMU 10 lets A and D pass then, QEMU 11 does not look if the stage"
+        " is Bare",
+        hardware_sets,
+    ),
     Departure("msiptp: mode", "must be off where iohgatp is Bare; not tested", msi_without_second_stage),
-    Departure("iohgatp: alignment", "of PPN is not tested", root_alignment),
+    Departure("iohgatp: alignment", "of PPN is not tested", root_alignment, until=(11, 0)),
     Departure(
         "device context: unknown modes",
         "are 259; iosatp above 10 is 258, pdtp is 267 or, where it is not used, ignored",
@@ -359,22 +469,44 @@ ALL: tuple[Departure, ...] = (
         "nested: process directory",
         "lies in guest addresses; QEMU reads it as if they were the system's (findings/riscv_pdt_nested.py)",
         process_directory,
+        until=(11, 0),
     ),
     Departure("SXL: mode", "Sv48 and Sv57 of a process context with SXL are 267; QEMU says 259", process_sxl),
     Departure("process context: reserved bits", "are not tested", process_reserved),
     Departure("SXL", "needs fctl.GXL, or that it can be written; QEMU takes it for Sv32 always", sxl),
     Departure(
+        "bits 60:59 of an entry",
+        "are software's with Svrsw60t59b, which QEMU has; it says page fault",
+        software_bits,
+        since=(11, 0),
+    ),
+    Departure(
+        "bit 62 of an entry",
+        "is reserved without Svpbmt, and N in an entry that points to a table; QEMU ignores them",
+        memory_type,
+        since=(11, 0),
+    ),
+    Departure(
         "nested: wide IOVA",
         "the width of an IOVA comes first; QEMU translates the address of the top entry before (left out)",
         wide,
     ),
+    Departure(
+        "SADE, GADE: 259",
+        "comes with the device context; QEMU says it when it walks the stage, after the process context"
+        " and, for SADE, the address of the top entry",
+        hardware_sets_late,
+        since=(11, 0),
+    ),
     Departure("Sv32: wide IOVA", "is a page fault; QEMU says guest page fault", sv32_wide),
-    Departure("bits 63:62 of an entry", "N and PBMT are reserved here; QEMU ignores them", top_bits),
+    Departure(
+        "bits 63:62 of an entry", "N and PBMT are reserved here; QEMU ignores them", top_bits, until=(11, 0)
+    ),
     Departure(
         "table entry: A, D, U", "are reserved in an entry that points to a table; not tested", table_flags
     ),
-    Departure("U", "a page without U is a supervisor's; QEMU does not look at U", user),
-    Departure("A of a write", "a write needs A and D; QEMU looks at D alone", accessed),
+    Departure("U", "a page without U is a supervisor's; QEMU does not look at U", user, until=(11, 0)),
+    Departure("A of a write", "a write needs A and D; QEMU looks at D alone", accessed, until=(11, 0)),
     Departure(
         "nested: table reads",
         "an entry of the first stage is read; QEMU wants the right to write it when the request is a write",
@@ -384,16 +516,39 @@ ALL: tuple[Departure, ...] = (
         "bits 61:54 of an entry",
         "are reserved (61 is PBMT, which is no capability here); QEMU takes them for address bits",
         high_bits,
+        until=(11, 0),
+    ),
+    Departure(
+        "bit 61 of an entry",
+        "is reserved without Svpbmt; QEMU takes it for an address bit",
+        address_bit,
+        since=(11, 0),
+    ),
+    Departure(
+        "nested: faults of the process directory",
+        "a fault of the second stage there keeps its cause; QEMU says 265, for an unknown mode of iohgatp"
+        " too, and does not look at U and A",
+        process_directory_faults,
+        since=(11, 0),
     ),
     Departure(
         "nested: rights",
         "the second stage is judged by what the first stage's page allows, not by what is asked for",
         first_stage_rights,
+        until=(11, 0),
     ),
     Departure(
         "record",
         "PV is for requests with process_id, TTYP says read or write, iotval is the IOVA for every cause",
         record,
         last=True,
+        until=(11, 0),
+    ),
+    Departure(
+        "record: PV",
+        "is for requests with process_id; QEMU sets it with PDTV, after the process context",
+        record_process,
+        last=True,
+        since=(11, 0),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from iommu_abi.schemas.smmuv3_entries import STE, TG0_LG2, TG1_LG2
 from iommu_abi.terms import Access, Purpose, Reason, Ref, Request, Stage, Translation
@@ -56,20 +57,21 @@ def aborts(view: View) -> bool:
     return False
 
 
-def stream_table(view: View) -> bool:
-    """The STE as QEMU finds it, copied to where it should be."""
+def stream_table(view: View, bounded: bool = False) -> bool:
+    """The STE as QEMU finds it, copied to where it should be. ``bounded``: the Span and L2Ptr's low bits."""
     ref, copy = _ref(view, Stage.DEVICE, 1), view.ram.end - MARGIN - STES
     if not ref or not ref.raw & 31:
         return False
     split = view.registers["STRTAB_BASE_CFG"] >> 6 & 31
     span, index = ref.raw & 31, view.request.rid & (1 << split) - 1
     wanted = split + 1 | copy
-    if ref.raw == wanted:
+    if ref.raw == wanted or (bounded and span > split + 1):
         return False
     if index >= 1 << span:
         view.blocks(C_BAD_STE, Stage.DEVICE)
         return True
-    where = (ref.raw & ~31) + 64 * index & (1 << 64) - 1
+    pointer = ref.raw & -(1 << 5 + (span if bounded else 0))
+    where = pointer + 64 * index & (1 << 64) - 1
     data = view.ram.read(where, 64)
     if data is None and where < view.machine.windows:
         raise Unfit
@@ -221,6 +223,20 @@ def context_pointer(view: View) -> bool:
         view.blocks(F_CD_FETCH, Stage.DEVICE)
     else:
         view.put(ste.hpa, ste.raw & ~(15 << 48))
+    return True
+
+
+def context_pointer_wide(view: View) -> bool:
+    ste = _ste(view)
+    config = ste.raw >> 1 & 7 if ste else 0
+    if not ste or config not in (5, 7):
+        return False
+    high = (1 << 56) - (1 << (52 if config & CONFIG_S2 else BITS[view.registers["IDR5"] & 7]))
+    if not ste.raw & high:
+        return False
+    view.put(ste.hpa, ste.raw & ~high)
+    if not view.fault or view.fault.native != C_BAD_STE:
+        view.blocks(None if config & CONFIG_S2 else F_CD_FETCH, Stage.DEVICE)
     return True
 
 
@@ -433,6 +449,14 @@ ALL: tuple[Departure, ...] = (
         "stream table: L2Ptr and Span",
         "QEMU adds to L2Ptr 63:5 as it is, takes any Span, whose bound is 2^Span, and says C_BAD_STE beyond",
         stream_table,
+        until=(11, 0),
+    ),
+    Departure(
+        "stream table: L2Ptr 63:52, bound",
+        "QEMU takes L2Ptr 63:52 for address bits, takes 2^Span for the bound, and says C_BAD_STE beyond; it"
+        " aligns L2Ptr, and refuses a Span beyond SPLIT + 1",
+        partial(stream_table, bounded=True),
+        since=(11, 0),
     ),
     Departure(
         "S1CDMax, S1STALLD",
@@ -455,6 +479,14 @@ ALL: tuple[Departure, ...] = (
         "S1ContextPtr",
         "beyond OAS is illegal, or an IPA for stage 2; QEMU ignores 51:48 and reads the CD",
         context_pointer,
+        until=(11, 0),
+    ),
+    Departure(
+        "S1ContextPtr 55:6",
+        "beyond OAS is illegal, and 55:52 are no part of it before SMMUv3.4; QEMU takes 55:6 and says"
+        " F_CD_FETCH; nested it blocks and records nothing for 55:52",
+        context_pointer_wide,
+        since=(11, 0),
     ),
     Departure("concatenated tables", "QEMU takes the top entry from the first of them", concatenation),
     Departure("nested: both roots", "QEMU translates TTB0 and TTB1 by stage 2 whichever is used", both_roots),

@@ -1,4 +1,4 @@
-"""RISC-V IOMMU: the device_id of a device behind a bridge is that of bus 0."""
+"""RISC-V IOMMU: the device_id of a device behind a bridge is that of bus 0. QEMU 11 has it right."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from peers.machine import RIDS
 from peers.riscv import Riscv
 from peers.worlds import Dice
 
-NOTE = """a device behind a root port has the bus number that software gives the port, here 5. QEMU keeps
-the number from before enumeration, 0: the device_id is 0x000 instead of 0x500, and the device uses the
+NOTE = """a device behind a root port has the bus number that software gives the port, here 5. QEMU 10
+keeps the number from before enumeration, 0: the device_id is 0x000 instead of 0x500, and the device uses the
 context of another, or none (cause 258)."""
 
 

@@ -1,4 +1,4 @@
-"""RISC-V IOMMU: nested, a read is refused because the second stage forbids writes."""
+"""RISC-V IOMMU: nested, a read is refused because the second stage forbids writes. QEMU 11 has it right."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from peers.riscv import Riscv
 from peers.worlds import Dice
 
 NOTE = """a read through a first-stage page with R and W, whose guest page the second stage maps
-read-only, is allowed. QEMU judges the second stage by the first stage's page instead of by the request, and
-reports a write guest-page fault (cause 23) for the read."""
+read-only, is allowed. QEMU 10 judges the second stage by the first stage's page instead of by the request,
+and reports a write guest-page fault (cause 23) for the read."""
 
 
 def main() -> int:

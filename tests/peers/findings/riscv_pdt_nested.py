@@ -1,4 +1,4 @@
-"""RISC-V IOMMU: the process directory is read at its guest-physical address, untranslated."""
+"""RISC-V IOMMU: the process directory is read at its guest-physical address. QEMU 11 has it right."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from peers.riscv import Riscv
 from peers.worlds import Dice
 
 NOTE = """with iohgatp in use, pdtp.PPN and the pointers of the process directory are guest-physical
-(RISC-V IOMMU 1.0, "Process to locate the Process-context"). QEMU loads the process context from system
+(RISC-V IOMMU 1.0, "Process to locate the Process-context"). QEMU 10 loads the process context from system
 memory at that number: cause 265 here, or another guest's bytes where there is memory."""
 
 
