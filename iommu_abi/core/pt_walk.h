@@ -274,13 +274,13 @@ PT_INLINE int pt_s2(struct pt_walk *w, const struct pt_format *f, bool tracing, 
 	return 0;
 }
 
-/* Hardware sets flags in the stage-1 entry at @at: does stage 2 let that write through? */
-static PT_COLD int pt_dirty(struct pt_walk *w, const struct pt_format *f2, const struct pt_place *at,
+/* Hardware sets flags in the stage-1 entry at @gpa: does stage 2 let that write through? */
+static PT_COLD int pt_dirty(struct pt_walk *w, const struct pt_format *f2, unsigned int level, u64 gpa,
 			    u64 updated)
 {
 	struct pt_result r = { 0 };
 
-	if (pt_s2(w, f2, false, IOMMU_ABI_FOR_S1_UPDATE, at->level, at->gpa, PT_JUDGE_W, PT_W, &r)) {
+	if (pt_s2(w, f2, false, IOMMU_ABI_FOR_S1_UPDATE, level, gpa, PT_JUDGE_W, PT_W, &r)) {
 		if (w->out->fault.reason == IOMMU_ABI_DENIED || w->out->fault.reason == IOMMU_ABI_ACCESS_FLAG)
 			w->out->fault.reason = IOMMU_ABI_UPDATE_DENIED;
 		return 1;
@@ -336,8 +336,7 @@ PT_INLINE int pt_s1(struct pt_walk *w, const struct pt_format *f, const struct p
 		if (PT_UNLIKELY(rc > 0))
 			return pt_stop(w, (unsigned int)rc,
 				       PT_PLACE(IOMMU_ABI_S1, level, 0, 0, gpa, entry.out), in, true, raw);
-		if (PT_UNLIKELY(updated != raw) &&
-		    pt_dirty(w, f2, PT_PLACE(IOMMU_ABI_S1, level, 0, 0, gpa, entry.out), updated))
+		if (PT_UNLIKELY(updated != raw) && pt_dirty(w, f2, level, gpa, updated))
 			return 1;
 	} while (rc == PT_BELOW);
 	return 0;

@@ -20,7 +20,7 @@ NEAREST = {
 OF_STRUCTS = ("uapi_schemas", "generations", "rules", "layout", "ioctl", "corpus")
 OF_WALKS = ("vtd", "smmuv3", "riscv", "amdvi")
 #: Then, for what walks, those that are quick and hold both ledgers against each other or against cases.
-NEXT = ("every_bit", "requests", "last_byte", "entries", "conform")
+NEXT = ("every_bit", "requests", "last_byte", "entries", "conform", "core_blob", "mappings")
 #: The verdict on what is no mutant.
 SAME = "same code"
 #: Tests that measure time: a busy machine must not kill a mutant.
