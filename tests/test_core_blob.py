@@ -205,6 +205,8 @@ def test_a_good_request_passes_with_and_without_payload():
 
     for payload in (b"", vtd(flags=0x0F)):
         blob = struct.pack("=QQII", 0x20000, 1 << 20, 0, len(payload)) + payload
+        rc, err = call(lib.iommu_abi_bind_check, limits, head_of(blob))
+        assert (rc, err.rule, err.offset) == (0, ffi.NULL, 0)  # nothing is written
         assert lib.iommu_abi_bind_check(limits, head_of(blob), ffi.NULL) == 0
 
 

@@ -365,11 +365,14 @@ def test_bus_and_function_say_where_root_and_context_entry_lie(make: Any, small:
     assert [ref.hpa for ref in refs] == [root, context]
 
 
-@pytest.mark.parametrize(("aw", "bits"), [(1, 39), (2, 48), (3, 57)])
-def test_legacy_pass_through_ends_with_its_address_width(aw: int, bits: int) -> None:
-    # VT-d 9.3, AW; mappings() says the same, but for the interrupt range.
+@pytest.mark.parametrize(
+    ("aw", "mgaw", "bits"), [(1, 57, 39), (2, 57, 48), (3, 57, 57), (3, 40, 40), (4, 63, 63)]
+)
+def test_legacy_pass_through_ends_with_its_address_width(aw: int, mgaw: int, bits: int) -> None:
+    # VT-d 9.3, AW (4, six levels, is of early specifications), and CAP.MGAW, which counts bits but one.
+    # mappings() says the same, but for the interrupt range.
     world = legacy(TT=2, AW=aw)
-    world.registers["CAP"] = CAP.value(MGAW=56, SAGAW=1 << aw)
+    world.registers["CAP"] = CAP.value(MGAW=mgaw - 1, SAGAW=1 << aw)
     last = (1 << bits) - 1
     unit = Unit("vtd", world.unit.registers | world.registers)
 

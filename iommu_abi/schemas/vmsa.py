@@ -154,19 +154,6 @@ def _around_address(stage: int, kind: Kind) -> tuple[tuple[Bits, ...], tuple[Bit
     return (_S1_ATTRIBUTES, _S1_END) if stage == 1 else (_S2_ATTRIBUTES, _S2_END)
 
 
-def layouts() -> list[Layout]:
-    """Every layout of a descriptor."""
-    granules = [Granule(12), Granule(14), Granule(16), Granule(16, wide=True)]
-    found = [INVALID]
-    for stage in (1, 2):
-        for granule in granules:
-            found.append(descriptor_layout(stage, granule, 1, Kind.TABLE))
-            found.append(descriptor_layout(stage, granule, 0, Kind.PAGE))
-            blocks = [level for level in (1, 2) if granule.has_block(level)]
-            found += [descriptor_layout(stage, granule, level, Kind.BLOCK) for level in blocks]
-    return found
-
-
 # ---------------------------------------------------------------- events
 
 F_WALK_EABT = 0x0B
