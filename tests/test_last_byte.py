@@ -11,6 +11,7 @@ from ledgers import ask_both
 
 from iommu_abi.schemas import build
 from iommu_abi.schemas.amdvi import EXT_FEATURES
+from iommu_abi.schemas.smmuv3_entries import IDR5
 from iommu_abi.schemas.vtd_entries import CAP
 from iommu_abi.terms import Reason, Request, Stage
 
@@ -127,3 +128,27 @@ def test_a_stage_takes_its_last_byte_and_not_the_next(kind, make, size, pasid, e
             assert answer.fault.reason is Reason.INPUT_RANGE
             assert answer.fault.stage in (Stage.S1, Stage.S2)
             assert answer.fault.entry_hpa is None
+
+
+# Bits of the register that points to the first table: VT-d RTADDR 63:12 with HAW 52, AMD DEV_TAB_BAR 51:12,
+# SMMU_STRTAB_BASE 51:6 with OAS 52, RISC-V ddtp.PPN of 44 bits.
+FIRST_TABLES = {
+    "VT-d": ("vtd", build.VtdLegacy, 52, {"HAW": 52}),
+    "AMD": ("amdvi", build.AmdUnit, 52, {}),
+    "SMMUv3": ("smmuv3", build.SmmuUnit, 52, {"IDR5": IDR5.value(OAS=6, GRAN4K=1)}),
+    "RISC-V": ("riscv", lambda host: build.RiscvUnit(host, 1), 56, {}),
+}
+
+
+@pytest.mark.parametrize("name", FIRST_TABLES)
+def test_every_address_bit_of_the_first_table_counts(name: str) -> None:
+    kind, make, width, registers = FIRST_TABLES[name]
+    for bit in range(20, width):
+        host = build.Memory(1 << bit)
+        unit = make(host)
+        (unit.context if kind == "vtd" else unit.device)(RID)
+
+        answer = ask_both(kind, unit.registers | registers, host, Request(RID, 0x1000))
+
+        assert answer.refs[0].hpa >> bit == 1
+        assert answer.refs[0].raw & 1 == 1
