@@ -89,3 +89,8 @@ def test_each_number_that_is_too_large_is_refused_by_the_plain_ledger(
 ) -> None:
     with pytest.raises(ValueError, match=said):
         plain.translate("smmuv3", UNITS["smmuv3"], nothing, replace(LARGEST, **changes))
+
+
+def test_the_plain_ledger_names_a_kind_that_it_does_not_know() -> None:
+    with pytest.raises(ValueError, match="unknown kind of IOMMU 'vax'"):
+        plain.translate("vax", {}, lambda address, length: None, Request(0, 0))
