@@ -19,9 +19,9 @@ from iommu_abi._core import ffi, lib
 from iommu_abi.fuzz.formats import FORMATS
 from iommu_abi.fuzz.image import Image
 from iommu_abi.fuzz.worlds import Dice, Unlucky, Wish, World
-from iommu_abi.mappings import Mapping, State, contexts, mappings, pasids
+from iommu_abi.mappings import Mapping, State, contexts, mappings, pasids, tables
 from iommu_abi.memory import Memory
-from iommu_abi.terms import Access, At, Request, Stage, Target, Translation
+from iommu_abi.terms import Access, At, Purpose, Reason, Request, Stage, Target, Translation
 from iommu_abi.walk import Unit
 
 HERE = Path(__file__).resolve().parent
@@ -409,3 +409,23 @@ def test_no_more_is_written_than_the_caller_has_room_for(room: int) -> None:
         found += [m.first for m in out[0:n]]
 
     assert found == [test_amdvi.IOVA, LAST & -4096]
+
+
+def test_entries_of_a_table_that_the_second_stage_does_not_map_are_listed_with_the_fault() -> None:
+    import test_vtd
+
+    world = test_vtd.nested()
+    world.edit_table_page(1, R=0, W=0)  # the page with the first-stage PDEs, 512 times 2 MiB
+    unit, memory = Unit("vtd", world.unit.registers | world.registers), image(world.host)
+
+    found = tables(unit, memory, Stage.S1, test_vtd.RID, test_vtd.PASID)
+
+    bad = [each for each in found if each.fault]
+    start = test_vtd.IOVA & -(1 << 30)
+    assert [(t.first, t.last) for t in bad] == [
+        (first, first + (2 << 20) - 1) for first in range(start, start + (1 << 30), 2 << 20)
+    ]
+    faults = [fault for t in bad if (fault := t.fault)]
+    assert {(f.reason, f.stage, f.purpose, f.for_level) for f in faults} == {
+        (Reason.NOT_PRESENT, Stage.S2, Purpose.S1_ENTRY, 1)
+    }
