@@ -30,7 +30,7 @@ demo: $(VENV)/ready ## the story of June 2017 on real bytes
 	@$(BIN)/python demo.py
 
 test: $(VENV)/ready ## the default tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 lib: build/libiommu_abi.a build/libiommu_abi.so $(PACKAGE) ## the C library, without Python
 
@@ -83,7 +83,7 @@ CORE_TESTS := amdvi conform copy_struct core_blob drivers iommu last_byte mappin
 	      replay requests riscv smmuv3 tables types vtd
 
 asan: build/asan/ready ## the tests of the core, under ASan and UBSan
-	$(RUN_ASAN) $(BIN)/pytest -q -p no:cacheprovider $(CORE_TESTS:%=tests/test_%.py)
+	$(RUN_ASAN) $(BIN)/pytest -q -n auto -p no:cacheprovider $(CORE_TESTS:%=tests/test_%.py)
 
 fuzz-smoke: build/asan/ready build/fuzz/unpack build/fuzz/walk ## valid inputs, then mutated ones, under ASan and UBSan: both ledgers agree
 	$(FUZZ_ENV) build/fuzz/unpack -n 1000000
