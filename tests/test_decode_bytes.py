@@ -253,6 +253,57 @@ def test_arrays_are_as_long_as_their_counters_say(capsys, tmp_path):
     assert done.json["behind"][0]["note"] == "4294967294 more are left out"
 
 
+def get_dirty(iova, length, page_size, order="<"):
+    """<linux/iommufd.h>: size, hwpt_id, flags, __reserved, iova, length, page_size, data."""
+    return struct.pack(f"{order}4I4Q", 48, 3, 0, 0, iova, length, page_size, 0x5000)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([0, 0], "0 of 128 pages are dirty"),
+        ([0b1110, 0], "3 of 128 pages are dirty: 0x101000..0x103fff"),
+        ([1 << 63, 1], "2 of 128 pages are dirty: 0x13f000..0x140fff"),
+        ([1], "1 of the first 64 pages are dirty: 0x100000..0x100fff"),
+        (
+            [0x5555_5555_5555_5555, 0],
+            "32 of 128 pages are dirty: "
+            + ", ".join(f"{0x100000 + i * 0x2000:#x}..{0x100FFF + i * 0x2000:#x}" for i in range(8))
+            + " and 24 ranges more",
+        ),
+    ],
+)
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_bit_map_of_dirty_pages_is_told_in_iovas(capsys, tmp_path, words, says, order):
+    bits = struct.pack(f"{order}{len(words)}Q", *words)
+    abi = ("--abi", "x86_64" if order == "<" else "s390x")
+    data = get_dirty(0x100000, 128 * 4096, 4096, order)
+
+    done = behind(capsys, tmp_path, data, [(0x5000, bits)], "--ioctl", "IOMMU_HWPT_GET_DIRTY_BITMAP", *abi)
+
+    assert [(each["field"], each["note"]) for each in done.json["behind"]] == [("data", says)]
+
+
+def test_a_bit_map_of_pages_without_a_size_is_left_alone(capsys, tmp_path):
+    data = get_dirty(0, 1 << 63, 0)
+
+    done = behind(capsys, tmp_path, data, [(0x5000, bytes(8))], "--ioctl", "IOMMU_HWPT_GET_DIRTY_BITMAP")
+
+    assert done.json["behind"][0]["note"] == "page_size is 0"
+
+
+def test_a_token_of_vfio_is_told_as_a_uuid(capsys, tmp_path):
+    # RFC 9562, A.1; <linux/vfio.h>: argsz, flags, iommufd, out_devid, token_uuid_ptr.
+    data = struct.pack("<IIiIQ", 24, 1, 5, 0, 0x7000)
+    token = bytes.fromhex("c232ab00941411ec b3c89f6bdeced846")
+
+    done = behind(capsys, tmp_path, data, [(0x7000, token)], "--ioctl", "VFIO_DEVICE_BIND_IOMMUFD")
+    absent = behind(capsys, tmp_path, data, [], "--ioctl", "VFIO_DEVICE_BIND_IOMMUFD")
+
+    assert done.json["behind"][0]["note"] == "token c232ab00-9414-11ec-b3c8-9f6bdeced846"
+    assert absent.json["behind"][0]["note"] == "no bytes were noted for it"
+
+
 def type1_info(*capabilities, first=24):
     """<linux/vfio.h> of 7.2: argsz, flags, iova_pgsizes, cap_offset, pad; then (id, next, bytes) each."""
     chain = b"".join(struct.pack("<HHI", number, 1, next_) + data for number, next_, data in capabilities)

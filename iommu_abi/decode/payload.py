@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from iommu_abi.decode.capabilities import chain
 from iommu_abi.decode.pieces import Piece, read
+from iommu_abi.decode.plain_memory import KNOWN
 from iommu_abi.schemas import uapi
 from iommu_abi.structs.kind import Blob, Kind
 from iommu_abi.structs.names import data_behind
@@ -28,7 +29,8 @@ STRIDES = {("iommu_hwpt_invalidate", "data_uptr"): ("entry_len", "entry_num")}
 class Behind:
     """What a pointer leads to: ``field`` of the struct has the ``address``, ``cap_offset`` an offset.
 
-    ``blobs`` are empty where no bytes were noted; ``note`` says why, or what is left out.
+    ``blobs`` are empty where no bytes were noted, or where they are no struct; ``note`` says why, what they
+    are, or what is left out.
     """
 
     field: str
@@ -90,6 +92,11 @@ def _follow(kind: Kind, values: dict[str, int], pieces: Sequence[Piece]) -> Iter
     for (struct, field), (item, count) in ARRAYS.items():
         if struct == kind.struct and values.get(field):
             yield _array(kind, field, values[field], item, values[count], 0, pieces)
+    for (struct, field), (size, says) in KNOWN.items():
+        if struct == kind.struct and values.get(field):
+            data = read(pieces, values[field], size(values))
+            note = "no bytes were noted for it" if data is None else says(kind, values, data)
+            yield Behind(field, values[field], "", (), note)
 
 
 def _capabilities(kind: Kind, data: bytes, first: int) -> Iterator[Behind]:
