@@ -196,6 +196,37 @@ def test_any_bytes_are_an_input_of_every_target():
             assert b"".join(target.pieces(data)).startswith(data)
 
 
+#: What campaigns have found to be wrong with a target itself.
+ONCE_FINDINGS = {
+    "a requester with PASID whose PASID table is switched off": (
+        "mappings-riscv-nested",
+        (
+            "00000100000000000000000005000000000000000000000002e883800000000000000000000000000400000000000000"
+            "000000000000000000000000000000000000000000000000000000000000000000000000000000000000120000000000"
+            "130000000000000000a00f0202000000a10800000000000008a00f02020000002001000000000080"
+        ),
+    ),
+    "any of 2^52 pages may be one of interrupts": (
+        "mappings-riscv-s2",
+        (
+            "0201000099a26f00000000000f00000000702f0000000000047000000000000010cfec4f740300000200000000000000"
+            "00000000000000000000000000000000000000000000000000000000000000000000000000000000f8c6010000000000"
+            "0194dfa7cf820300004027c208d10b000184dfa7cf82030000107e9f3e0b0e000188dfa7cf82030000207e9f3e0b0e00"
+            "018cdfa7cf82030050547e9f3e0b0e00017447903b8d030040d61d41ee340e008101006d0000000048d61d41ee340e00"
+            "74228c10bd00c3a850d61d41ee340e0000d0a8320000000058d61d41ee340e00000000000000000060d61d41ee340e00"
+            "e0f7e9b3e000001068d61d41ee340e00ffffffffffff0f0070d61d41ee340e00ad45af6ef9040000"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONCE_FINDINGS)
+def test_what_once_was_a_finding_is_none(name):
+    target, data = ONCE_FINDINGS[name]
+
+    assert target_of([target]).run(bytes.fromhex(data)).problem is None
+
+
 def test_a_case_as_bytes_ends_as_the_case_itself():
     target = all_targets()["walk-riscv-nested"]
     for _, data in zip(range(10), target.seeds(Dice(3))):

@@ -429,3 +429,16 @@ def test_entries_of_a_table_that_the_second_stage_does_not_map_are_listed_with_t
     assert {(f.reason, f.stage, f.purpose, f.for_level) for f in faults} == {
         (Reason.NOT_PRESENT, Stage.S2, Purpose.S1_ENTRY, 1)
     }
+
+
+def test_where_the_pasid_table_is_off_no_pasid_is_listed_whatever_passes() -> None:
+    # RISC-V IOMMU, 2.3: with PDTV and pdtp Bare, process 0 goes to the second stage alone. mappings.h.
+    import test_riscv
+
+    world = test_riscv.second_only(PDTV=1)
+    unit, memory = Unit("riscv", world.unit.registers | world.registers), image(world.host)
+
+    assert world.ask(pasid=0).fault is None
+    assert [m.hpa for m in mappings(unit, memory, test_riscv.DEVICE, 0)] == [world.page]
+    assert list(pasids(unit, memory, test_riscv.DEVICE)) == []
+    assert [c.first for c in contexts(unit, memory)] == [test_riscv.DEVICE]

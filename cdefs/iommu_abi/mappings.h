@@ -132,6 +132,7 @@ struct iommu_abi_context_cursor {
  * @n: room in @out, at least 1
  *
  * A requester whose requests without PASID end in its PASID table is listed with that fault.
+ * PASIDs are listed where a PASID table decides: none where it is off, whatever passes then.
  *
  * Return: as iommu_abi_mappings().
  */

@@ -271,16 +271,21 @@ static bool goes_on(struct iommu_abi_context *run, const struct iommu_abi_contex
 	return true;
 }
 
+static bool of_pasid_table(unsigned int stage, unsigned int purpose)
+{
+	return stage == IOMMU_ABI_PASID || (stage == IOMMU_ABI_S2 && purpose == IOMMU_ABI_FOR_PASID_ENTRY);
+}
+
 /* Did a walk come to the PASID table? Its first entry may be unreadable, and then in no trace. */
 static bool came_to_pasids(const struct pt_walk *w)
 {
+	const struct iommu_abi_fault *f = &w->out->fault;
 	const struct iommu_abi_trace *t = w->trace;
 
 	for (u32 i = 0; i < t->n && i < IOMMU_ABI_MAX_REFS; i++)
-		if (t->refs[i].stage == IOMMU_ABI_PASID ||
-		    (t->refs[i].stage == IOMMU_ABI_S2 && t->refs[i].purpose == IOMMU_ABI_FOR_PASID_ENTRY))
+		if (of_pasid_table(t->refs[i].stage, t->refs[i].purpose))
 			return true;
-	return w->out->fault.reason && w->out->fault.stage != IOMMU_ABI_DEVICE;
+	return f->reason && of_pasid_table(f->stage, f->purpose);
 }
 
 static u64 last_of(unsigned int table, const struct pt_vendor *v)

@@ -158,15 +158,19 @@ int iommu_abi_pasid_table_info_unpack_many(enum iommu_abi_generation gen, const 
 	int rc = 0;
 
 	for (i = 0; at < len && i < room; i++) {
+		__u32 model, length;
+
 		if (len - at < HEAD)
 			break;
-		memcpy(&head, p + at, HEAD);
-		if (!known_model(gen, head.model) || head.length > len - at - HEAD)
+		/* where the next one begins depends on the length: read where it lies, not in a copy */
+		memcpy(&model, p + at + offsetof(struct pasid_table_info, model), sizeof(model));
+		memcpy(&length, p + at + offsetof(struct pasid_table_info, length), sizeof(length));
+		if (!known_model(gen, model) || length > len - at - HEAD)
 			break;
-		memcpy(&heads[i], &head, HEAD);
+		memcpy(&heads[i], p + at, HEAD);
 		at += HEAD;
 		offsets[i] = at;
-		at += head.length;
+		at += length;
 	}
 	*n = i;
 	if (at == len)

@@ -12,14 +12,16 @@ from iommu_abi.fuzz.targets import wire
 from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
 from iommu_abi.fuzz.targets.walks import CaseTarget
 from iommu_abi.fuzz.worlds import PAGE
-from iommu_abi.mappings import Context, Mapping, contexts, mappings, pasids
+from iommu_abi.mappings import Budget, Context, Mapping, OutOfSteps, contexts, mappings, pasids
 from iommu_abi.schemas import plain
-from iommu_abi.terms import At, Request, Translation
+from iommu_abi.terms import At, Request, Stage, Translation
 from iommu_abi.terms import Target as Reached
 from iommu_abi.walk import Unit
 
 #: Mappings and contexts of a case that are looked at.
 MOST = 24
+#: Pages that are looked at, a second's work: where any page may be one of interrupts, there is no end.
+STEPS = 1 << 20
 #: Bits of an address that are looked at everywhere: no host has fewer.
 NEVER_IGNORED = (1 << 32) - 1
 
@@ -37,13 +39,13 @@ class Enumerate(CaseTarget):
         case = wire.unpack(data, self.format)
         try:
             unit = Unit(case.world.kind, case.registers)
-            found = list(islice(mappings(unit, case.image.memory, *_who(case), priv=case.request.priv), MOST))
+            found, whole = _listed(unit, case)
             context = _context(unit, case)
         except (AbiError, UsageError):
             return Outcome(("refused as senseless",))
         features = {f"{min(len(found), 8)} mappings", f"context {context.state.name if context else 'none'}"}
         features |= {f"{m.target.name} {m.access} {m.s1_sizes:#x} {m.s2_sizes:#x}" for m in found}
-        wrong = list(_wrong(case, found, context))
+        wrong = list(_wrong(case, found, whole, context))
         problem = None
         if wrong:
             problem = Problem(f"{case.world.kind} mappings: {blank(wrong[0])}", "\n".join(wrong))
@@ -52,6 +54,17 @@ class Enumerate(CaseTarget):
 
 def _who(case: Case) -> tuple[int, int | None]:
     return case.request.rid, case.request.pasid
+
+
+def _listed(unit: Unit, case: Case) -> tuple[list[Mapping], bool]:
+    """The first mappings, and whether they are all."""
+    found: list[Mapping] = []
+    all_ = mappings(unit, case.image.memory, *_who(case), priv=case.request.priv, budget=Budget(STEPS))
+    try:
+        found.extend(islice(all_, MOST))
+    except OutOfSteps:
+        return found, False
+    return found, len(found) < MOST
 
 
 def _context(unit: Unit, case: Case) -> Context | None:
@@ -77,8 +90,9 @@ def _ask(case: Case, iova: int) -> Translation | None:
     return None
 
 
-def _wrong(case: Case, found: list[Mapping], context: Context | None) -> Iterator[str]:
-    if context is None and any(m.s1_sizes | m.s2_sizes for m in found):
+def _wrong(case: Case, found: list[Mapping], whole: bool, context: Context | None) -> Iterator[str]:
+    by_tables = next((m for m in found if m.s1_sizes | m.s2_sizes), None)
+    if context is None and by_tables and _has_context(case, by_tables.first):
         yield "there are mappings by tables, and no context"
     for before, after in pairwise(found):
         if before.last >= after.first:
@@ -87,11 +101,19 @@ def _wrong(case: Case, found: list[Mapping], context: Context | None) -> Iterato
         # whole pages are listed, even where registers let less than one pass
         for iova in dict.fromkeys((m.first, max(m.first, m.last & -PAGE))):
             yield from _wrong_at(case, m, iova)
-    if case.request.at is At.UNTRANSLATED and len(found) < MOST:
+    if case.request.at is At.UNTRANSLATED and whole:
         iova = case.request.iova
         answer = _ask(case, iova)
         if answer is not None and not any(_lists(m, iova, answer) for m in found):
             yield f"{iova:#x} passes and is not listed"
+
+
+def _has_context(case: Case, iova: int) -> bool:
+    """PASIDs that no PASID table decides about are not listed, whatever passes."""
+    answer = _ask(case, iova)
+    if case.request.pasid is None or answer is None:
+        return True
+    return any(ref.stage is Stage.PASID for ref in answer.refs)
 
 
 def _lists(m: Mapping, iova: int, answer: Translation) -> bool:
