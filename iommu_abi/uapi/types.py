@@ -36,10 +36,6 @@ _INTEGERS = {
 }
 
 
-#: What the classes here replace; cheaper than super(), and every assignment goes through it.
-_set = object.__setattr__
-
-
 def _limits(scalar: _layout.Scalar) -> tuple[int, int]:
     bits = 8 * scalar.size
     return (-(1 << bits - 1), (1 << bits - 1) - 1) if scalar.signed else (0, (1 << bits) - 1)
@@ -56,7 +52,8 @@ class _Checked:
     _gen: ClassVar[str] = ""
     _name: ClassVar[str] = ""
     _layout_info: ClassVar[_layout.Layout]
-    _ranges: ClassVar[Mapping[str, tuple[int, int]]] = {}
+    #: Fields that are one integer: how it is stored, by ctypes itself, the lowest and the highest one.
+    _numbers: ClassVar[Mapping[str, tuple[Callable[[Any, int], None], int, int]]] = {}
     _check: ClassVar[Callable[[Buffer, bool], None]]
 
     def __init__(self, **values: object) -> None:
@@ -65,21 +62,23 @@ class _Checked:
             setattr(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
-        limits = self._ranges.get(name)
-        if limits is None:
-            if not hasattr(type(self), name):
-                raise AttributeError(f"{self._name} has no field {name!r}")
+        number = self._numbers.get(name)
+        if number is None:
             self._assign(name, value)
-        elif type(value) is int and limits[0] <= value <= limits[1]:
-            _set(self, name, value)
-        else:
-            number = value.__index__() if hasattr(value, "__index__") else None
-            if number is None or not limits[0] <= number <= limits[1]:
-                raise _out_of_range(f"{self._name}.{name}", value, *limits)
-            _set(self, name, number)
+            return
+        put, low, high = number
+        if type(value) is int and low <= value <= high:
+            put(self, value)
+            return
+        index = value.__index__() if hasattr(value, "__index__") else None
+        if index is None or not low <= index <= high:
+            raise _out_of_range(f"{self._name}.{name}", value, low, high)
+        put(self, index)
 
     def _assign(self, name: str, value: object) -> None:
         """An array from bytes or numbers; a struct or union from one or from a dict."""
+        if not hasattr(type(self), name):
+            raise AttributeError(f"{self._name} has no field {name!r}")
         current = getattr(self, name)
         if isinstance(current, _CheckedArray):
             current.fill(f"{self._name}.{name}", value)
@@ -87,7 +86,7 @@ class _Checked:
             for inner, each in value.items():
                 setattr(current, inner, each)
         elif isinstance(value, type(current)):
-            _set(self, name, value)
+            super().__setattr__(name, value)
         else:
             raise UsageError(
                 f"{self._name}.{name}: got {value!r}, expected a {type(current).__name__} or a dict"
@@ -261,15 +260,15 @@ class _Maker:
             "_pack_": 1, "_layout_": "ms", "_fields_": fields,
             "_anonymous_": [each[0] for each in fields if each[0].startswith("_unnamed_")],
             "_name": made.record.tag or name, "_gen": self.gen, "_layout_info": made, "_check": check,
-            "_ranges": {f.name: _range(f) for f in direct if _integer(f.type)},
         }  # fmt: skip
         base = UapiStruct if made.record.kind == "struct" else UapiUnion
         cls: Any = type(name, (base,), namespace)
+        cls._numbers = {}
         for f in direct:
-            if f.name != plain_name(f.name):
-                setattr(cls, plain_name(f.name), getattr(cls, f.name))
-                if f.name in cls._ranges:
-                    cls._ranges[plain_name(f.name)] = cls._ranges[f.name]
+            setattr(cls, plain_name(f.name), getattr(cls, f.name))
+            if _integer(f.type):
+                number = (getattr(cls, f.name).__set__, *_range(f))
+                cls._numbers |= {f.name: number, plain_name(f.name): number}
         return cast("type[Any]", cls)
 
     def struct(self, made: _layout.Layout, check: Any) -> type[Any]:
