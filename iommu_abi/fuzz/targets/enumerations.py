@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice, pairwise
 
 from iommu_abi.errors import AbiError, UsageError
@@ -12,14 +13,16 @@ from iommu_abi.fuzz.targets import wire
 from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
 from iommu_abi.fuzz.targets.walks import CaseTarget
 from iommu_abi.fuzz.worlds import PAGE
-from iommu_abi.mappings import Budget, Context, Mapping, OutOfSteps, contexts, mappings, pasids
+from iommu_abi.mappings import Budget, Context, Mapping, OutOfSteps, Table, contexts, mappings, pasids, tables
 from iommu_abi.schemas import plain
-from iommu_abi.terms import At, Request, Stage, Translation
+from iommu_abi.terms import Access, At, Request, Stage, Translation
 from iommu_abi.terms import Target as Reached
 from iommu_abi.walk import Unit
 
 #: Mappings and contexts of a case that are looked at.
 MOST = 24
+#: Pages of tables of which the plain ledger is asked, and as many bad entries.
+PAGES = 4
 #: Pages that are looked at, a second's work: where any page may be one of interrupts, there is no end.
 STEPS = 1 << 20
 #: Bits of an address that are looked at everywhere: no host has fewer.
@@ -41,11 +44,14 @@ class Enumerate(CaseTarget):
             unit = Unit(case.world.kind, case.registers)
             found, whole = _listed(unit, case)
             context = _context(unit, case)
+            pages = _tables(unit, case)
         except (AbiError, UsageError):
             return Outcome(("refused as senseless",))
         features = {f"{min(len(found), 8)} mappings", f"context {context.state.name if context else 'none'}"}
         features |= {f"{m.target.name} {m.access} {m.s1_sizes:#x} {m.s2_sizes:#x}" for m in found}
-        wrong = list(_wrong(case, found, whole, context))
+        features |= {f"{min(len(pages), 8)} pages of tables"}
+        features |= {f"entry: {t.fault.reason.name} {t.fault.stage.name}" for t in pages if t.fault}
+        wrong = [*_wrong(case, found, whole, context), *_wrong_tables(case, pages)]
         problem = None
         if wrong:
             problem = Problem(f"{case.world.kind} mappings: {blank(wrong[0])}", "\n".join(wrong))
@@ -67,6 +73,16 @@ def _listed(unit: Unit, case: Case) -> tuple[list[Mapping], bool]:
     return found, len(found) < MOST
 
 
+def _tables(unit: Unit, case: Case) -> list[Table]:
+    """The first pages that hold tables of both stages, and entries that no walk can use."""
+    found: list[Table] = []
+    who = _who(case)
+    all_ = tables(unit, case.image.memory, Stage.S1, *who, priv=case.request.priv, budget=Budget(STEPS))
+    with suppress(OutOfSteps):
+        found.extend(islice(all_, MOST))
+    return found
+
+
 def _context(unit: Unit, case: Case) -> Context | None:
     """The context of the requester, None if it has none."""
     rid, pasid = _who(case)
@@ -79,12 +95,16 @@ def _context(unit: Unit, case: Case) -> Context | None:
     return first if first and first.first <= (rid if pasid is None else pasid) else None
 
 
+def _plain(case: Case, iova: int, access: Access) -> Translation:
+    rid, pasid = _who(case)
+    request = Request(rid, iova, pasid, access, case.request.priv, At.UNTRANSLATED)
+    return plain.translate(case.world.kind, case.registers, case.image.read, request)
+
+
 def _ask(case: Case, iova: int) -> Translation | None:
     """What passes first of read, write and execute, by the plain ledger."""
-    rid, pasid = _who(case)
     for access in wire.ACCESSES:
-        request = Request(rid, iova, pasid, access, case.request.priv, At.UNTRANSLATED)
-        answer = plain.translate(case.world.kind, case.registers, case.image.read, request)
+        answer = _plain(case, iova, access)
         if answer.fault is None:
             return None if answer.target is Reached.INTERRUPT else answer
     return None
@@ -133,6 +153,16 @@ def _wrong_at(case: Case, m: Mapping, iova: int) -> Iterator[str]:
         yield f"{iova:#x} is listed at HPA {m.hpa + iova - m.first:#x}, is at {answer.hpa:#x}"
     elif answer.gpa - m.gpa != iova - m.first:
         yield f"{iova:#x} is listed at GPA {m.gpa + iova - m.first:#x}, is at {answer.gpa:#x}"
+
+
+def _wrong_tables(case: Case, pages: list[Table]) -> Iterator[str]:
+    """A page is one that a walk for its first address reads; a bad entry is where all of them stop."""
+    for page in [*[t for t in pages if t.ref][-PAGES:], *[t for t in pages if t.fault][:PAGES]]:
+        answers = [_plain(case, page.first, access) for access in wire.ACCESSES]
+        if page.ref and not any(page.ref.hpa == ref.hpa for answer in answers for ref in answer.refs):
+            yield f"tables: no walk for {page.first:#x} reads the entry at {page.ref.hpa:#x}"
+        if page.fault and not any(answer.fault == page.fault for answer in answers):
+            yield f"tables: the walk for {page.first:#x} does not stop as the bad entry says"
 
 
 TARGETS: tuple[Target, ...] = tuple(Enumerate(name) for name in FORMATS)
