@@ -400,6 +400,11 @@ def nothing(world: World) -> None:
     del world
 
 
+def changed(world: World, edit: Edit) -> World:
+    edit(world)
+    return world
+
+
 def words(fault: Fault) -> list[str]:
     """A fault as the facts below write it."""
     return [fault.reason.name, fault.stage.name, str(fault.level), str(fault.native)]
@@ -541,6 +546,12 @@ GUEST_FACTS = {
     "PS in a PML4E": Fact(v2, guest_entry(3, V2.top, rsvd_7=1), "RESERVED S1 3 2", GN | PR | RZ),
     "1 GiB page misaligned": Fact(
         lambda: v2(page=HUGE), guest_entry(2, V2.pages[2], rsvd_29_13=1), "RESERVED S1 2 2", GN | PR | RZ
+    ),
+    "XD of a table without NXSup": Fact(
+        lambda: changed(v2(access=RW | EXEC), without(NXSup=1)),
+        guest_entry(1, V2.table, XD=1),
+        "RESERVED S1 1 2",
+        GN | PR | RZ,
     ),
     "XD without NXSup": Fact(lambda: v2(access=RW), without(NXSup=1), "RESERVED S1 0 2", GN | PR | RZ),
     "a supervisor's page": Fact(v2, guest_entry(1, V2.table, US=0), "PRIVILEGE S1 0 2", GN | PR | PE | US),

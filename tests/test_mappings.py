@@ -442,3 +442,16 @@ def test_where_the_pasid_table_is_off_no_pasid_is_listed_whatever_passes() -> No
     assert [m.hpa for m in mappings(unit, memory, test_riscv.DEVICE, 0)] == [world.page]
     assert list(pasids(unit, memory, test_riscv.DEVICE)) == []
     assert [c.first for c in contexts(unit, memory)] == [test_riscv.DEVICE]
+
+
+def test_a_table_of_cds_that_stage_2_hides_covers_the_substreams_below_each_entry() -> None:
+    # Arm IHI 0070, 5.2: S1Fmt 1, tables of 64 CDs below the first one.
+    import test_smmuv3
+
+    world = test_smmuv3.nested(fmt=1, cdmax=8)
+    world.edit_second(world.cds.address, 0, VALID=0)
+    unit = Unit("smmuv3", world.unit.registers | world.registers)
+
+    found = list(pasids(unit, image(world.host), test_smmuv3.SID, 0, 127))
+
+    assert [(c.first, c.last) for c in found] == [(0, 63), (64, 127)]
