@@ -455,3 +455,19 @@ def test_a_table_of_cds_that_stage_2_hides_covers_the_substreams_below_each_entr
     found = list(pasids(unit, image(world.host), test_smmuv3.SID, 0, 127))
 
     assert [(c.first, c.last) for c in found] == [(0, 63), (64, 127)]
+
+
+@pytest.mark.parametrize(("first", "pages"), [(0xFFFF, 2), (0x1_0000, 0)])
+def test_tables_of_the_last_requester_are_listed_and_there_is_none_after_it(first: int, pages: int) -> None:
+    import test_vtd
+
+    world = test_vtd.legacy()
+    world.unit.context(0xFFFF, world.second)
+    unit, memory = Unit("vtd", world.unit.registers | world.registers), image(world.host)
+    cursor = ffi.new("struct iommu_abi_table_cursor *", {"at": {"next": first}})
+    out = ffi.new("struct iommu_abi_table[]", 200)
+    who = ffi.new("struct iommu_abi_request *")
+
+    n = lib.iommu_abi_tables(unit.c, memory.table.c, who, lib.IOMMU_ABI_DEVICE, 10, cursor, out, 200)
+
+    assert (n, cursor.at.done) == (pages, 1)
