@@ -38,6 +38,18 @@ def test_create_writes_header_and_tail():
     assert bytes(out) == WHOLE
 
 
+# enum iommu_model: the RFC of April 2017 counts from 1, v1 of June from 0.
+@pytest.mark.parametrize(
+    ("generation", "models"), [(lib.IOMMU_ABI_RFC2017, (1, 2)), (lib.IOMMU_ABI_V1_2017, (0, 1))]
+)
+def test_a_generation_takes_its_own_two_models(generation, models):
+    for model in (0, 1, 2, 3, 0xFFFFFFFF):
+        blob = struct.pack("=QQII", 0, 0, model, 0)
+        rc, err = call(lib.iommu_abi_pasid_table_info_validate, generation, blob, len(blob))
+        assert rc == (0 if model in models else -EINVAL)
+        assert rc == 0 or (name(err), err.got) == ("pasid_table_info.model", model)
+
+
 @pytest.mark.parametrize("room", [0, 23, 24, 27])
 def test_too_little_room_is_enospc_and_nothing_is_written(room):
     out = bytearray(28)

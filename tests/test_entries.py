@@ -272,3 +272,26 @@ def test_bytes_of_another_size_are_refused_with_both_sizes(layout: Layout) -> No
     for size in (0, layout.size - 1, layout.size + 1):
         with pytest.raises(ValueError, match=rf"has {layout.size} bytes, not {size}$"):
             layout.parse(bytes(size))
+
+
+# Values of fields of up to three bits that the vendors leave reserved, or that mean nothing: VT-d chapter 9,
+# AMD 48882 chapter 2 and 3, Arm IHI 0070 chapters 5 and 6, RISC-V IOMMU chapter 2, RISC-V Svpbmt.
+RESERVED_VALUES = {
+    "TT": [3], "AW": [5, 6, 7], "T": [3, 6, 7], "PGTT": [0, 5, 6, 7], "FLPM": [2, 3],
+    "GATS": [2, 3], "HAD": [2], "Mode": [7], "GuestPagingMode": [2, 3],
+    "TTENDIAN": [1], "STALL_MODEL": [3], "ST_LEVEL": [2, 3], "VAX": [3], "FMT": [2, 3], "S1Fmt": [3],
+    "EATS": [3], "STRW": [1, 3], "S2TG": [3], "TG0": [3], "TG1": [0],
+    "PBMT": [3], "M": [0, 2],
+}  # fmt: skip
+
+
+def test_every_value_of_a_field_has_a_name_but_those_that_vendors_reserve() -> None:
+    named = [field for layout in LAYOUTS for field in layout.fields if field.values]
+
+    assert [field.name for field in named if max(field.values) >> field.width] == []
+    nameless = {
+        field.name: [value for value in range(1 << field.width) if value not in field.values]
+        for field in named
+        if field.width <= 3
+    }
+    assert {name: values for name, values in nameless.items() if values} == RESERVED_VALUES
