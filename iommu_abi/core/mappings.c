@@ -271,9 +271,12 @@ static bool goes_on(struct iommu_abi_context *run, const struct iommu_abi_contex
 	return true;
 }
 
-static bool of_pasid_table(unsigned int stage, unsigned int purpose)
+/* Whose tables is an entry of this stage and purpose part of: a device's, a PASID's, a stage's? */
+static unsigned int owner_of(unsigned int stage, unsigned int purpose)
 {
-	return stage == IOMMU_ABI_PASID || (stage == IOMMU_ABI_S2 && purpose == IOMMU_ABI_FOR_PASID_ENTRY);
+	if (stage == IOMMU_ABI_S2)
+		return purpose == IOMMU_ABI_FOR_PASID_ENTRY ? IOMMU_ABI_PASID : IOMMU_ABI_S1;
+	return stage;
 }
 
 /* Did a walk come to the PASID table? Its first entry may be unreadable, and then in no trace. */
@@ -283,9 +286,9 @@ static bool came_to_pasids(const struct pt_walk *w)
 	const struct iommu_abi_trace *t = w->trace;
 
 	for (u32 i = 0; i < t->n && i < IOMMU_ABI_MAX_REFS; i++)
-		if (of_pasid_table(t->refs[i].stage, t->refs[i].purpose))
+		if (owner_of(t->refs[i].stage, t->refs[i].purpose) == IOMMU_ABI_PASID)
 			return true;
-	return f->reason && of_pasid_table(f->stage, f->purpose);
+	return f->reason && owner_of(f->stage, f->purpose) == IOMMU_ABI_PASID;
 }
 
 static u64 last_of(unsigned int table, const struct pt_vendor *v)
@@ -369,14 +372,6 @@ static bool entry_is_bad(const struct iommu_abi_fault *f)
 	       f->reason == IOMMU_ABI_UNREADABLE || f->reason == IOMMU_ABI_OUTPUT_RANGE;
 }
 
-/* Whose tables is this entry part of: a device's, a PASID's, a stage's? */
-static unsigned int owner_of(const struct iommu_abi_ref *r)
-{
-	if (r->stage == IOMMU_ABI_S2)
-		return r->purpose == IOMMU_ABI_FOR_PASID_ENTRY ? IOMMU_ABI_PASID : IOMMU_ABI_S1;
-	return r->stage;
-}
-
 /* Put into @out the entries of this walk that lie in other pages than those of the one before. */
 static size_t new_pages(const struct iommu_abi_trace *t, unsigned int of, struct iommu_abi_table_cursor *c,
 			const struct iommu_abi_table *place, struct iommu_abi_table *out)
@@ -386,7 +381,7 @@ static size_t new_pages(const struct iommu_abi_trace *t, unsigned int of, struct
 	for (u32 i = 0; i < t->n && i < IOMMU_ABI_MAX_REFS; i++) {
 		u64 page = t->refs[i].hpa >> 12;
 
-		if (owner_of(&t->refs[i]) != of || c->seen[i] == page + 1)
+		if (owner_of(t->refs[i].stage, t->refs[i].purpose) != of || c->seen[i] == page + 1)
 			continue;
 		c->seen[i] = page + 1;
 		out[found] = *place;

@@ -265,7 +265,8 @@ class _Maker:
         cls: Any = type(name, (base,), namespace)
         cls._numbers = {}
         for f in direct:
-            setattr(cls, plain_name(f.name), getattr(cls, f.name))
+            if f.name != plain_name(f.name):
+                setattr(cls, plain_name(f.name), getattr(cls, f.name))
             if _integer(f.type):
                 number = (getattr(cls, f.name).__set__, *_range(f))
                 cls._numbers |= {f.name: number, plain_name(f.name): number}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import islice, pairwise
+from typing import TypeVar
 
 from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.fuzz.formats import FORMATS
@@ -18,6 +18,8 @@ from iommu_abi.schemas import plain
 from iommu_abi.terms import Access, At, Request, Stage, Translation
 from iommu_abi.terms import Target as Reached
 from iommu_abi.walk import Unit
+
+T = TypeVar("T")
 
 #: Mappings and contexts of a case that are looked at.
 MOST = 24
@@ -62,25 +64,26 @@ def _who(case: Case) -> tuple[int, int | None]:
     return case.request.rid, case.request.pasid
 
 
-def _listed(unit: Unit, case: Case) -> tuple[list[Mapping], bool]:
-    """The first mappings, and whether they are all."""
-    found: list[Mapping] = []
-    all_ = mappings(unit, case.image.memory, *_who(case), priv=case.request.priv, budget=Budget(STEPS))
+def _first(listing: Iterator[T]) -> tuple[list[T], bool]:
+    """The first of what is listed, and whether it is all."""
+    found: list[T] = []
     try:
-        found.extend(islice(all_, MOST))
+        found.extend(islice(listing, MOST))
     except OutOfSteps:
         return found, False
     return found, len(found) < MOST
 
 
+def _listed(unit: Unit, case: Case) -> tuple[list[Mapping], bool]:
+    return _first(
+        mappings(unit, case.image.memory, *_who(case), priv=case.request.priv, budget=Budget(STEPS))
+    )
+
+
 def _tables(unit: Unit, case: Case) -> list[Table]:
     """The first pages that hold tables of both stages, and entries that no walk can use."""
-    found: list[Table] = []
-    who = _who(case)
-    all_ = tables(unit, case.image.memory, Stage.S1, *who, priv=case.request.priv, budget=Budget(STEPS))
-    with suppress(OutOfSteps):
-        found.extend(islice(all_, MOST))
-    return found
+    who, priv = _who(case), case.request.priv
+    return _first(tables(unit, case.image.memory, Stage.S1, *who, priv=priv, budget=Budget(STEPS)))[0]
 
 
 def _context(unit: Unit, case: Case) -> Context | None:
