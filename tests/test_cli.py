@@ -33,6 +33,30 @@ PACK = ("pack", "pasid_table_info", "ptr=0x20000", "size=4096", "model=IOMMU_MOD
 BLOB = struct.pack("=QQII", 0x20000, 4096, 1, 0)
 PASIDS = CAPTURES / "vtd-scalable-fs-pasid-k7.2"
 TRANSLATE = ("translate", PASIDS / "sparse.elf.xz", "--config", PASIDS / "meta.json")
+ON_IMAGE = (str(PASIDS / "sparse.elf.xz"), "--config", str(PASIDS / "meta.json"))
+FAULT_LINE = b"DMAR: [DMA Read NO_PASID] Request device [00:03.0] fault addr 0xfffff000 [fault reason 0x06]\n"
+#: What prints to standard output, in all the ways that a command has: text, tables, JSON, raw bytes.
+PRINTING = [
+    PACK,
+    (*PACK, "--json"),
+    (*PACK, "--out", "hex"),
+    ("layout", "pasid_table_info"),
+    ("errno", "IOMMU_IOAS_MAP", "--rules"),
+    ("decode",),
+    ("decode", "--json"),
+    ("translate", *ON_IMAGE, "--rid", "00:03.0", "--iova", "0"),
+    ("mappings", *ON_IMAGE),
+    ("mappings", *ON_IMAGE, "--csv"),
+    ("mappings", *ON_IMAGE, "--map"),
+    ("audit", *ON_IMAGE),
+    ("replay", str(PASIDS)),
+    ("conform", str(CASES)),
+    ("gen", "syzlang", "iommufd_7_2"),
+    ("config", "--cflags"),
+    ("--help",),
+    ("pack", "--help"),
+    ("--version",),
+]
 
 
 @pytest.fixture
@@ -161,16 +185,21 @@ def test_a_closed_pipe_ends_without_a_word(words):
     os.close(write)
 
 
-@pytest.mark.parametrize("words", [PACK, (*PACK, "--json"), (*PACK, "--out", "hex")])
-def test_a_full_disk_is_named(words):
+@pytest.mark.parametrize("words", PRINTING, ids=" ".join)
+def test_a_full_disk_is_named_once(words):
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full here")
     command = [sys.executable, "-m", "iommu_abi", *words]
-    with open("/dev/full", "wb") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE)
+    # whether Python buffers what it prints decides where the error surfaces
+    for unbuffered in ("", "1") if words in (PACK, ("--help",)) else ("",):
+        environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                command, input=FAULT_LINE, stdout=full, stderr=subprocess.PIPE, env=environment, timeout=60
+            )
 
-    assert done.returncode == 2
-    assert done.stderr == b"iommu-abi: standard output: No space left on device\n"
+        assert done.returncode == 2
+        assert done.stderr == b"iommu-abi: standard output: No space left on device\n"
 
 
 def test_closed_streams_are_no_accident(blob_file):

@@ -13,11 +13,14 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from iommu_abi import __version__
 from iommu_abi.cli import output
 from iommu_abi.errors import Error, UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 COMMANDS = (
     "pack",
@@ -52,6 +55,10 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: object) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **options)  # type: ignore[arg-type]
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """Print, and let a full disk be an error; argparse ignores it."""
+        (file or sys.stderr).write(message)
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage."""
@@ -100,6 +107,8 @@ def _run(words: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except (Error, OSError, UnicodeError, MemoryError) as error:
+        if output.is_about_stdout(error):
+            raise  # main() tells it, once: what is still buffered would fail again
         output.report(error, as_json="--json" in words)
         return _exit_status(error)
     except Exception as error:
@@ -124,6 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except OSError as error:  # standard output cannot be written: a full disk
         output.abandon_stdout()
+        error.filename = output.STDOUT
         output.report(error)
         return MISUSE
     return status

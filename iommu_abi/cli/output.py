@@ -22,6 +22,9 @@ T = TypeVar("T")
 #: For terminals and files whose encoding has no lines, dots and blocks.
 PLAIN = str.maketrans("│─├┼┤┌┬┐└┴┘·░…█", "|-+++++++++./~#")
 
+#: What an error of standard output is about, as errors of files name theirs.
+STDOUT = "standard output"
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
 
 
@@ -46,6 +49,16 @@ def abandon_stdout() -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
+
+
+def is_about_stdout(error: BaseException) -> bool:
+    """No room, and no file is named: what we write is named, but for what we print to."""
+    return (
+        isinstance(error, OSError)
+        and not isinstance(error, Error)
+        and error.filename is None
+        and error.errno in NO_ROOM
+    )
 
 
 # ---------------------------------------------------------------- text
@@ -141,9 +154,7 @@ def hex_or_none(number: int | None) -> str | None:
 
 def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and not isinstance(error, Error):
-        # what we write is named, but for what we print to
-        where = "standard output" if error.errno in NO_ROOM else None
-        where = where if error.filename is None else error.filename
+        where = error.filename
         return f"{where}: {error.strerror or error}" if where else str(error.strerror or error)
     if isinstance(error, MemoryError):
         return "not enough memory for this input"
