@@ -45,6 +45,7 @@ class Explanation:
     wanted: tuple[Step, ...]
     differences: tuple[Difference, ...]
     undecoded: str = ""
+    left_out: bool = False  # the dump does not hold the bytes that are reached
 
     def stage(self, stage: Stage) -> tuple[Step, ...]:
         """The steps of one stage; stage-2 walks for entries are inside the steps of those entries."""
@@ -103,9 +104,12 @@ def _nested(steps: Iterable[Step]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
 def explain(unit: Unit, memory: Memory, request: Request) -> Explanation:
     """Translate with both ledgers and put the walk into words. UsageError as translate() raises it."""
     answers = ask(unit, memory, request)
+    left_out = answers.fast.ok and memory.left_out(answers.fast.hpa or 0)
     try:
         steps, wanted = _nested(_explained(unit, memory, answers.fast))
     except Exception as error:  # entries that the plain ledger cannot name: the ledgers disagree on them
         broken = Difference("decoding of refs", f"{len(answers.fast.refs)} entries", repr(error))
-        return Explanation(request, answers.fast, (), (), (*answers.differences, broken), repr(error))
-    return Explanation(request, answers.fast, steps, wanted, answers.differences)
+        return Explanation(
+            request, answers.fast, (), (), (*answers.differences, broken), repr(error), left_out
+        )
+    return Explanation(request, answers.fast, steps, wanted, answers.differences, left_out=left_out)

@@ -27,7 +27,10 @@ Buffer = Any
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """``size`` bytes of memory from physical address ``first`` on."""
+    """``size`` bytes of memory from physical address ``first`` on.
+
+    A ``hole`` was left out of a dump: it reads as zeros, as a table there is, and holds nobody knows what.
+    """
 
     first: int
     size: int
@@ -35,6 +38,7 @@ class Region:
     source: str
     address: int  # of the first byte, in this process
     buffer: Any  # cffi's hold on the exporting object
+    hole: bool = False
 
     @property
     def last(self) -> int:
@@ -69,6 +73,7 @@ class Memory:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._regions: list[Region] = []
+        self._unknown: list[tuple[int, int]] = []  # left out, and not even a table can be read there
         self.table = Table([])
 
     @classmethod
@@ -82,9 +87,10 @@ class Memory:
     ) -> Memory:
         """Memory from image files, as one address space.
 
-        ``format``: "auto", "elf" (core file: one region per PT_LOAD at its p_paddr), "lime", "kdump"
-        (kdump-compressed, through libkdumpfile) or "raw" (one region at ``base``, or where its
-        :class:`Source` says). ``.xz``, ``.gz`` and kdump are unpacked, to at most ``max_size`` bytes.
+        ``format``: "auto", "elf" (core file: one region per PT_LOAD at its p_paddr, and one for each hole;
+        Xen's dump-core), "lime", "kdump" (kdump-compressed, through libkdumpfile), "avml", "vmware" or "raw"
+        (one region at ``base``, or where its :class:`Source` says). ``.xz``, ``.gz``, ``.bz2``, ``.zst``,
+        AVML and kdump are unpacked, to at most ``max_size`` bytes, and so much may be left out of a core.
         Other files are mapped, not read: a file that shrinks meanwhile kills the process;
         ``copy=True`` reads it instead. ImageError says what is wrong with a file.
         """
@@ -107,14 +113,18 @@ class Memory:
     def _map_pieces(self, pieces: Iterable[Piece], writable: bool = False) -> None:
         exports: dict[int, tuple[Any, int]] = {}
         new = []
+        unknown = list(self._unknown)
         for p in pieces:
+            if p.buffer is None:
+                unknown.append((p.first, p.last))
+                continue
             if id(p.buffer) not in exports:
                 hold = ffi.from_buffer("unsigned char[]", p.buffer, require_writable=writable)
                 exports[id(p.buffer)] = hold, int(ffi.cast("uintptr_t", hold))
             hold, address = exports[id(p.buffer)]
             if p.size <= 0 or p.first < 0 or p.first + p.size > 1 << 64:
                 raise UsageError(f"{p.source}: {p.size} bytes at {p.first:#x} do not fit in 64 bits")
-            new.append(Region(p.first, p.size, writable, p.source, address + p.offset, hold))
+            new.append(Region(p.first, p.size, writable, p.source, address + p.offset, hold, p.hole))
         with self._lock:
             regions = sorted([*self._regions, *new], key=lambda r: r.first)
             for a, b in itertools.pairwise(regions):
@@ -124,6 +134,7 @@ class Memory:
                         f" {a.first:#x}..{a.last:#x} of {a.source}"
                     )
             self._regions, self.table = regions, Table(regions)
+            self._unknown = sorted(unknown)
 
     def unmap(self, first: int) -> None:
         """Take away the region that starts at ``first``."""
@@ -147,8 +158,17 @@ class Memory:
             return None
         return regions[i]
 
+    def left_out(self, addr: int) -> bool:
+        """Is this memory of the machine whose bytes a dump left out, so that they are not known?"""
+        region = self.find(addr, 1)
+        if region:
+            return region.hole
+        unknown = self._unknown
+        i = bisect.bisect_right(unknown, addr, key=lambda r: r[0]) - 1
+        return i >= 0 and addr <= unknown[i][1]
+
     def read(self, addr: int, length: int) -> bytes | None:
-        """``length`` bytes at ``addr``; None unless one region holds them all."""
+        """``length`` bytes at ``addr``, zeros in a hole; None unless one region holds them all."""
         table = self.table  # one load: keeps the buffers alive
         at = lib.iommu_abi_mem_find(table.c, addr, length) if length > 0 and 0 <= addr < 1 << 64 else ffi.NULL
         return bytes(ffi.buffer(at, length)) if at else None

@@ -184,7 +184,9 @@ def test_an_elf_cores_segments_lie_at_their_physical_addresses(image, elfclass, 
 
     assert memory.read(0x5000, 4096) == PAGE
     assert memory.read(0x9001, 2) == b"yz"
-    assert memory.read(0x6000, 1) is None  # beyond p_filesz: absent
+    assert memory.read(0x6000, 4096) == bytes(4096)  # beyond p_filesz: a hole, zero for a table
+    assert [memory.left_out(at) for at in (0x5FFF, 0x6000, 0x6FFF, 0x7000)] == [False, True, True, False]
+    assert memory.read(0x7000, 1) is None
 
 
 def test_a_raw_file_is_one_region_at_its_base(image):

@@ -97,8 +97,8 @@ def fault_text(kind: str, fault: Fault) -> str:
     return f"{REASONS.get(fault.reason, fault.reason.name)}: {place}, {_entry_text(fault)}, {code}{quiet}"
 
 
-def answer_text(kind: str, request: Request, answer: Translation) -> str:
-    """The whole answer in one line."""
+def answer_text(kind: str, request: Request, answer: Translation, *, left_out: bool = False) -> str:
+    """The whole answer in one line. ``left_out``: the dump lacks the bytes of the target."""
     who = request_text(request)
     if answer.fault is not None:
         return f"{who} blocked: {fault_text(kind, answer.fault)}"
@@ -107,7 +107,8 @@ def answer_text(kind: str, request: Request, answer: Translation) -> str:
     via = f" via GPA {answer.gpa:#x}" if answer.gpa not in (request.iova, answer.hpa) else ""
     mrif = " in an MSI's MRIF" if answer.target is Target.MRIF else ""
     rights = f"({size_text(answer.size_lg2)}, {answer.access})"
-    return f"{who} -> HPA {answer.hpa:#x}{mrif}{via} {rights}"
+    missing = "; its bytes are not in the dump" if left_out else ""
+    return f"{who} -> HPA {answer.hpa:#x}{mrif}{via} {rights}{missing}"
 
 
 # ---------------------------------------------------------------- JSON
@@ -162,3 +163,8 @@ def answer_json(answer: Translation) -> dict[str, object]:
         "target": _word(answer.target),
         "detail": f"{answer.detail:#x}",
     }
+
+
+def dump_json(*, left_out: bool) -> dict[str, object]:
+    """``in_dump`` is there, and false, if the dump left out the bytes of the target."""
+    return {"in_dump": False} if left_out else {}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from iommu_abi.walk import Unit
 
 IMAGE = "IMAGE[@BASE]"
-IMAGE_HELP = "ELF core, LiME, kdump-compressed or raw memory, also .xz or .gz; several are one address space"
+IMAGE_HELP = "ELF core, LiME, AVML, VMware, kdump-compressed or raw memory; several are one address space"
 
 _NUMBER = r"(?:0[xX][0-9a-fA-F]+|[0-9]+)"
 _PLACE = re.compile(rf"(.+)@({_NUMBER})(?::({_NUMBER})(?:\+({_NUMBER}))?)?", re.DOTALL)

@@ -131,7 +131,8 @@ def show(kind: str, explained: Explanation) -> None:
         output.line(f"the plain ledger cannot name these entries: {explained.undecoded}", "red")
     answer = explained.answer
     style = "green" if answer.ok else "red"
-    out.print(answers.answer_text(kind, explained.request, answer), style=style)
+    text = answers.answer_text(kind, explained.request, answer, left_out=explained.left_out)
+    out.print(text, style=style)
     if answer.ok:
         out.print(f"effective rights, of all levels and stages for this requester: {answer.access}")
     if not explained.differences:
@@ -177,6 +178,7 @@ def step_json(step: Step) -> dict[str, object]:
 def trace_json(explained: Explanation) -> dict[str, object]:
     """What --explain adds to the answer."""
     return {
+        **answers.dump_json(left_out=explained.left_out),
         "trace": [step_json(step) for step in (*_flat(explained.steps), *explained.wanted)],
         "agree": not explained.differences,
         "disagreement": [output.difference_json(d) for d in explained.differences],

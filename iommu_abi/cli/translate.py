@@ -65,10 +65,12 @@ def run(args: argparse.Namespace) -> int:
     if args.explain:
         return _explain(unit, memory, request, args.json)
     answer = unit.translate(memory, request)
+    left_out = answer.ok and memory.left_out(answer.hpa or 0)
     if args.json:
-        output.emit_json({**answers.answer_json(answer), "request": answers.request_json(request)})
+        shown = {**answers.answer_json(answer), **answers.dump_json(left_out=left_out)}
+        output.emit_json({**shown, "request": answers.request_json(request)})
     else:
-        text = answers.answer_text(unit.kind, request, answer)
+        text = answers.answer_text(unit.kind, request, answer, left_out=left_out)
         output.line(text, "green" if answer.ok else "red")
     return 0 if answer.ok else 1
 

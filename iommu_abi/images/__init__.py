@@ -1,24 +1,34 @@
-"""Image files -> pieces of physical memory: ELF cores, LiME, kdump-compressed, raw; also .xz and .gz."""
+"""Image files -> pieces of physical memory: ELF and Xen cores, LiME, AVML, VMware, kdump-compressed, raw.
+
+Packed ones (.xz, .gz, .bz2, .zst, zlib) are unpacked, flattened ones put in order. What is known to be
+something else is refused by name (unread.py); only what nothing is known about is raw memory.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from iommu_abi.errors import ImageError, UsageError
-from iommu_abi.images import elf, files, kdump, lime
+from iommu_abi.images import avml, elf, files, flat, kdump, lime, unread, vmware
 from iommu_abi.images.files import contents, open_plain
 from iommu_abi.images.pieces import Buffer, Piece
 
-FORMATS = ("auto", "elf", "lime", "kdump", "raw")
+FORMATS = ("auto", "elf", "lime", "kdump", "avml", "vmware", "raw")
 #: How files begin that are recognised, by a name for each beginning.
 MAGICS = {
     "elf": elf.MAGIC,
     "lime": lime.MAGIC,
     "kdump": kdump.MAGICS[0],
-    "makedumpfile": kdump.MAGICS[1],
+    "makedumpfile": flat.MAGIC,
     "xz": files.XZ,
     "gzip": files.GZIP,
+    "bzip2": files.BZIP2,
+    "zstd": files.ZSTD,
+    "avml": avml.MAGIC,
+    "vmware": vmware.MAGICS[0],
+    "diskdump": kdump.MAGICS[1],
 }
 
 
@@ -38,12 +48,21 @@ class Source:
         return str(self.path)
 
 
-def _detect(start: bytes) -> str:
-    if start.startswith(elf.MAGIC):
-        return "elf"
-    if start.startswith(lime.MAGIC):
-        return "lime"
-    return "kdump" if start.startswith(kdump.MAGICS) else "raw"
+_STARTS: dict[str, tuple[bytes, ...]] = {
+    "elf": (elf.MAGIC,),
+    "lime": (lime.MAGIC,),
+    "kdump": kdump.MAGICS,
+    "avml": (avml.MAGIC,),
+    "vmware": (*vmware.MAGICS, vmware.OLD),
+}
+
+
+def _detect(path: Path, start: bytes) -> str:
+    for kind, magics in _STARTS.items():
+        if start.startswith(magics):
+            return kind
+    unread.refuse(path, start)
+    return "raw"
 
 
 def _raw(source: Source, buffer: Buffer, base: int) -> list[Piece]:
@@ -62,16 +81,36 @@ def open_image(source: Source, *, format: str, base: int, copy: bool, max_size: 
     if format not in FORMATS:
         raise UsageError(f"unknown image format {format!r}, expected one of: {' '.join(FORMATS)}")
     path = source.path
-    with open_plain(path, max_size) as file:
-        kind = _detect(file.read(max(map(len, kdump.MAGICS)))) if format == "auto" else format
+    with _ordered(path, max_size, format) as file:
+        file.seek(0)
+        kind = _detect(path, file.read(unread.HEAD)) if format == "auto" else format
         if source.base is not None and kind != "raw":
             raise UsageError(f"{path}: this {kind} file says itself where its memory was, a base cannot")
         if kind == "kdump":
             return kdump.pieces(path, file, copy=copy, max_size=max_size)
         buffer = contents(path, file, copy)
     if kind == "elf":
-        return elf.pieces(path, buffer)
+        return elf.pieces(path, buffer, max_size)
+    if kind == "avml":
+        return avml.pieces(path, buffer, copy=copy, max_size=max_size)
+    if kind == "vmware":
+        return vmware.pieces(path, buffer, lambda beside: _whole(beside, copy, max_size))
     return lime.pieces(path, buffer) if kind == "lime" else _raw(source, buffer, base)
+
+
+def _ordered(path: Path, max_size: int, format: str) -> BinaryIO:
+    """The file, unpacked, and put in order if it is flattened."""
+    forced = format == "raw"
+    file = open_plain(path, max_size, forced=forced)
+    if forced or file.read(len(flat.MAGIC)) != flat.MAGIC:
+        return file
+    with file:
+        return flat.rearrange(path, file, max_size)
+
+
+def _whole(path: Path, copy: bool, max_size: int) -> Buffer:
+    with open_plain(path, max_size) as file:
+        return contents(path, file, copy)
 
 
 __all__ = ["FORMATS", "MAGICS", "Buffer", "Piece", "Source", "open_image"]

@@ -1,8 +1,9 @@
 """ELF cores: one piece of memory for each PT_LOAD.
 
 The generic ABI's program headers, as QEMU's dump-guest-memory, makedumpfile -E and the kernel's
-vmcore write them; p_paddr is the physical address, and bytes beyond p_filesz do not exist in the
-file.
+vmcore write them; p_paddr is the physical address. Bytes beyond p_filesz are a hole: makedumpfile
+leaves out pages that are zero, and pages that no kernel table is in (makedumpfile(8), -d). So a table
+there is zero, and anything else unknown. /proc/kcore gives memory without an address p_paddr -1.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from iommu_abi.errors import ImageError
-from iommu_abi.images.pieces import Buffer, Piece
+from iommu_abi.images import xen
+from iommu_abi.images.pieces import Buffer, Piece, without, zeros
 
 MAGIC = b"\x7fELF"
 PT_LOAD = 1
+ET_CORE = 4
+_NOWHERE = (0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF)
 
 
 class _Seekable:
@@ -45,44 +50,101 @@ class _Seekable:
         self._view.release()
 
 
-def _program_headers(path: Path, buffer: Buffer) -> Iterator[tuple[int, int, int, int]]:
-    """(type, file offset, physical address, bytes in the file) of each program header."""
-    from elftools.common.exceptions import ELFError
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """A PT_LOAD: bytes in the file, and bytes in memory from there on."""
+
+    offset: int
+    vaddr: int
+    first: int
+    held: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """Where the program headers lie; or the sections of Xen's files."""
+
+    order: str
+    wide: bool
+    kind: int
+    offset: int
+    step: int
+    count: int
+    sections: dict[str, xen.Section]
+
+
+def _header(path: Path, buffer: Buffer) -> _Header:
     from elftools.elf.elffile import ELFFile
 
     file = _Seekable(buffer)
     try:
         elf = ELFFile(cast("BinaryIO", file))
-        count = elf.num_segments()  # reads section 0 when there are more than 65534 (PN_XNUM)
-        offset, step = elf["e_phoff"], elf["e_phentsize"]
-        order = "<" if elf.little_endian else ">"
-    except (ELFError, struct.error, KeyError, ValueError, OverflowError, AttributeError, TypeError) as error:
+        found = {}
+        if not elf["e_phnum"]:
+            wanted = (elf.get_section_by_name(name) for name in (xen.PAGES, xen.PFN, xen.P2M))
+            found = {s.name: (s["sh_offset"], s["sh_size"]) for s in wanted if s}
+        return _Header(
+            order="<" if elf.little_endian else ">",
+            wide=elf.elfclass == 64,
+            kind=int.from_bytes(buffer[16:18], "little" if elf.little_endian else "big"),
+            offset=elf["e_phoff"],
+            step=elf["e_phentsize"],
+            count=elf.num_segments(),  # reads section 0 when there are more than 65534 (PN_XNUM)
+            sections=found,
+        )
+    except Exception as error:  # on damage pyelftools raises what it comes across
         raise ImageError(f"{path}: damaged ELF header: {str(error) or type(error).__name__}") from None
     finally:
         file.close()
-    # p_type, p_offset, p_paddr, p_filesz; pyelftools would need seconds for 10^5 of them
-    wide = elf.elfclass == 64
-    row = struct.Struct(order + ("I4xQ8xQQ16x" if wide else "II4xII8x4x"))
+
+
+def _loads(path: Path, buffer: Buffer, header: _Header) -> Iterator[_Load]:
+    """The PT_LOADs; pyelftools would need seconds for 10^5 of them."""
+    row = struct.Struct(header.order + ("I4xQQQQQ8x" if header.wide else "IIIIII8x"))
+    offset, step, count = header.offset, header.step, header.count
     if step < row.size or offset + count * step > len(buffer):
         raise ImageError(f"{path}: {count} program headers at {offset:#x} do not lie in the file")
     view = memoryview(buffer)[offset : offset + count * step]
+    nowhere = _NOWHERE[header.wide]
     with view:
         for i in range(count):
-            yield row.unpack_from(view, i * step)
+            kind, *rest = row.unpack_from(view, i * step)
+            load = _Load(*rest)
+            if kind == PT_LOAD and load.first != nowhere and max(load.held, load.size):
+                yield load
 
 
-def pieces(path: Path, buffer: Buffer) -> list[Piece]:
-    """PT_LOAD segments at their p_paddr."""
-    loads = [(o, p, n) for t, o, p, n in _program_headers(path, buffer) if t == PT_LOAD and n]
-    if not loads:
+def _refuse(path: Path, loads: list[_Load], size: int) -> None:
+    """ImageError if these are not the memory of a machine."""
+    if not any(load.held for load in loads):
         raise ImageError(f"{path}: an ELF file without memory in it (no PT_LOAD with bytes)")
-    if len(loads) > 1 and not any(paddr for _, paddr, _ in loads):
-        raise ImageError(f"{path}: every p_paddr is 0: this core does not say where its memory was")
-    size = len(buffer)
-    for offset, paddr, filesz in loads:
-        if offset + filesz > size:
+    user = all(0 < load.vaddr < 1 << 47 for load in loads)
+    if not any(load.first for load in loads) and (len(loads) > 1 or user):
+        raise ImageError(
+            f"{path}: every p_paddr is 0: this core does not say where its memory was, as cores of processes"
+            " (gcore) do not; QEMU's dump-guest-memory or `virsh dump --memory-only` dumps a guest's memory"
+        )
+    for load in loads:
+        if load.offset + load.held > size:
             raise ImageError(
-                f"{path}: truncated: the segment for {paddr:#x} ends at {offset + filesz:#x},"
+                f"{path}: truncated: the segment for {load.first:#x} ends at {load.offset + load.held:#x},"
                 f" the file at {size:#x}"
             )
-    return [Piece(paddr, buffer, offset, filesz, str(path)) for offset, paddr, filesz in loads]
+
+
+def pieces(path: Path, buffer: Buffer, max_size: int) -> list[Piece]:
+    """PT_LOAD segments at their p_paddr, and holes between their bytes and their ends."""
+    header = _header(path, buffer)
+    if xen.PAGES in header.sections:
+        return xen.pieces(path, buffer, header.sections, header.order)
+    if header.kind != ET_CORE:
+        raise ImageError(
+            f"{path}: an ELF program or object (type {header.kind}), not a core (type {ET_CORE})"
+        )
+    loads = list(_loads(path, buffer, header))
+    _refuse(path, loads, len(buffer))
+    found = [Piece(n.first, buffer, n.offset, n.held, str(path)) for n in loads if n.held]
+    holes = [(n.first + n.held, n.first + n.size - 1) for n in loads if n.size > n.held]
+    gaps = list(without(holes, ((p.first, p.last) for p in found)))
+    return found + zeros(path, gaps, max_size)

@@ -1,23 +1,24 @@
 """kdump-compressed vmcores, as makedumpfile writes them, read through libkdumpfile.
 
 The format (makedumpfile's IMPLEMENTATION, "KDUMP" header, bitmaps, page descriptors) has five
-compressions and a flattened form; libkdumpfile knows them all. It has two Python bindings, both named
+compressions; libkdumpfile knows them all. A page whose bit is clear in the file's bitmap was left out, and
+its bytes are unknown: pages of zeros are there. libkdumpfile has two Python bindings, both named
 ``kdumpfile``: Debian's python3-libkdumpfile, and pykdumpfile on PyPI. The pages that the file holds
 are unpacked, as .xz is: the walk needs bytes that stay where they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from iommu_abi.errors import ImageError
 from iommu_abi.images.files import CHUNK, Sparse, contents
-from iommu_abi.images.pieces import Piece
+from iommu_abi.images.pieces import Piece, Range, without
 
-#: Of the file itself, and of its flattened form (makedumpfile -F).
-MAGICS = (b"KDUMP   ", b"makedumpfile\0\0\0\0")
+#: makedumpfile's, and diskdump's before it.
+MAGICS = (b"KDUMP   ", b"DISKDUMP")
 
 MISSING = (
     "a kdump-compressed vmcore needs libkdumpfile's Python binding: apt install python3-libkdumpfile"
@@ -53,9 +54,9 @@ class Dump:
         self._failure = _failure(binding)
         self.page_size: int = self._context.attr["arch"]["page_size"]
 
-    def runs(self) -> Iterator[tuple[int, int]]:
-        """(address, bytes) of the pages that are there, in a row each; ascending."""
-        bitmap, frame = self._context.attr["file"]["pagemap"], 0
+    def runs(self, of: str = "file") -> Iterator[tuple[int, int]]:
+        """(address, bytes) of the pages in the file, or that the "memory" had, in a row each; ascending."""
+        bitmap, frame = self._context.attr[of]["pagemap"], 0
         while True:
             try:
                 start = bitmap.find_set(frame)
@@ -63,6 +64,14 @@ class Dump:
                 return
             frame = bitmap.find_clear(start)
             yield start * self.page_size, (frame - start) * self.page_size
+
+    def left_out(self, held: Iterable[Range]) -> list[Range]:
+        """Pages of the memory that the file does not hold; none if the dump does not say."""
+        try:
+            all_pages = [(at, at + size - 1) for at, size in self.runs("memory")]
+        except (self._failure, KeyError, NotImplementedError):
+            return []
+        return list(without(all_pages, held))
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes of pages that are there."""
@@ -80,15 +89,20 @@ def _copy(dump: Dump, out: Sparse) -> list[tuple[int, int, int]]:
 
 
 def pieces(path: Path, file: BinaryIO, *, copy: bool, max_size: int) -> list[Piece]:
-    """One piece for each run of pages that the dump holds; pages that were left out do not exist."""
+    """One piece for each run of pages that the dump holds, and the holes, whose bytes nobody knows."""
     binding = _binding(path)
     out = Sparse(path, max_size)
     with out.file:
         try:
-            found = _copy(Dump(binding, file), out)
-        except (_failure(binding), KeyError, OSError) as error:
+            dump = Dump(binding, file)
+            found = _copy(dump, out)
+            missing = dump.left_out((address, address + size - 1) for address, _, size in found)
+        except ImageError:
+            raise
+        except Exception as error:  # the binding's own, and what a damaged dump makes it stumble over
             raise ImageError(f"{path}: libkdumpfile cannot read it: {error}") from None
         if not found:
             raise ImageError(f"{path}: a kdump-compressed vmcore without pages in it")
         buffer = contents(path, out.finish(), copy)
-    return [Piece(address, buffer, offset, size, str(path)) for address, offset, size in found]
+    holes = [Piece(first, None, 0, last - first + 1, str(path), hole=True) for first, last in missing]
+    return [Piece(address, buffer, offset, size, str(path)) for address, offset, size in found] + holes
