@@ -15,7 +15,7 @@ from typing import Any
 from iommu_abi._core import ffi, lib
 from iommu_abi._core_errors import abi_error
 from iommu_abi._core_errors import broken as core_broken
-from iommu_abi.errors import errno_name
+from iommu_abi.errors import UsageError, errno_name
 
 _pending = threading.local()  # the exception that is crossing C in this thread
 
@@ -64,20 +64,37 @@ class Domain:
             if type(ops).unbind_pasid_table is not IommuOps.unbind_pasid_table:
                 self._c_ops.unbind_pasid_table = lib.iommu_abi_py_unbind
         else:
-            self._c_ops = ffi.cast("const struct iommu_ops *", ops)
+            self._c_ops = _c_ops(ops)
         self.c = ffi.new("struct iommu_domain *", {"ops": self._c_ops, "priv": self._handle})
 
     def bind_pasid_table(self, dev: Device, info: Any) -> None:
         """iommu_bind_pasid_table(): OSError with the driver's errno if it refuses.
 
-        ``info`` is a pasid_table_info or its bytes.
+        ``info`` is a pasid_table_info or its bytes; AbiError, before the driver is asked, if those are fewer
+        than it says.
         """
-        copy = ffi.new("unsigned char[]", bytes(info))
-        _call(lib.iommu_bind_pasid_table, self.c, dev.c, ffi.cast("struct pasid_table_info *", copy))
+        _call(lib.iommu_bind_pasid_table, self.c, dev.c, _request(info))
 
     def unbind_pasid_table(self, dev: Device) -> None:
         """iommu_unbind_pasid_table()."""
         _call(lib.iommu_unbind_pasid_table, self.c, dev.c)
+
+
+def _c_ops(ops: Any) -> Any:
+    """Hooks in C. What an address points to cannot be checked: the caller answers for it."""
+    if not isinstance(ops, (int, ffi.CData)) or isinstance(ops, bool):
+        raise UsageError(f"ops: got a {type(ops).__name__}, expected an IommuOps or a struct iommu_ops *")
+    made = ffi.cast("const struct iommu_ops *", ops)
+    if made == ffi.NULL:
+        raise UsageError("ops: got NULL, expected an IommuOps or a struct iommu_ops *")
+    return made
+
+
+def _request(info: Any) -> Any:
+    """A ``struct pasid_table_info *`` of which C may read all that its length says."""
+    from iommu_abi.uapi import _seed
+
+    return _seed.request(info)
 
 
 def _call(function: Any, *args: Any) -> None:
@@ -135,8 +152,7 @@ def check_bind(info: Any, *, model: int, ptr_align: int, ptr_last: int, size_min
     limits = ffi.new("struct iommu_abi_bind_limits *",
                      (model, ptr_align, ptr_last, size_min, size_host, vtd_flags, vtd_pat))  # fmt: skip
     err = ffi.new("struct iommu_abi_error *")
-    blob = ffi.new("unsigned char[]", bytes(info))
-    if lib.iommu_abi_bind_check(limits, ffi.cast("struct pasid_table_info *", blob), err):
+    if lib.iommu_abi_bind_check(limits, _request(info), err):
         raise abi_error(err, "pasid_table_info")
 
 

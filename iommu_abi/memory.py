@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import sys
 import threading
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from iommu_abi._core import ffi, lib
+from iommu_abi._core_buffers import address, hold
 from iommu_abi.errors import ImageError, UsageError
 from iommu_abi.images import Piece, Source, open_image
 
@@ -64,6 +66,33 @@ class Table:
         self.c = ffi.new("struct iommu_abi_mem *", {"regions": self._rows, "n": len(regions)})
 
 
+class _Exports:
+    """Regions of buffers, each exported once, however many pieces lie in it."""
+
+    def __init__(self, writable: bool) -> None:
+        self.writable = writable
+        self._held: dict[int, tuple[Buffer, Any]] = {}  # with the buffer: its id() is its own while it lives
+
+    def region(
+        self, first: int, buffer: Buffer, source: str, offset: int = 0, size: int | None = None
+    ) -> Region:
+        """UsageError for what its buffer, or 64 bits, do not hold."""
+        if id(buffer) not in self._held:
+            self._held[id(buffer)] = buffer, hold(buffer, source, writable=self.writable)
+        _, held = self._held[id(buffer)]
+        size = len(held) - offset if size is None else size
+        if not 0 <= offset <= offset + size <= len(held):
+            raise UsageError(f"{source}: {size} bytes from {offset:#x} on are not in its {len(held)} bytes")
+        if size <= 0 or first < 0 or first + size > 1 << 64:
+            raise UsageError(f"{source}: {size} bytes at {first:#x} do not fit in 64 bits")
+        return Region(first, size, self.writable, source, address(held) + offset, held)
+
+    def of_piece(self, p: Piece) -> Region:
+        """The same for a piece of an image file."""
+        region = self.region(p.first, p.buffer, p.source, p.offset, p.size)
+        return replace(region, hole=True) if p.hole else region
+
+
 class Memory:
     """Physical memory as a set of regions; addresses in no region do not exist.
 
@@ -97,34 +126,22 @@ class Memory:
         memory = cls()
         for image in images:
             source = image if isinstance(image, Source) else Source(Path(image))
-            memory._map_pieces(open_image(source, format=format, base=base, copy=copy, max_size=max_size))
+            pieces = open_image(source, format=format, base=base, copy=copy, max_size=max_size)
+            exports = _Exports(writable=False)
+            there = [exports.of_piece(piece) for piece in pieces if piece.buffer is not None]
+            memory._add(there, [(piece.first, piece.last) for piece in pieces if piece.buffer is None])
         return memory
 
     def map(self, first: int, buffer: Buffer, *, writable: bool = False, source: str = "buffer") -> None:
         """Make a buffer appear at physical address ``first``. UsageError if it overlaps a region."""
-        self._map_pieces([Piece(first, buffer, 0, memoryview(buffer).nbytes, source)], writable=writable)
+        self._add([_Exports(writable).region(first, buffer, source)])
 
     def map_many(self, pieces: Iterable[tuple[int, Buffer]], *, writable: bool = False) -> None:
         """map() for many buffers at the cost of one."""
-        self._map_pieces(
-            (Piece(first, b, 0, memoryview(b).nbytes, "buffer") for first, b in pieces), writable
-        )
+        exports = _Exports(writable)
+        self._add([exports.region(first, buffer, "buffer") for first, buffer in pieces])
 
-    def _map_pieces(self, pieces: Iterable[Piece], writable: bool = False) -> None:
-        exports: dict[int, tuple[Any, int]] = {}
-        new = []
-        unknown = list(self._unknown)
-        for p in pieces:
-            if p.buffer is None:
-                unknown.append((p.first, p.last))
-                continue
-            if id(p.buffer) not in exports:
-                hold = ffi.from_buffer("unsigned char[]", p.buffer, require_writable=writable)
-                exports[id(p.buffer)] = hold, int(ffi.cast("uintptr_t", hold))
-            hold, address = exports[id(p.buffer)]
-            if p.size <= 0 or p.first < 0 or p.first + p.size > 1 << 64:
-                raise UsageError(f"{p.source}: {p.size} bytes at {p.first:#x} do not fit in 64 bits")
-            new.append(Region(p.first, p.size, writable, p.source, address + p.offset, hold, p.hole))
+    def _add(self, new: list[Region], unknown: Iterable[tuple[int, int]] = ()) -> None:
         with self._lock:
             regions = sorted([*self._regions, *new], key=lambda r: r.first)
             for a, b in itertools.pairwise(regions):
@@ -134,7 +151,7 @@ class Memory:
                         f" {a.first:#x}..{a.last:#x} of {a.source}"
                     )
             self._regions, self.table = regions, Table(regions)
-            self._unknown = sorted(unknown)
+            self._unknown = sorted([*self._unknown, *unknown])
 
     def unmap(self, first: int) -> None:
         """Take away the region that starts at ``first``."""
@@ -170,15 +187,19 @@ class Memory:
     def read(self, addr: int, length: int) -> bytes | None:
         """``length`` bytes at ``addr``, zeros in a hole; None unless one region holds them all."""
         table = self.table  # one load: keeps the buffers alive
-        at = lib.iommu_abi_mem_find(table.c, addr, length) if length > 0 and 0 <= addr < 1 << 64 else ffi.NULL
+        if not (0 <= addr < 1 << 64 and 0 < length <= sys.maxsize):
+            return None
+        at = lib.iommu_abi_mem_find(table.c, addr, length)
         return bytes(ffi.buffer(at, length)) if at else None
 
-    def write(self, addr: int, data: bytes) -> None:
-        """Store bytes in a writable region; UsageError if there is none at ``addr``."""
-        region = self.find(addr, len(data))
+    def write(self, addr: int, data: Buffer) -> None:
+        """Store all bytes of a buffer in a writable region; UsageError if there is none at ``addr``."""
+        held = hold(data, "data to write")
+        region = self.find(addr, len(held))
         if region is None or not region.writable:
-            raise UsageError(f"{addr:#x}: no writable region holds {len(data)} bytes there")
-        ffi.memmove(ffi.cast("void *", region.address + addr - region.first), data, len(data))
+            raise UsageError(f"{addr:#x}: no writable region holds {len(held)} bytes there")
+        at = region.address - address(region.buffer) + addr - region.first
+        ffi.memmove(region.buffer + at, held, len(held))
 
     def read64(self, addr: int) -> int | None:
         """A little-endian 64-bit word, as hardware tables hold them; None if it does not exist."""

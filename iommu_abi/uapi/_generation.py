@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 from iommu_abi import _core_errors as core_errors
+from iommu_abi._core_buffers import hold
 from iommu_abi.errors import Error
 from iommu_abi.uapi import _seed
 from iommu_abi.uapi import layout as _layout
@@ -36,8 +37,9 @@ def declarations(name: str) -> _layout.Declarations:
 
 def _check_size(made: _layout.Layout, data: Buffer, strict: bool) -> None:
     """The envelope of a struct that has no rules of its own here: as many bytes as it has."""
-    got = memoryview(data).nbytes
     tag = made.record.tag or ""
+    held = hold(data, tag)
+    got = len(held)
     if got < made.size:
         cut = ((f.name, f.offset) for f in made.fields if f.offset + f.size > got)
         name, offset = next(cut, ("", made.size))  # or only the hole at the end is missing
@@ -46,7 +48,7 @@ def _check_size(made: _layout.Layout, data: Buffer, strict: bool) -> None:
     if tail is None:
         want = made.size
     elif tail_count(made.record):
-        want = made.size + int.from_bytes(*_announced(made, data))
+        want = made.size + int.from_bytes(*_announced(made, held))
     else:
         assert isinstance(tail.type, _layout.Array)
         element, _ = _layout.size_align(tail.type.item, made.abi)
@@ -57,10 +59,9 @@ def _check_size(made: _layout.Layout, data: Buffer, strict: bool) -> None:
         raise core_errors.at("struct.trailing", tag, "", want, got, want)
 
 
-def _announced(made: _layout.Layout, data: Buffer) -> tuple[bytes, Literal["little", "big"]]:
+def _announced(made: _layout.Layout, held: Any) -> tuple[bytes, Literal["little", "big"]]:
     count = next(f for f in made.fields if f.name == tail_count(made.record))
-    field = memoryview(data).cast("B")[count.offset : count.offset + count.size]
-    return bytes(field), "little" if made.abi.order == "<" else "big"
+    return bytes(held[count.offset : count.offset + count.size]), "little" if made.abi.order == "<" else "big"
 
 
 def _checker(name: str, made: _layout.Layout) -> Callable[[Buffer, bool], None]:

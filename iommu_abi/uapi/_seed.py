@@ -13,6 +13,7 @@ from typing import Any
 
 from iommu_abi import _core_errors as core_errors
 from iommu_abi._core import ffi, lib
+from iommu_abi._core_buffers import hold, rows
 from iommu_abi.errors import AbiError
 from iommu_abi.uapi import layout as _layout
 from iommu_abi.uapi.types import Buffer
@@ -43,7 +44,7 @@ def check(gen: int, data: Buffer, strict: bool) -> None:
     if strict:
         _validate(gen, data)
         return
-    known = bytearray(data)
+    known = bytearray(ffi.buffer(hold(data, "pasid_table_info")))
     if len(known) >= HEAD:
         known[16:20] = _A_MODEL_OF_BOTH.to_bytes(4, "little" if _layout.host().order == "<" else "big")
     try:
@@ -54,10 +55,21 @@ def check(gen: int, data: Buffer, strict: bool) -> None:
 
 
 def _validate(gen: int, data: Buffer) -> None:
-    view = ffi.from_buffer(data)
+    view = hold(data, "pasid_table_info")
     err = ffi.new("struct iommu_abi_error *")
     if lib.iommu_abi_pasid_table_info_validate(gen, view, len(view), err):
         raise core_errors.abi_error(err, "pasid_table_info")
+
+
+def request(info: Buffer) -> Any:
+    """A request to bind as C takes it: a ``struct pasid_table_info *`` whose tail is there.
+
+    AbiError for one that is shorter than it says. The pointer owns a copy, which nobody can change between
+    this check and its use. What else is wrong with the request is the driver's to say.
+    """
+    copy = bytearray(ffi.buffer(hold(info, "pasid_table_info")))
+    check(lib.IOMMU_ABI_V1_2017, copy, strict=False)
+    return ffi.from_buffer("struct pasid_table_info *", copy)
 
 
 def make_fast(cls: Any, gen: str) -> None:
@@ -93,13 +105,14 @@ def _unpack_many(cls: Any, gen: int) -> Callable[..., Blobs]:
 
         The error's offset counts from the start of ``data``. ``into``: arrays to use again.
         """
-        view = ffi.from_buffer(data)
+        view = hold(data, "pasid_table_info")
         most = len(view) // HEAD
         # not ctypes arrays, which would touch every page of what may not be needed
         heads = into.heads if into else bytearray(HEAD * most)
         offsets = into.offsets if into else bytearray(8 * most)
-        room = min(memoryview(heads).nbytes // HEAD, memoryview(offsets).nbytes // 8)
-        to_heads, to_offsets = _array("struct pasid_table_info", heads), _array("__u64", offsets)
+        to_heads = rows("struct pasid_table_info", heads, "into.heads")
+        to_offsets = rows("__u64", offsets, "into.offsets")
+        room = min(len(to_heads), len(to_offsets))
         err, n = ffi.new("struct iommu_abi_error *"), ffi.new("size_t *")
         if lib.iommu_abi_pasid_table_info_unpack_many(
             gen, view, len(view), room, err, to_heads, to_offsets, n
@@ -108,7 +121,3 @@ def _unpack_many(cls: Any, gen: int) -> Callable[..., Blobs]:
         return Blobs((head * n[0]).from_buffer(heads), (ctypes.c_uint64 * n[0]).from_buffer(offsets))
 
     return unpack_many
-
-
-def _array(item: str, buffer: Buffer) -> Any:
-    return ffi.from_buffer(f"{item}[]", buffer, require_writable=True)

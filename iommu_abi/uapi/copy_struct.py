@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from iommu_abi._core import ffi, lib
+from iommu_abi._core_buffers import hold
 from iommu_abi._core_errors import abi_error
 
 
@@ -11,8 +12,9 @@ def copy_struct_from_user(data: bytes, ksize: int, where: str = "") -> bytes:
 
     AbiError, with ``where`` as the struct's name, if a byte that the kernel does not know is not 0.
     """
+    held = hold(data, where or "struct")
     room = ffi.new("unsigned char[]", ksize)
     err = ffi.new("struct iommu_abi_error *")
-    if lib.iommu_abi_copy_struct_from_user(room, ksize, ffi.from_buffer(data), len(data), err):
+    if lib.iommu_abi_copy_struct_from_user(room, ksize, held, len(held), err):
         raise abi_error(err, where)
     return bytes(ffi.buffer(room, ksize))

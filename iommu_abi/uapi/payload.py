@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from iommu_abi._core import ffi, lib
+from iommu_abi._core_buffers import hold
 from iommu_abi._core_errors import abi_error
 from iommu_abi.errors import UsageError
 
@@ -68,6 +69,7 @@ def meaning(model: str, field: str, value: int) -> str:
 def validate(model: str, opaque: bytes) -> None:
     """iommu_abi_payload_validate(): AbiError if the payload breaks a rule; empty is valid."""
     number, _ = _struct(model)
+    held = hold(opaque, "payload")
     err = ffi.new("struct iommu_abi_error *")
-    if lib.iommu_abi_payload_validate(number, ffi.from_buffer(opaque), len(opaque), err):
+    if lib.iommu_abi_payload_validate(number, held, len(held), err):
         raise abi_error(err, "payload")

@@ -19,6 +19,7 @@ from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any, ClassVar, cast
 
+from iommu_abi._core_buffers import hold
 from iommu_abi.errors import UsageError
 from iommu_abi.uapi import layout as _layout
 
@@ -324,8 +325,7 @@ class FlexibleStruct:
     def __new__(cls, **values: Any) -> Any:
         """An object of the size that its tail needs; the announcing field is set unless given."""
         tail = values.pop(cls._tail, b"")
-        if not isinstance(tail, (bytes, bytearray, memoryview)):
-            tail = b"".join(bytes(each) for each in tail) if cls._item_size > 1 else bytes(tail)
+        tail = cls._tail_bytes(tail)
         n, rest = divmod(len(tail), cls._item_size)
         if rest:
             raise UsageError(
@@ -340,6 +340,15 @@ class FlexibleStruct:
         return made
 
     @classmethod
+    def _tail_bytes(cls, tail: Any) -> bytes:
+        """A buffer's bytes, those of a row of structs, or a row of numbers."""
+        if isinstance(tail, (bytes, bytearray, memoryview)):
+            return bytes(tail)
+        if isinstance(tail, (str, int)):  # bytes(n) would be n zeros
+            raise UsageError(f"{cls._name}.{cls._tail}: got {tail!r}, expected bytes")
+        return b"".join(bytes(each) for each in tail) if cls._item_size > 1 else bytes(tail)
+
+    @classmethod
     def sized(cls, n: int) -> type[UapiStruct]:
         """The concrete type with ``n`` elements in its flexible array."""
         made: type[UapiStruct] = _sized(cast("Any", cls), n)
@@ -348,7 +357,7 @@ class FlexibleStruct:
     @classmethod
     def _sized_for(cls, data: Buffer, strict: bool) -> type[UapiStruct]:
         cls._check(data, strict)
-        length = memoryview(data).nbytes - cls._layout_info.size
+        length = len(hold(data, cls._name)) - cls._layout_info.size
         if not strict and cls._count:
             head = cls._head_class.from_buffer_copy(data)
             length = getattr(head, cls._count)
