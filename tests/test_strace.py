@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,28 @@ def test_each_form_of_a_line_is_the_same_call(line):
     assert call.file in ("", "/dev/iommu", "/dev/iommu<char 10:124>")
 
 
+@pytest.mark.parametrize(
+    ("line", "pid", "process", "result", "errno"),
+    [  # strace's syscall.c: a raw call has hexadecimal arguments and "= -1 (errno 25)" or "= 0x0"
+        ("8392<p64> ioctl(0x3, 0x3b81, 0x7ffc) = -1 (errno 25)", 8392, "p64", -1, "ENOTTY"),
+        ("[pid  12<CPU 0/KVM>] ioctl(0x3, 0x3b81, 0x7ffc) = 0x0", 12, "CPU 0/KVM", 0, ""),
+        ("12<a> 11:25:20.1 ioctl(3, IOMMU_IOAS_ALLOC, 0x7ffc) = ? ERESTARTSYS (x)", 12, "a", None, "ERESTARTSYS"),
+        ("ioctl(3</tmp/a b>, 0x3b81, 0x7ffc) = -1 EINVAL (Invalid argument) <0.1>", None, "", -1, "EINVAL"),
+    ],
+)  # fmt: skip
+def test_raw_calls_and_names_of_processes(line, pid, process, result, errno):
+    [call] = strace.read(line).calls
+
+    assert (call.fd, call.nr, call.arg) == (3, 0x81, 0x7FFC)
+    assert (call.pid, call.process, call.result, call.errno) == (pid, process, result, errno)
+
+
+def test_a_raw_descriptor_is_signed():
+    [call] = strace.read("ioctl(0xffffffff, 0x3b81, 0x0) = -1 (errno 9)").calls
+
+    assert (call.fd, call.errno) == (-1, "EBADF")
+
+
 def test_numbers_are_those_of_the_abi():
     [call] = strace.read("ioctl(3, 0x20003b81, 0x7ffc) = 0", "powerpc64").calls
 
@@ -127,6 +150,61 @@ def test_unfinished_and_resumed_lines_are_one_call_each():
         (8, (1, 3), 4, 0x80, 0x8000, 0, ""),
         (9, (4,), 5, 111, None, None, ""),
     ]
+
+
+def test_threads_that_interleave_keep_their_calls():
+    """What -f -Y wrote of two threads; each resumed line belongs to its own thread's beginning."""
+    log = strace.read(
+        "8392<p64> ioctl(3, _IOC(_IOC_NONE, 0x3b, 0x81, 0) <unfinished ...>\n"
+        "8394<p64> ioctl(3, _IOC(_IOC_NONE, 0x3b, 0x89, 0) <unfinished ...>\n"
+        "8392<p64> <... ioctl resumed>, 0x7f8712c07ebc) = -1 ENOTTY (Inappropriate ioctl for device)\n"
+        "8394<p64> <... ioctl resumed>, 0x7ffeb52c6abc) = -1 EINVAL (Invalid argument)\n"
+    )
+
+    assert [(c.lines, c.nr, c.errno) for c in log.calls] == [
+        ((0, 2), 0x81, "ENOTTY"),
+        ((1, 3), 0x89, "EINVAL"),
+    ]
+    assert log.unread == ()
+
+
+def test_a_process_gets_its_number_only_when_there_is_a_second_one():
+    log = strace.read(
+        "ioctl(3, IOMMU_DESTROY, 0x10 <unfinished ...>\n"
+        "strace: Process 9 attached\n"
+        "[pid 9] ioctl(4, IOMMU_IOAS_ALLOC, 0x20) = 0\n"
+        "[pid 8] <... ioctl resumed>) = -1 EBUSY (Device or resource busy)\n"
+    )
+
+    assert [(c.fd, c.nr, c.errno) for c in log.calls] == [(4, 0x81, ""), (3, 0x80, "EBUSY")]
+
+
+def test_a_call_whose_end_is_missing_is_not_lost():
+    log = strace.read(
+        "[pid 7] ioctl(3, IOMMU_IOAS_MAP, 0x7000 <unfinished ...>\n"
+        "[pid 7] ioctl(3, IOMMU_DESTROY, 0x8000 <unfinished ...>\n"
+        "[pid 7] ioctl(3, IOMMU_IOAS_ALLOC, 0x9000) = 0\n"
+    )
+
+    assert [(c.nr, c.result) for c in log.calls] == [(0x85, None), (0x80, None), (0x81, 0)]
+
+
+TOKENS = (
+    "ioctl(", "<... ioctl resumed>", "<unfinished ...>", ") = ", ") ", "[pid ", "1", "<", "> ", "ioctl(3<", ", ",
+    "ioctl(3<a>, ", "ioctl(3, _IOC(", "ioctl(3, IOMMU_X or ", "ioctl(3, 1 /* ", "ioctl(3, A) = ", "_IOC(_IOC_NONE",
+    "0x", "|", "E", "\n", " ", "\t", "ioctl(3, IOMMU_IOAS_MAP <unfinished ...>\n", "(errno ", "ioctl(3, NULL",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("token", TOKENS)
+@pytest.mark.parametrize("before", ["", "ioctl(3, 0x3b81, 0x1"])
+def test_one_repeated_token_costs_time_that_is_linear(token, before):
+    """A megabyte ends within 2 seconds; a quarter of it is tried, and may take that much alone."""
+    text = before + token * ((1 << 18) // len(token))
+    start = time.process_time()
+    strace.read(text)
+
+    assert time.process_time() - start < 2
 
 
 def test_other_ioctls_are_other_lines_and_unknown_names_are_reported(capsys, monkeypatch):

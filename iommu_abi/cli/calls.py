@@ -27,6 +27,7 @@ def _title(call: Decoded) -> str:
     made = call.call
     file = f"<{made.file}>" if made.file else ""
     pid = f", process {made.pid}" if made.pid is not None else ""
+    pid += f" ({made.process})" if made.process else ""
     return f"{_name(call)} ({call.number:#x}) on {made.fd}{file}{pid} = {_result(call)}"
 
 
@@ -87,6 +88,7 @@ def _json(call: Decoded, at: tuple[int, ...]) -> dict[str, object]:
         "fd": made.fd,
         "file": made.file,
         "pid": made.pid,
+        "process": made.process or None,
         "argument": output.hex_or_none(made.arg),
         "result": made.result,
         "errno": made.errno or None,
