@@ -1,8 +1,9 @@
 """Lines of strace about ioctls, and the bytes that somebody noted below them.
 
 Forms: with names or numbers (``-X raw``, ``-e raw=ioctl``, or an strace that is older than the command), pids
-(``-f``) and names of processes (``-Y``), times (``-t``, ``-r``, ``-T``), files of descriptors (``-y``, ``-yy``),
-unfinished and resumed calls. Calls of other types than ``';'``, the one of iommufd and VFIO, are left out.
+(``-f``) and names of processes (``-Y``), times (``-t``, ``-r``, ``-T``), files of descriptors (``-y``,
+``-yy``), unfinished and resumed calls. Calls of other types than ``';'``, the one of iommufd and VFIO, are
+left out.
 
 Every expression here reads a character once: each begins at a fixed place, or at a character that what
 follows cannot contain.
@@ -160,12 +161,10 @@ def _spoken(line: str) -> _Spoken | None:
     cut = line.find(_UNFINISHED, start)
     if cut >= 0:
         return _Spoken(line[start:cut].rstrip(", "), None, resumed >= 0)
-    last = None
-    for last in _RESULTS.finditer(line, start):
-        pass
-    if last is None:
+    ends = list(_RESULTS.finditer(line, start))
+    if not ends:
         return None
-    return _Spoken(line[start : last.start()], line[last.end() :], resumed >= 0)
+    return _Spoken(line[start : ends[-1].start()], line[ends[-1].end() :], resumed >= 0)
 
 
 def _whole(lines: list[str]) -> Iterator[tuple[tuple[int, ...], _Who, str, str]]:
