@@ -199,7 +199,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.emit_json(_json(report))
     elif args.markdown:
-        print("\n".join(_markdown(report, args.all)))
+        print(output.shown("\n".join(_markdown(report, args.all))))
     else:
         _print(report, args.all)
     return FOUND if report.verdict is compat.Verdict.BREAKING else 0

@@ -239,7 +239,7 @@ def _repro(args: argparse.Namespace) -> int:
         made = None if problem is None else {"cause": problem.cause, "text": problem.text}
         output.emit_json({"target": target.name, "input": data.hex(), "problem": made})
     else:
-        print("\n".join(target.show(data)))
+        print(output.shown("\n".join(target.show(data))))
         output.line(problem.text if problem else "nothing is wrong with it", "red" if problem else "green")
     return FOUND if problem else 0
 

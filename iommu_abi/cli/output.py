@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -26,6 +27,8 @@ PLAIN = str.maketrans("│─├┼┤┌┬┐└┴┘·░…█", "|-+++++++
 STDOUT = "standard output"
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
+#: Characters: names can be of any length.
+MOST_OF_A_SENTENCE = 600
 
 
 class Finding(Error):
@@ -63,14 +66,38 @@ def is_about_stdout(error: BaseException) -> bool:
 
 # ---------------------------------------------------------------- text
 
+#: What a terminal obeys instead of showing it, or cannot show: C0 but for tab and newline, DEL, C1, line
+#: separators, marks that turn the direction of text, halves of surrogate pairs (bytes of file names).
+_UNSHOWN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def shown(text: str) -> str:
+    """The text with everything escaped that a terminal would obey: names and causes come from strangers."""
+    return _UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def sentence(text: str) -> str:
+    """The text as one line of bounded length: what is too long is left out in its middle."""
+    text = shown(text).replace("\n", "\\n").replace("\t", "\\t")
+    if len(text) <= MOST_OF_A_SENTENCE:
+        return text
+    half = MOST_OF_A_SENTENCE // 2 - 20
+    return f"{text[:half]} ... {len(text) - 2 * half} characters ... {text[-half:]}"
+
 
 def console(*, stderr: bool = False) -> Console:
     """A rich console: escapes on terminals only, none at all with NO_COLOR."""
     from rich.console import Console
+    from rich.segment import Segment
 
     class Quiet(Console):
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # main() knows what to do; rich would end the program with status 1
+
+        def render(self, *args: Any, **options: Any) -> Iterable[Segment]:
+            for segment in super().render(*args, **options):
+                text, style, control = segment
+                yield segment if control else Segment(shown(text), style)
 
     return Quiet(
         stderr=stderr,
@@ -107,7 +134,7 @@ def table(title: str | None, headings: Sequence[str], rows: Iterable[Sequence[st
     for heading in headings:
         made.add_column(heading, overflow="fold")
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(shown, row))
     console().print(made)
 
 
@@ -191,14 +218,15 @@ def difference_json(difference: Any) -> dict[str, str]:
 
 def report(error: BaseException, *, as_json: bool = False, bug: bool = False) -> None:
     """One sentence on stderr; with --json also an object on standard output."""
-    sentence = _sentence(error)
+    text = _sentence(error)
     if bug:
-        sentence = f"a bug of iommu-abi: {type(error).__name__}: {sentence} (IOMMU_ABI_DEBUG=1 shows where)"
+        text = f"a bug of iommu-abi: {type(error).__name__}: {text} (IOMMU_ABI_DEBUG=1 shows where)"
+    text = sentence(text)
     with contextlib.suppress(OSError):
-        print(f"iommu-abi: {sentence}", file=sys.stderr, flush=True)
+        print(f"iommu-abi: {text}", file=sys.stderr, flush=True)
     with contextlib.suppress(OSError):  # it may be what the error is about
         if as_json:
-            emit_json({"error": sentence, **_facts(error)})
+            emit_json({"error": text, **_facts(error)})
 
 
 # ---------------------------------------------------------------- files
