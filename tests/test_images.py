@@ -197,6 +197,17 @@ def test_what_libkdumpfile_says_is_passed_on(binding, kdump, monkeypatch):
         Memory.open(kdump)
 
 
+def test_a_kdump_whose_page_size_is_damaged_never_meets_libkdumpfile(binding, tmp_path):
+    """It dies of it (0.5.1): the byte at 0x1ac of a real dump, flipped."""
+    data = bytearray(lzma.decompress(KDUMP.read_bytes()))
+    data[0x1AC] ^= 0xFF
+    path = tmp_path / "vmcore"
+    path.write_bytes(data)
+
+    with pytest.raises(ImageError, match="damaged header: no page size"):
+        Memory.open(path)
+
+
 def test_a_kdump_without_pages_is_refused(binding, kdump, monkeypatch):
     monkeypatch.setattr(FakeDump, "frames", ())
     with pytest.raises(ImageError, match="without pages in it"):

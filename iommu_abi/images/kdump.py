@@ -20,6 +20,10 @@ from iommu_abi.images.pieces import Piece, Range, without
 #: makedumpfile's, and diskdump's before it.
 MAGICS = (b"KDUMP   ", b"DISKDUMP")
 
+#: Where the header has its page size, on machines of 64 and of 32 bits (makedumpfile's diskdump_mod.h).
+_PAGE_SIZE_AT = (0x1AC, 0x1A0)
+_PAGE_SIZES = {1 << shift for shift in range(12, 19)}
+
 MISSING = (
     "a kdump-compressed vmcore needs libkdumpfile's Python binding: apt install python3-libkdumpfile"
     " for Debian's own Python, or pip install 'iommu-abi[kdump]', which needs libkdumpfile's headers"
@@ -38,6 +42,17 @@ def _failure(binding: Any) -> type[Exception]:
     """Base of the binding's exceptions."""
     old: type[Exception] | None = getattr(getattr(binding, "exceptions", None), "KDumpBaseException", None)
     return old or binding.KdumpfileError
+
+
+def _check(path: Path, file: BinaryIO) -> None:
+    """Refuse a page size that is none: libkdumpfile 0.5.1 would kill the process."""
+    file.seek(0)
+    head = file.read(4096)
+    file.seek(0)
+    words = [head[at : at + 4] for at in _PAGE_SIZE_AT]
+    found = {n for word in words for n in (int.from_bytes(word, "little"), int.from_bytes(word, "big"))}
+    if len(head) == 4096 and not found & _PAGE_SIZES:
+        raise ImageError(f"{path}: a kdump-compressed vmcore with a damaged header: no page size in it")
 
 
 class Dump:
@@ -91,6 +106,7 @@ def _copy(dump: Dump, out: Sparse) -> list[tuple[int, int, int]]:
 def pieces(path: Path, file: BinaryIO, *, copy: bool, max_size: int) -> list[Piece]:
     """One piece for each run of pages that the dump holds, and the holes, whose bytes nobody knows."""
     binding = _binding(path)
+    _check(path, file)
     out = Sparse(path, max_size)
     with out.file:
         try:
