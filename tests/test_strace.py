@@ -255,8 +255,13 @@ def test_the_same_call_again_is_shown_once(capsys, monkeypatch):
     ("name", "errno", "kernel", "expected"),
     [  # drivers/iommu/iommufd of Linux 7.2: main.c, then ioas.c, hw_pagetable.c and device.c
         ("IOMMU_IOAS_MAP", "EOPNOTSUPP", "7.2", ["flags", "__reserved"]),
-        ("IOMMU_IOAS_MAP", "EOVERFLOW", "7.2", ["iova", "length", "iova"]),
-        ("IOMMU_IOAS_MAP", "EINVAL", "7.2", ["size", "flags", "iova", "iova"]),
+        ("IOMMU_IOAS_MAP", "EOVERFLOW", "7.2", ["iova", "length", "user_va", "length", "iova"]),
+        (
+            "IOMMU_IOAS_MAP",
+            "EINVAL",
+            "7.2",
+            ["size", "flags", "length", "length", "length", "iova", "iova", "iova"],
+        ),
         ("IOMMU_IOAS_ALLOC", "E2BIG", "7.2", [""]),
         ("IOMMU_IOAS_ALLOC", "ENOTTY", "7.2", [""]),
         ("IOMMU_DESTROY", "EBUSY", "6.3", ["id"]),

@@ -11,13 +11,15 @@ if TYPE_CHECKING:
     import argparse
 
     from iommu_abi.rules import Answer, Row, State, Subject
+    from iommu_abi.schemas.uapi import Abi
 
 EPILOG = """\
 exit status: 0 the kernel would accept the bytes; 1 it would refuse; 2 misuse.
 What bytes cannot show, such as an ID that nobody has, is listed as "may still refuse".
 
-kernels: 5.10 6.1 (<linux/iommu.h>), 6.3 6.12 6.13 6.19 7.2 (iommufd, VFIO). The order of
-checks is 7.2's; that of the others is not known. What was proposed: STRUCT@GENERATION.
+kernels with a table of their own: 5.10 6.1 (<linux/iommu.h>), 6.3 6.12 6.13 6.19 7.2 (iommufd,
+VFIO); any other gets the nearest one's, and a note. The order of checks is 7.2's; that of the
+others is not known. What was proposed: STRUCT@GENERATION.
 
 examples:
   iommu-abi errno IOMMU_IOAS_MAP map.bin --kernel 7.2
@@ -60,9 +62,9 @@ def _subject(word: str, kernel: str | None, abi: str) -> Subject | None:
         names = {name for name, gen in found if uapi.GENERATIONS[gen].ioctls[name].struct}
         if len(names) > 1:
             raise UsageError(f"{word} is {' or '.join(sorted(names))}: say which")
-        return rules.command(names.pop(), kernel or "7.2") if names else None
+        return rules.command(names.pop(), kernel or rules.NEWEST) if names else None
     if word.startswith(("IOMMU_", "VFIO_")):
-        return rules.command(word, kernel or "7.2")
+        return rules.command(word, kernel or rules.NEWEST)
     return rules.struct(word, kernel)
 
 
@@ -132,8 +134,8 @@ def _print(found: Answer) -> None:
         output.line(f"note: {note}", "yellow")
 
 
-def _rule_json(row: Row) -> dict[str, object]:
-    from iommu_abi.rules import State
+def _rule_json(row: Row, subject: Subject, abi: Abi) -> dict[str, object]:
+    from iommu_abi.rules import State, wanted
 
     if isinstance(row, State):
         return {"kind": "state", **_state_json(row)}
@@ -142,16 +144,23 @@ def _rule_json(row: Row) -> dict[str, object]:
         "rule": row.rule.name,
         "field": row.rule.field,
         "errno": errno_name(row.rule.errno),
-        "expected": row.rule.want.replace("%llu", "N").replace("%#llx", "N"),
+        "expected": wanted(row, subject.generation.struct(subject.struct), subject.generation, abi),
         "source": row.rule.source,
     }
 
 
-def _list(subject: Subject, *, as_json: bool) -> None:
-    """The rows of a struct; N is a number of the generation or ABI."""
-    rows = [_rule_json(row) for row in subject.rows]
+def _list(subject: Subject, abi: Abi, *, as_json: bool) -> None:
+    """The rows of a struct, with the numbers of its generation and of the ABI."""
+    from iommu_abi.rules import concerns, substitute
+
+    made = subject.generation.struct(subject.struct)
+    rows = [
+        _rule_json(row, subject, abi) for row in subject.rows if concerns(row, made, subject.generation, abi)
+    ]
+    note = substitute(subject.asked) if subject.asked else ""
     if as_json:
-        output.emit_json({"struct": subject.struct, "length": subject.taken.value, "rules": rows})
+        notes = {"notes": [note]} if note else {}
+        output.emit_json({"struct": subject.struct, "length": subject.taken.value, "rules": rows, **notes})
         return
     output.line(f"{subject.struct}@{subject.generation.name}: {subject.taken.value}")
     cells = [
@@ -164,6 +173,24 @@ def _list(subject: Subject, *, as_json: bool) -> None:
         for row in rows
     ]
     output.table(None, ("errno", "field", "refused unless, or when", "decided by"), cells)
+    if note:
+        output.line(f"note: {note}", "yellow")
+
+
+def _no_command(name: str, kernel: str, *, as_json: bool) -> int:
+    """A kernel that does not have the command at all."""
+    from iommu_abi import rules
+
+    table = rules.nearest(kernel)
+    notes = [] if kernel == table else [rules.substitute(kernel)]
+    missing = AbiError(rules.NO_COMMAND, "", None, None, 0, name)
+    if as_json:
+        output.emit_json({"ok": False, "refused": _error_json(missing), "kernel": table, "notes": notes})
+        return 1
+    output.line(f"ENOTTY: Linux {table} has no {name}", "red")
+    for note in notes:
+        output.line(f"note: {note}", "yellow")
+    return 1
 
 
 def run(args: argparse.Namespace) -> int:
@@ -174,16 +201,11 @@ def run(args: argparse.Namespace) -> int:
     abi = uapi.abi(args.abi)
     subject = _subject(args.subject, args.kernel, args.abi)
     if args.rules and subject:
-        _list(subject, as_json=args.json)
+        _list(subject, abi, as_json=args.json)
         return 0
     data = _read(args)
     if subject is None:
-        missing = AbiError(rules.NO_COMMAND, "", None, None, 0, args.subject)
-        if args.json:
-            output.emit_json({"ok": False, "refused": _error_json(missing), "kernel": args.kernel or "7.2"})
-        else:
-            output.line(f"ENOTTY: Linux {args.kernel or '7.2'} has no {args.subject}", "red")
-        return 1
+        return _no_command(args.subject, args.kernel or rules.NEWEST, as_json=args.json)
     found = rules.answer(subject, data, abi)
     if args.json:
         output.emit_json(_json(found))

@@ -170,4 +170,4 @@ def _reasons(nr: int, errno: str, command: Command | None) -> list[tuple[str, st
         return found
     number = next((n for n, name in ERRNO_NAMES.items() if name == errno), -1)
     subject = rules.any_struct(command.kind.name)
-    return [*found, *rules.reasons(subject, number, command.least)]
+    return [*found, *rules.reasons(subject, number, command.kind.plain_abi)]

@@ -15,11 +15,13 @@ from iommu_abi import blob, structs
 from iommu_abi.errors import AbiError, Rule
 from iommu_abi.nesting import amdvi, smmuv3
 from iommu_abi.rules.envelope import TAKEN, envelope, given_size, least, reasons
-from iommu_abi.rules.kernels import KERNELS, Subject, Taken, any_struct, command, struct
-from iommu_abi.rules.row import Check, Row, State, View
+from iommu_abi.rules.kernels import KERNELS, Subject, Taken, any_struct, command, nearest, struct
+from iommu_abi.rules.row import Check, Row, State, View, concerns, wanted
 from iommu_abi.schemas import uapi
 from iommu_abi.uapi.layout import abi as core_abi
 
+#: The newest kernel that has a table of its own.
+NEWEST = list(KERNELS)[-1]
 NO_COMMAND = Rule(
     "ioctl.number",
     "",
@@ -27,6 +29,11 @@ NO_COMMAND = Rule(
     "a command that this kernel has",
     "Linux 7.2, drivers/iommu/iommufd/main.c",
 )
+
+
+def substitute(kernel: str) -> str:
+    """What is said where another kernel's table stands for one that is not known."""
+    return f"no table of Linux {kernel}'s own is known: this is that of {nearest(kernel)}, the nearest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,8 @@ class Answer:
 
 
 def _notes(subject: Subject, data: bytes, given: int) -> Iterator[str]:
+    if subject.asked:
+        yield substitute(subject.asked)
     if not subject.order_known:
         yield f"the order of checks is that of Linux 7.2; {subject.kernel}'s own is not known"
     if not subject.kernel:
@@ -86,7 +95,7 @@ def _rows(subject: Subject, view: View, notes: tuple[str, ...]) -> Answer:
     documented: list[AbiError] = []
     for row in subject.rows:
         if isinstance(row, State):
-            if not row.field or view.has(row.field):
+            if row.possible(view):
                 before.append(row)
             continue
         error = row.error(view)
@@ -99,6 +108,7 @@ def _rows(subject: Subject, view: View, notes: tuple[str, ...]) -> Answer:
 
 __all__ = [
     "KERNELS",
+    "NEWEST",
     "NO_COMMAND",
     "Answer",
     "Check",
@@ -109,9 +119,13 @@ __all__ = [
     "answer",
     "any_struct",
     "command",
+    "concerns",
     "envelope",
     "given_size",
     "least",
+    "nearest",
     "reasons",
     "struct",
+    "substitute",
+    "wanted",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from iommu_abi.errors import AbiError, Rule
 from iommu_abi.rules.kernels import Subject, Taken
-from iommu_abi.rules.row import State
+from iommu_abi.rules.row import State, concerns, wanted
 from iommu_abi.schemas import uapi
 from iommu_abi.schemas.uapi.blobs import check_tail, check_whole
 from iommu_abi.uapi.copy_struct import copy_struct_from_user
@@ -85,12 +85,10 @@ def given_size(subject: Subject, data: bytes, abi: uapi.Abi) -> int:
 TAKEN = {Taken.SIZE_FIRST: _size_first, Taken.EXACT: _exact, Taken.FIXED: _fixed}
 
 
-def reasons(subject: Subject, number: int, minimum: int) -> list[tuple[str, str]]:
-    """Why a kernel answers a struct with an errno, in its order: (field, reason); "" for no one field.
-
-    ``minimum`` are the bytes that every caller has to give.
-    """
-    first = subject.generation.struct(subject.struct).fields[0].name
+def reasons(subject: Subject, number: int, abi: uapi.Abi) -> list[tuple[str, str]]:
+    """Why a kernel answers a struct with an errno, in its order: (field, reason); "" for no one field."""
+    made = subject.generation.struct(subject.struct)
+    first, minimum = made.fields[0].name, least(subject, abi)
     generic: list[tuple[int, str, str]] = []
     if subject.taken is Taken.SIZE_FIRST:
         generic = [
@@ -105,11 +103,12 @@ def reasons(subject: Subject, number: int, minimum: int) -> list[tuple[str, str]
         ]
     found = [(field, why) for n, field, why in generic if n == number]
     for row in subject.rows:
+        if not concerns(row, made, subject.generation, abi):
+            continue
         if isinstance(row, State):
             found += [(row.field, row.when)] if row.errno == number else []
         elif row.enforced and row.rule.errno == number:
-            want = row.rule.want.replace("%llu", "N").replace("%#llx", "N")
-            found.append((row.rule.field, f"expected {want}"))
+            found.append((row.rule.field, f"expected {wanted(row, made, subject.generation, abi)}"))
     return list(dict.fromkeys(found))
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from errno import EINVAL
 
 from iommu_abi.errors import UsageError
 from iommu_abi.rules import iommufd, linux_iommu, ptc, vfio_cdev
-from iommu_abi.rules.row import Row, State
+from iommu_abi.rules.row import ANY, Row, State, Version
 from iommu_abi.schemas import uapi
 
-#: Kernel -> its generations. Only these have rules.
+#: Kernel -> its generations. Only these have tables of their own: :func:`nearest` finds those of others.
 KERNELS: Mapping[str, tuple[str, ...]] = {
     "5.10": ("linux_5_10",),
     "6.1": ("linux_6_1",),
@@ -36,9 +37,33 @@ class Taken(enum.Enum):
     LENGTH = "a member says how many bytes follow"
 
 
+#: Releases of a major version; the last one is not at its end.
+_MINORS = {3: 20, 4: 21, 5: 20, 6: 20}
+
+
+def _release(kernel: str) -> int:
+    """How many releases came before: 7.0 is the one after 6.19. UsageError if it is no kernel's number."""
+    found = re.fullmatch(r"v?(\d{1,2})\.(\d{1,3})(?:[.\-+~_].*)?", kernel)
+    if not found or int(found[1]) < min(_MINORS):
+        raise UsageError(f"kernel {kernel!r}: expected a number such as 6.12, from 3.0 on")
+    major, minor = int(found[1]), int(found[2])
+    if minor >= _MINORS.get(major, minor + 1):
+        raise UsageError(f"kernel {kernel!r}: there was no {major}.{minor}")
+    return sum(_MINORS.get(each, 20) for each in range(3, major)) + minor
+
+
+def nearest(kernel: str) -> str:
+    """The kernel with a table of its own that is nearest, of two the newer: its own, if it has one."""
+    number = _release(kernel)
+    return min(reversed(list(KERNELS)), key=lambda each: abs(_release(each) - number))
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is asked about: a struct of a generation, on a kernel ("" for what was never merged)."""
+    """What is asked about: a struct of a generation, on a kernel ("" for what was never merged).
+
+    ``asked`` is the kernel that was asked for, where that is another one, whose table is not known.
+    """
 
     struct: str
     generation: uapi.Generation
@@ -46,6 +71,7 @@ class Subject:
     taken: Taken
     rows: tuple[Row, ...]
     command: uapi.Ioctl | None = None
+    asked: str = ""
 
     @property
     def order_known(self) -> bool:
@@ -53,7 +79,21 @@ class Subject:
         return not self.generation.name.startswith(("iommufd", "vfio_6")) or self.kernel == ORDER_KNOWN
 
 
+def _number(generation: str) -> Version:
+    """The kernel of a generation: ``iommufd_6_12`` -> (6, 12); the first of all for what was only posted."""
+    found = re.fullmatch(r"(?:iommufd|vfio|linux)_(\d+)_(\d+)", generation)
+    return (int(found[1]), int(found[2])) if found else ANY
+
+
 def _rows(struct: str, generation: str) -> tuple[Row, ...] | None:
+    """The rows of a struct that its generation's kernel has; None if nothing is known of it."""
+    number, rows = _number(generation), _all_rows(struct, generation)
+    if rows is None:
+        return None
+    return tuple(row for row in rows if isinstance(row, State) or row.known_to(number))
+
+
+def _all_rows(struct: str, generation: str) -> tuple[Row, ...] | None:
     if generation.startswith("iommufd"):
         return iommufd.COMMANDS.get(struct) or iommufd.DATA.get(struct)
     if generation.startswith("linux_"):
@@ -96,9 +136,14 @@ def _made(struct: str, generation: uapi.Generation, kernel: str, rows: tuple[Row
 
 
 def _generations(kernel: str) -> list[uapi.Generation]:
-    if kernel not in KERNELS:
-        raise UsageError(f"no rules are known for kernel {kernel!r}, expected one of: {' '.join(KERNELS)}")
     return [uapi.GENERATIONS[name] for name in KERNELS[kernel]]
+
+
+def _asked(subject: Subject, kernel: str | None) -> Subject:
+    """Note a kernel whose table stands for the one that was asked for."""
+    if kernel is None or _release(kernel) == _release(subject.kernel):
+        return subject
+    return replace(subject, asked=kernel)
 
 
 def _newest(struct: str) -> str:
@@ -119,15 +164,16 @@ def struct(name: str, kernel: str | None = None) -> Subject:
         generation = uapi.generation(generation_name)
         generation.struct(tag)
         holders = [k for k, names in KERNELS.items() if generation_name in names]
-        if kernel is not None and kernel not in holders:
+        table = nearest(kernel) if kernel else (holders[-1] if holders else "")
+        if kernel is not None and table not in holders:
             known = " ".join(holders) or "none"
             raise UsageError(f"{generation_name} is not the generation of kernel {kernel}, but of: {known}")
-        return _subject(tag, generation, kernel or (holders[-1] if holders else ""))
-    kernel = kernel or _newest(tag)
-    for generation in _generations(kernel):
+        return _asked(_subject(tag, generation, table), kernel)
+    table = nearest(kernel) if kernel else _newest(tag)
+    for generation in _generations(table):
         if tag in generation.structs:
-            return _subject(tag, generation, kernel)
-    raise UsageError(f"kernel {kernel} has no struct {tag!r}")
+            return _asked(_subject(tag, generation, table), kernel)
+    raise UsageError(f"kernel {table} has no struct {tag!r}")
 
 
 def any_struct(name: str) -> Subject:
@@ -141,11 +187,12 @@ def any_struct(name: str) -> Subject:
 
 def command(name: str, kernel: str = ORDER_KNOWN) -> Subject | None:
     """The command of a name on a kernel; None if the kernel does not have it, UsageError if none has."""
-    for generation in _generations(kernel):
+    table = nearest(kernel)
+    for generation in _generations(table):
         if name in generation.ioctls and not generation.ioctls[name].struct:
             raise UsageError(f"{name} takes no struct, or one that is not known here")
         if name in generation.ioctls:
-            return _subject(generation.ioctls[name].struct, generation, kernel)
+            return _asked(_subject(generation.ioctls[name].struct, generation, table), kernel)
     known = {each for other in KERNELS for gen in _generations(other) for each in gen.ioctls}
     if name not in known:
         raise UsageError(f"no known kernel has an ioctl {name!r}, there are: {' '.join(sorted(known))}")

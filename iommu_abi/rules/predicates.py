@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from iommu_abi.rules.row import Finding, Predicate, View
 
+PAGE_SIZE = 4096  # of the kernel; arm64 and others may have more
+LAST_ID = (1 << 31) - 1
+
 
 def zero(view: View, path: str) -> Finding:
     """0, or bytes that are all 0; got is the first that is not."""
@@ -40,6 +43,23 @@ def below_ulong_max(view: View, path: str) -> Finding:
 def up_to_ulong_max(view: View, path: str) -> Finding:
     """At most ULONG_MAX of the kernel."""
     return (view[path], view.ulong_max) if view[path] > view.ulong_max else None
+
+
+def below_half_of_ulong_max(view: View, path: str) -> Finding:
+    """Less than half of ULONG_MAX: a length that can be rounded up to a power of two."""
+    half = view.ulong_max // 2
+    return (view[path], half) if view[path] >= half else None
+
+
+def a_page_below_size_max(view: View, path: str) -> Finding:
+    """At most SIZE_MAX less a page: a length that can be rounded up to pages."""
+    most = view.ulong_max - PAGE_SIZE
+    return (view[path], most) if view[path] > most else None
+
+
+def an_id(view: View, path: str) -> Finding:
+    """A number that an object of iommufd may have; they count from 1."""
+    return None if 0 < view[path] <= LAST_ID else (view[path], LAST_ID)
 
 
 def readable(view: View, path: str) -> Finding:
@@ -142,6 +162,16 @@ class not_all_of:
 
 
 @dataclass(frozen=True, slots=True)
+class none_of:
+    """Not one of these bits."""
+
+    bits: int
+
+    def __call__(self, view: View, path: str) -> Finding:
+        return (view[path], 0) if view[path] & self.bits else None
+
+
+@dataclass(frozen=True, slots=True)
 class either_of:
     """Exactly one of these two bits."""
 
@@ -177,14 +207,38 @@ class zero_like:
 
 @dataclass(frozen=True, slots=True)
 class range_from:
-    """``length`` bytes from the field ``start`` on that end at ``top``, or at ULONG_MAX, at the latest."""
+    """``length`` bytes from the field ``start`` on that end at ``top``, or at ULONG_MAX, at the latest.
+
+    ``past``: even the byte past the end is at ``top`` at the latest, and ``start`` is a pointer, of which a
+    kernel takes what it has room for. No bytes end 1 before their start, and before 0 is ``top``, as in the
+    kernel's ``check_add_overflow(start, length - 1, &last)``.
+    """
 
     start: str
+    length: str = "length"
     top: int | None = None
+    past: bool = False
 
     def __call__(self, view: View, path: str) -> Finding:
         top = view.ulong_max if self.top is None else self.top
-        return (view[path], 0) if view[self.start] + view["length"] - 1 > top else None
+        if self.past:
+            last = (view[self.start] & view.ulong_max) + view[self.length]
+        else:
+            last = view[self.start] + (view[self.length] - 1 if view[self.length] else top)
+        return (view[path], 0) if last > top else None
+
+
+@dataclass(frozen=True, slots=True)
+class whole_pages:
+    """The range from this field on begins and ends where the low bits of ``page_size`` less 1 are 0."""
+
+    length: str
+    page_size: str
+
+    def __call__(self, view: View, path: str) -> Finding:
+        low = view[self.page_size] - 1
+        end = view[path] + view[self.length]
+        return (view[path], view[self.page_size]) if (view[path] | end) & low else None
 
 
 def _up_to(view: View, field: str, start: bool) -> int:

@@ -16,6 +16,9 @@ from iommu_abi.schemas import uapi
 
 #: got and expected of a broken check; None if it is not broken.
 Finding: TypeAlias = "tuple[int, int] | None"
+#: A kernel's number, such as (6, 12).
+Version: TypeAlias = "tuple[int, int]"
+ANY: Version = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -107,12 +110,21 @@ Condition = Callable[[View], bool]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check of bytes. ``enforced`` is False for what is documented and not looked at."""
+    """One check of bytes. ``enforced`` is False for what is documented and not looked at.
+
+    ``since`` and ``until`` are the first and the last kernel that has the row, (0, 0) for any.
+    """
 
     rule: Rule
     broken: Predicate
     when: Condition | None = None
     enforced: bool = True
+    since: Version = ANY
+    until: Version = ANY
+
+    def known_to(self, kernel: Version) -> bool:
+        """Has a kernel this row?"""
+        return self.since <= kernel and (self.until == ANY or kernel <= self.until)
 
     def error(self, view: View) -> AbiError | None:
         """What is wrong, None if nothing is, or if this generation has no such field."""
@@ -128,14 +140,43 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A refusal that bytes cannot show: the field, the errno, and when it happens."""
+    """A refusal that bytes cannot show: the field, the errno, and when it happens.
+
+    ``given`` is what bytes have to be for it; None for any.
+    """
 
     field: str
     errno: int
     when: str
+    given: Condition | None = None
+
+    def possible(self, view: View) -> bool:
+        """Can a kernel refuse these bytes so?"""
+        return (not self.field or view.has(self.field)) and (self.given is None or self.given(view))
 
 
 Row: TypeAlias = "Check | State"
+
+
+def wanted(check: Check, struct: uapi.Struct, generation: uapi.Generation, abi: uapi.Abi) -> str:
+    """What a row asks for, with the numbers of a generation on an ABI: "no flags but 0x7"."""
+    size = uapi.layout(struct, abi).size
+    field = check.rule.field
+    for data, given in ((b"", 0), (b"", size), (b"\xff" * size, size)):
+        view = View(struct, generation, abi, data, given)
+        finding = check.broken(view, field) if not field or view.has(field) else None
+        if finding is not None:
+            return AbiError(check.rule, field, None, None, finding[1]).expected
+    return check.rule.want
+
+
+def concerns(row: Row, struct: uapi.Struct, generation: uapi.Generation, abi: uapi.Abi) -> bool:
+    """Has a generation's struct what a row is about: its field, that of its condition, that of a size?"""
+    view = View(struct, generation, abi, b"", 0)
+    if isinstance(row, State):
+        return not row.field or view.has(row.field)
+    about = (row.rule.field, getattr(row.when, "field", ""), getattr(row.broken, "field", ""))
+    return all(not field or view.has(field) for field in about)
 
 
 class Rows:
@@ -154,8 +195,10 @@ class Rows:
         name: str = "",
         when: Condition | None = None,
         enforced: bool = True,
+        since: Version = ANY,
+        until: Version = ANY,
     ) -> Check:
         """Make a row; ``name`` tells apart the rules of one field."""
         parts = (self.struct, field, name)
         rule = Rule(".".join(filter(None, parts)), field, errno, want, self.source)
-        return Check(rule, broken, when, enforced)
+        return Check(rule, broken, when, enforced, since, until)

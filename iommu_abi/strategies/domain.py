@@ -150,7 +150,16 @@ def asked(predicate: Predicate, facts: Facts) -> tuple[Narrowing, list[Narrowing
     return _function(predicate, facts) if predicate in _FUNCTIONS else _parameterized(predicate)
 
 
-_FUNCTIONS = (p.zero, p.nonzero, p.known_flags, p.below_ulong_max, p.up_to_ulong_max)
+_FUNCTIONS = (
+    p.zero,
+    p.nonzero,
+    p.known_flags,
+    p.below_ulong_max,
+    p.up_to_ulong_max,
+    p.below_half_of_ulong_max,
+    p.a_page_below_size_max,
+    p.an_id,
+)
 
 
 def _function(predicate: Predicate, facts: Facts) -> tuple[Narrowing, list[Narrowing]]:
@@ -162,6 +171,9 @@ def _function(predicate: Predicate, facts: Facts) -> tuple[Narrowing, list[Narro
         p.known_flags: ({"zeros": ~facts.mask}, [{"some": facts.full & ~facts.mask}]),
         p.below_ulong_max: ({"high": top - 1}, [{"low": top}]),
         p.up_to_ulong_max: ({"high": top}, [{"low": top + 1}]),
+        p.below_half_of_ulong_max: ({"high": top // 2 - 1}, [{"low": top // 2}]),
+        p.a_page_below_size_max: ({"high": top - 0x1000}, [{"low": top - 0xFFF}]),
+        p.an_id: ({"low": 1, "high": 0x7FFFFFFF}, [{"among": [0]}, {"low": 0x80000000}]),
     }
     return answers[predicate]
 
@@ -186,6 +198,8 @@ def _parameterized(predicate: Predicate) -> tuple[Narrowing, list[Narrowing]]:
             return {"some": bits}, [{"zeros": bits}]
         case p.not_all_of(bits=bits):
             return {"holes": bits}, [{"ones": bits}]
+        case p.none_of(bits=bits):
+            return {"zeros": bits}, [{"some": bits}]
         case p.either_of(bits=bits):
             return {"some": bits, "holes": bits}, [{"zeros": bits}, {"ones": bits}]
     return {}, [{}]

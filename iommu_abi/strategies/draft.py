@@ -35,10 +35,13 @@ def _chosen(draw: st.DrawFn, target: Target, plan: Plan) -> list[str]:
 def values(draw: st.DrawFn, target: Target, plan: Plan, broken: Check | None = None) -> dict[str, int]:
     """A number for each of the chosen fields; the rows that are looked at hold, but the broken one."""
     made = {path: draw(plan.domains[path].numbers()) for path in _chosen(draw, target, plan)}
-    for check in plan.looked_at:
-        if not about_size(check):
-            change = relations.leave if check is broken else relations.hold
-            change(draw, check.broken, check.rule.field, made, plan.domains, target.ulong_max)
+    checks = [check for check in plan.looked_at if not about_size(check)]
+    for check in checks:
+        change = relations.leave if check is broken else relations.hold
+        change(draw, check.broken, check.rule.field, made, plan.domains, target.ulong_max)
+    for check in checks if broken else ():  # what was broken last may share a field with what held before
+        if check is not broken:
+            relations.hold(draw, check.broken, check.rule.field, made, plan.domains, target.ulong_max)
     return made
 
 

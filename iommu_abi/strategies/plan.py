@@ -13,6 +13,7 @@ from functools import cache
 from iommu_abi.rules import predicates as p
 from iommu_abi.rules.row import Check, Condition
 from iommu_abi.strategies.domain import Domain, asked
+from iommu_abi.strategies.relations import room
 from iommu_abi.strategies.target import SIZES, Target
 
 
@@ -50,9 +51,9 @@ def _holding(target: Target, plan: Plan, check: Check) -> Plan:
 
 def _with_room(target: Target, plan: Plan, ends: p.range_from) -> Plan:
     """A range that ends in time has a start and a length that leave room for each other."""
-    top = target.ulong_max if ends.top is None else ends.top
-    plan = _narrow(plan, ends.start, {"high": top + 1 - plan.domains["length"].low})
-    return _narrow(plan, "length", {"high": top + 1 - plan.domains[ends.start].low})
+    most = room(ends, target.ulong_max)
+    plan = _narrow(plan, ends.start, {"high": most - max(1, plan.domains[ends.length].low)})
+    return _narrow(plan, ends.length, {"high": most - plan.domains[ends.start].low})
 
 
 def _breaking(target: Target, plan: Plan, check: Check) -> list[Plan]:

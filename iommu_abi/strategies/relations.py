@@ -19,9 +19,16 @@ def related(predicate: Predicate) -> tuple[str, ...]:
     match predicate:
         case p.zero_like(other=other):
             return (other,)
-        case p.range_from(start=start):
-            return (start, "length")
+        case p.range_from(start=start, length=length):
+            return (start, length)
+        case p.whole_pages(length=length, page_size=page_size):
+            return (length, page_size)
     return ()
+
+
+def room(ends: p.range_from, ulong_max: int) -> int:
+    """A start and a length that fit are together at most this."""
+    return (ulong_max if ends.top is None else ends.top) + (0 if ends.past else 1)
 
 
 def hold(
@@ -30,13 +37,21 @@ def hold(
     """Change values so that the row holds; each stays in its domain."""
     match predicate:
         case p.zero_like(other=other) if (values[field] == 0) != (values[other] == 0):
-            values[field] = values[other] = 0
-        case p.range_from(start=start, top=limit):
-            top = ulong_max if limit is None else limit
-            if values[start] + values["length"] - 1 > top:
-                values[start] = min(values[start], domains[start].high)
-                room = domains["length"].narrow(high=top + 1 - values[start])
-                values["length"] = draw(room.numbers())
+            if 0 in domains[field] and 0 in domains[other]:
+                values[field] = values[other] = 0
+            else:
+                path = field if values[field] == 0 else other
+                values[path] = draw(domains[path].narrow(without=[0]).numbers())
+        case p.range_from(start=start, length=length, past=past):
+            most = room(predicate, ulong_max)
+            if values[length] == 0 and not past:
+                values[start] = domains[start].low
+            values[start] = min(values[start], max(domains[start].low, most - values[length]))
+        case p.whole_pages(length=length, page_size=page_size):
+            if 1 in domains[page_size]:
+                values[page_size] = 1
+            else:
+                values[field] = values[length] = 0
         case p.low_byte_of(numbers=numbers):
             values[field] = values[field] & ~0xFF | draw(st.sampled_from(numbers))
 
@@ -47,13 +62,23 @@ def leave(
     """Change values so that the row is broken; each stays in its domain."""
     match predicate:
         case p.zero_like(other=other):
-            one, none = draw(st.permutations((field, other)))
+            ways = [
+                (one, none)
+                for one, none in ((field, other), (other, field))
+                if 0 in domains[none] and not domains[one].narrow(without=[0]).empty
+            ]
+            one, none = draw(st.sampled_from(ways))
             values[one] = draw(domains[one].narrow(without=[0]).numbers())
             values[none] = 0
-        case p.range_from(start=start, top=limit):
-            top = ulong_max if limit is None else limit
-            values[start] = draw(domains[start].narrow(low=3, high=top).numbers())
-            values["length"] = draw(domains["length"].narrow(low=top + 2 - values[start]).numbers())
+        case p.range_from(start=start, length=length):
+            most = room(predicate, ulong_max)
+            low = max(3, most + 1 - domains[length].high)
+            values[start] = draw(domains[start].narrow(low=low, high=most - 1).numbers())
+            values[length] = draw(domains[length].narrow(low=most + 1 - values[start]).numbers())
+        case p.whole_pages(length=length, page_size=page_size):
+            values[page_size] = 1 << draw(st.integers(1, 20))
+            values[field] = draw(domains[field].narrow(ones=1, high=1 << 30).numbers())
+            values[length] = draw(domains[length].narrow(low=1, high=1 << 30).numbers())
         case p.low_byte_of(numbers=numbers):
             others = [number for number in range(256) if number not in numbers]
             values[field] = values[field] & ~0xFF | draw(st.sampled_from(others))

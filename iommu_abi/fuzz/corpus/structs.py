@@ -18,7 +18,8 @@ from iommu_abi.schemas.uapi import Leaf
 from iommu_abi.uapi.layout import Abi
 
 #: Numbers that checks look for, beside those that a field has names for.
-NUMBERS = (0, 1, 2, 3, 8, 16, 48, 57, 4096, 4097, 1 << 19, (1 << 19) + 1, (1 << 32) - 1, (1 << 64) - 1)
+NUMBERS = (0, 1, 2, 3, 8, 16, 48, 57, 4096, 4097, 1 << 19, (1 << 19) + 1, (1 << 32) - 1,
+           1 << 63, (1 << 64) - 1)  # fmt: skip
 #: Fewer of them, where two fields change.
 FEW = (0, 1, 2, 4096, (1 << 64) - 2, (1 << 64) - 1)
 MENDED = 20  # fields, until it is given up
@@ -86,14 +87,23 @@ class _Struct:
         return None
 
     def filled(self, data: bytes) -> bytes:
-        """The same with a number other than 0 in every field in which one is accepted."""
+        """The same with a number other than 0 in every field, or two, in which one is accepted."""
         for leaf in self.leaves:
             for value in reversed(self.numbers(leaf, (1, 4096))):
                 made = self.put(data, (leaf, value))
                 if value and leaf is not self.leaves[0] and not self.errors(made):
                     data = made
                     break
+        for one, two in combinations(self.leaves, 2):
+            made = self.put(self.put(data, (one, 1)), (two, 1))
+            if not any((*self.bytes_of(data, one), *self.bytes_of(data, two))) and not self.errors(made):
+                data = made
         return data
+
+    @staticmethod
+    def bytes_of(data: bytes, leaf: Leaf) -> bytes:
+        """What a field holds."""
+        return data[leaf.offset : leaf.offset + leaf.size]
 
     def _mended(self, data: bytes, error: AbiError) -> bytes:
         """The same without this error: by what is expected, or the first number that does it."""
