@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iommu_abi.cli import calls, faults, output, payloads, target, words
@@ -141,12 +142,33 @@ def _faults(args: argparse.Namespace, text: str) -> int:
     return faults.run(args, decoded)
 
 
+def _log_of_image(args: argparse.Namespace) -> bytes:
+    """The log of the kernel in an image, whose memory is also that of a walk."""
+    from iommu_abi.acquire import printk
+    from iommu_abi.errors import ImageError
+
+    args.images = [args.text, *args.images]
+    memory = target.memory(args, target.sources(args.images))
+    try:
+        log = printk.read(memory)
+    except ImageError as error:
+        raise ImageError(words.input_name(args.text) + f": {error}") from None
+    if not (args.config or args.iommu):
+        args.images = []
+    if not args.json:
+        lost = f", {log.lost} records are not whole or not in it" if log.lost else ""
+        output.line(f"the log of Linux {log.release} in it, {len(log.lines)} lines{lost}", "dim")
+    return log.text.encode()
+
+
 def run(args: argparse.Namespace) -> int:
     """Detect, decode and print."""
+    from iommu_abi import images
     from iommu_abi.decode import forms
     from iommu_abi.uapi.layout import abi, host
 
-    data = words.read_bytes(args.text)
+    is_image = not args.form and not (args.struct or args.ioctl) and images.is_image(Path(args.text))
+    data = _log_of_image(args) if is_image else words.read_bytes(args.text)
     named = args.struct or args.ioctl
     form = args.form or forms.detect(data, wanted=bool(named))
     machine = abi(args.abi) if args.abi else host()

@@ -65,6 +65,12 @@ def _detect(path: Path, start: bytes) -> str:
     return "raw"
 
 
+def is_image(path: Path) -> bool:
+    """Is this a file of memory, of a format that says so itself?"""
+    start = files.head(path, unread.HEAD)
+    return start.startswith((flat.MAGIC, *(magic for magics in _STARTS.values() for magic in magics)))
+
+
 def _raw(source: Source, buffer: Buffer, base: int) -> list[Piece]:
     room = len(buffer) - source.offset
     size = room if source.size is None else source.size
@@ -113,4 +119,4 @@ def _whole(path: Path, copy: bool, max_size: int) -> Buffer:
         return contents(path, file, copy)
 
 
-__all__ = ["FORMATS", "MAGICS", "Buffer", "Piece", "Source", "open_image"]
+__all__ = ["FORMATS", "MAGICS", "Buffer", "Piece", "Source", "is_image", "open_image"]

@@ -191,6 +191,21 @@ def open_plain(path: Path, max_size: int, *, forced: bool = False) -> BinaryIO:
     return plain
 
 
+def head(path: Path, size: int) -> bytes:
+    """How a regular file begins, unpacked if it is packed; nothing where it cannot be read."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            start = file.read(CHUNK >> 4)
+            packing = _packing(start)
+            file.seek(0)
+            found: bytes = packing.open(file).read(size) if packing else start[:size]
+            return found
+    except Exception:  # the decoder's own, too
+        return b""
+
+
 def _begins(file: BinaryIO, packing: _Packing) -> bool:
     """Can the first bytes be unpacked?"""
     try:
