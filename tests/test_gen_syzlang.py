@@ -105,8 +105,9 @@ def test_every_definition_is_used(text):
     } == set()
 
 
-def test_beside_syzkallers_own_text_nothing_is_defined_twice():
-    made = described()
+@pytest.mark.parametrize("kernel", OF_IOMMUFD)
+def test_beside_syzkallers_own_text_nothing_is_defined_twice(kernel):
+    made = described(kernel=kernel)
 
     assert {*made.resources, *made.structs, *made.unions, *made.flags, *made.calls} & OF_SYZKALLER == set()
 
@@ -189,6 +190,18 @@ def test_a_struct_alone_brings_what_it_needs(capsys):
     assert list(made.calls) == ["ioctl$IOMMU_VDEVICE_ALLOC"]
     assert list(made.structs) == ["iommu_vdevice_alloc"]
     assert set(made.resources) == {"viommu_handle", "vdevice_handle"}
+
+
+@pytest.mark.parametrize("generation", ["iommufd_6_12", "iommufd_6_13", "vfio_6_12"])
+def test_information_without_a_type_has_a_name_of_its_own(generation, capsys):
+    # syzkaller's compiler: "ioctl$IOMMU_GET_HW_INFO redeclared"
+    made = reader.read(run(capsys, "gen", "syzlang", generation).out)
+
+    assert "ioctl$IOMMU_GET_HW_INFO" not in made.calls
+    assert made.calls["ioctl$IOMMU_GET_HW_INFO_more"][0][2].type.arguments[1].name == "iommu_hw_info_more"
+    assert "iommu_hw_info_more" in made.structs
+    done = run(capsys, "gen", "syzlang", "iommu_hw_info@iommufd_6_12")
+    assert list(reader.read(done.out).calls) == ["ioctl$IOMMU_GET_HW_INFO_more"]
 
 
 def test_what_syzkaller_has_needs_all(capsys):

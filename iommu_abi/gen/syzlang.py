@@ -122,7 +122,7 @@ class _Writer:
                 continue
             struct = self.named("$".join(filter(None, (ioctl.struct, variant))))
             self.shapes[struct] = _Shape(self.structs[ioctl.struct], types)
-            yield f"ioctl${name}(fd {fd}, cmd const[{ioctl.name}], arg ptr[in, {struct}])"
+            yield f"{self.named(f'ioctl${name}')}(fd {fd}, cmd const[{ioctl.name}], arg ptr[in, {struct}])"
 
     def _variants(self, gen: Generation, ioctl: Ioctl) -> Iterator[tuple[str, Mapping[str, str]]]:
         """A command's variants: the object that is destroyed, or the type of the data."""
@@ -275,7 +275,7 @@ def describe(kernel: str = "7.2", structs: Iterable[str] = (), everything: bool 
 
 
 def _tags(names: Iterable[str]) -> set[str]:
-    return {name.partition("$")[0] for name in names}
+    return {name.partition("$")[0].removesuffix("_more") for name in names}
 
 
 def _text(

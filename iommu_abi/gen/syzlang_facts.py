@@ -21,10 +21,14 @@ COVERED = frozenset(
 )  # fmt: skip
 #: Resources of dev_iommu.txt under names that we use as well.
 THEIRS = frozenset({"fd_iommufd", "ioas_handle", "device_handle", "hwpt_handle"})
-#: Names of dev_iommu.txt for something that has grown since.
+#: Names of dev_iommu.txt for something that has grown since; what is about every type of information is one
+#: call there, as it is for kernels that cannot be asked for a type.
 OUTGROWN = frozenset(
-    {"iommufd_ioas_map_flags", "iommufd_hwpt_alloc_flags", "iommu_hwpt_alloc$IOMMU_HWPT_DATA_NONE"}
-)
+    {
+        "iommufd_ioas_map_flags", "iommufd_hwpt_alloc_flags", "iommu_hwpt_alloc$IOMMU_HWPT_DATA_NONE",
+        "iommu_hw_info", "ioctl$IOMMU_GET_HW_INFO",
+    }
+)  # fmt: skip
 
 # ---------------------------------------------------------------- what numbers mean
 
