@@ -428,3 +428,35 @@ def test_no_text_breaks_the_reader(text):
         return
     assert all(0 <= call.nr <= 0xFF for call in log.calls)
     assert log.noted + len(log.unread) <= log.lines
+
+
+# ---------------------------------------------------------------- VFIO's errno, from Linux's source
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [  # drivers/vfio/container.c, group.c, vfio_iommu_type1.c of Linux 7.2
+        ("ioctl(5</dev/vfio/vfio>, VFIO_IOMMU_MAP_DMA, 0x7ffc10) = -1 EINVAL (Invalid argument)",
+         ["no IOMMU type was set", "argsz: expected at least 32", "flags: expected READ", "size: it is 0",
+          "multiples of the smallest page", "wraps around", "outside the IOVA ranges"]),
+        ("ioctl(12, VFIO_IOMMU_MAP_DMA, 0x7ffe10203040) = -1 EINVAL (Invalid argument)", ["size: it is 0"]),
+        ("ioctl(12, VFIO_IOMMU_MAP_DMA, 0x7ffe10203040) = -1 ENOMEM (x)", ["RLIMIT_MEMLOCK"]),
+        ("ioctl(12, VFIO_IOMMU_MAP_DMA, 0x7ffe102030) = -1 EEXIST (x)", ["part of the range is mapped"]),
+        ("ioctl(12, VFIO_SET_IOMMU, 0x1) = -1 EPERM (Operation not permitted)",
+         ["the argument 0x1 is VFIO_TYPE1_IOMMU", "allow_unsafe_interrupts", "RMRR"]),
+        ("ioctl(12, VFIO_SET_IOMMU, 0x3) = -1 ENODEV (No such device)",
+         ["the argument 0x3 is VFIO_TYPE1v2_IOMMU", "modprobe vfio_iommu_type1"]),
+        ("ioctl(13, VFIO_GROUP_SET_CONTAINER, 0x7ffe10203044) = -1 EINVAL (Invalid argument)",
+         ["the group has a container already", "not /dev/vfio/vfio"]),
+        ("ioctl(13, VFIO_GROUP_SET_CONTAINER, 0x7ffe102030) = -1 EBUSY (x)", ["bind all of them to vfio-pci"]),
+        ("ioctl(13, VFIO_GROUP_GET_DEVICE_FD, 0x55d0) = -1 EINVAL (x)", ["the group is not viable"]),
+        ("ioctl(5, _IOC(_IOC_NONE, 0x3b, 0xa0, 0), 0x7ffe102030) = 0", ["IOMMU_TEST_CMD", "own test of iommufd"]),
+        ("ioctl(9, VFIO_DEVICE_PCI_HOT_RESET or VFIO_IOMMU_MAP_DMA, 0x7ffc) = -1 EINVAL (x)",
+         ["EINVAL if VFIO_IOMMU_MAP_DMA: size: it is 0"]),
+    ],
+)  # fmt: skip
+def test_what_an_errno_of_vfio_can_mean(capsys, monkeypatch, line, said):
+    done = run(capsys, "decode", stdin=f"{line}\n".encode(), monkeypatch=monkeypatch)
+
+    assert done.status == 0
+    assert [each for each in said if each not in done.out] == []

@@ -9,6 +9,7 @@ from iommu_abi.cli.faults import count, places
 
 if TYPE_CHECKING:
     from iommu_abi.decode.calls import Decoded, Log
+    from iommu_abi.decode.commands import Command
 
 
 def _name(call: Decoded) -> str:
@@ -31,12 +32,22 @@ def _title(call: Decoded) -> str:
     return f"{_name(call)} ({call.number:#x}) on {made.fd}{file}{pid} = {_result(call)}"
 
 
+def _without_struct(command: Command, value: int | None) -> str:
+    from iommu_abi.decode import strace, vfio_errors
+
+    if argument := vfio_errors.argument(command.name, value):
+        return f"the argument {value:#x} is {argument}"
+    if command.name == strace.SELFTEST[0]:
+        return "of the kernel's own test of iommufd (CONFIG_IOMMUFD_TEST); its struct is not described here"
+    return "no struct, or one that is not described here"
+
+
 def _facts(call: Decoded) -> list[str]:
     found = []
     for command in call.meaning.commands:
         prefix = f"{command.name}: " if len(call.meaning.commands) > 1 else ""
         if command.kind is None:
-            found.append(f"{prefix}no struct, or one that is not described here")
+            found.append(f"{prefix}{_without_struct(command, call.call.arg)}")
             continue
         size = command.kind.layout.size
         writes = f"the kernel writes {', '.join(command.writes)}" if command.writes else "in only"

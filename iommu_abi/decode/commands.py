@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from iommu_abi import rules
-from iommu_abi.decode.strace import Call
+from iommu_abi.decode import vfio_errors
+from iommu_abi.decode.strace import SELFTEST, Call, known
 from iommu_abi.errors import ERRNO_NAMES, UsageError
 from iommu_abi.inputs import to_number
 from iommu_abi.ioctl import TYPE, family
@@ -71,6 +72,8 @@ def numbered(nr: int, kernel: str, abi: Abi) -> tuple[Command, ...]:
         for ioctl in generation.ioctls.values():
             if ioctl.nr == nr:
                 found.setdefault(ioctl.name, _command(ioctl, generation, abi))
+    if nr == SELFTEST[1] and not found:
+        found[SELFTEST[0]] = Command(*SELFTEST, "the iommufd selftest")
     elsewhere = [name for name in found if "SPAPR" in name and not abi.name.startswith("powerpc")]
     if len(elsewhere) < len(found):
         for name in elsewhere:
@@ -148,14 +151,28 @@ def _on_file(found: Sequence[Command], file: str) -> Sequence[Command]:
 
 def explain(call: Call, kernel: str, abi: Abi) -> Meaning:
     """The command of a call on a kernel, and the reasons for its errno."""
-    return _explain(call.nr, call.file, call.errno, kernel, abi)
+    return _explain(call.nr, call.file, call.names, call.errno, kernel, abi)
 
 
 @cache
-def _explain(nr: int, file: str, errno: str, kernel: str, abi: Abi) -> Meaning:
+def _explain(nr: int, file: str, names: tuple[str, ...], errno: str, kernel: str, abi: Abi) -> Meaning:
     found = tuple(_on_file(numbered(nr, kernel, abi), file))
-    reasons = _reasons(nr, errno, found[0] if len(found) == 1 else None) if errno else ()
-    return Meaning(found, proposed(nr, found), tuple(reasons))
+    found = tuple(each for each in found if each.name in names) or found
+    reasons: list[tuple[str, str]] = []
+    for command in found if errno else ():
+        prefix = f"{command.name}: " if len(found) > 1 else ""
+        reasons += [
+            (f"{prefix}{field}".removesuffix(": "), why) for field, why in _reasons(nr, errno, command)
+        ]
+    if errno and not found:
+        reasons = _reasons(nr, errno, None)
+    return Meaning(found, proposed(nr, found), tuple(dict.fromkeys(reasons)))
+
+
+def why(name: str, errno: str, kernel: str, abi: Abi) -> tuple[tuple[str, str], ...]:
+    """The reasons of a command's errno, where a text says only these two; none for an unknown command."""
+    nr = known().get(name)
+    return _explain(nr, "", (name,), errno, kernel, abi).errors if nr is not None else ()
 
 
 def _reasons(nr: int, errno: str, command: Command | None) -> list[tuple[str, str]]:
@@ -166,8 +183,12 @@ def _reasons(nr: int, errno: str, command: Command | None) -> list[tuple[str, st
         "ENOIOCTLCMD": ("", "the number's direction and size are not those of the command"),
     }
     found = [always[errno]] if errno in always else []
-    if command is None or command.kind is None:
+    if command is None:
+        return found
+    subject = rules.any_struct(command.kind.name) if command.kind else None
+    if command.kind is None or subject is None or not subject.rows:
+        found += vfio_errors.reasons(command.name, errno)
+    if command.kind is None or subject is None or (found and not subject.rows):
         return found
     number = next((n for n, name in ERRNO_NAMES.items() if name == errno), -1)
-    subject = rules.any_struct(command.kind.name)
     return [*found, *rules.reasons(subject, number, command.kind.plain_abi)]

@@ -37,6 +37,10 @@ _RESULT = re.compile(r"(-?\d{1,20}|0x[0-9a-f]{1,16}|\?)(?: (?:(E[A-Z0-9]+)|\(err
 _DIRECTIONS = {"_IOC_NONE": 0, "_IOC_WRITE": 1, "_IOC_READ": 2}
 
 
+#: A command of kernels with CONFIG_IOMMUFD_TEST (drivers/iommu/iommufd/iommufd_test.h), and its number.
+SELFTEST = ("IOMMU_TEST_CMD", 0xA0)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One ioctl. ``names`` are what strace called it, ``nr`` its number in the low byte.
@@ -78,7 +82,8 @@ class Log:
 @cache
 def known() -> dict[str, int]:
     """Every command of iommufd and VFIO, proposed ones too, and its number in the low byte."""
-    return {i.name: i.nr for gen in uapi.GENERATIONS.values() for i in gen.ioctls.values()}
+    merged = {i.name: i.nr for gen in uapi.GENERATIONS.values() for i in gen.ioctls.values()}
+    return {**merged, SELFTEST[0]: SELFTEST[1]}
 
 
 def is_call(line: str) -> bool:
