@@ -124,7 +124,15 @@ AMD = [
     ),
     (
         "AMD-Vi: Event logged [PAGE_TAB_HARDWARE_ERROR device=00:03.0 pasid=0x0000 address=0x1000 flags=0x0]",
-        (4, "PAGE_TAB_HARDWARE_ERROR", "00:03.0", 0x18, None, 0x1000, READ),
+        (
+            4,
+            "PAGE_TAB_HARDWARE_ERROR",
+            "00:03.0",
+            0x18,
+            None,
+            0x1000,
+            None,
+        ),  # the address of an entry: no DMA
     ),
     (
         (

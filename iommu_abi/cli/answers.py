@@ -9,6 +9,7 @@ from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Request, Stage, 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 STAGES = {Stage.DEVICE: "device table", Stage.PASID: "PASID table", Stage.S1: "stage 1", Stage.S2: "stage 2"}
 CODES = {"vtd": "VT-d fault reason", "amdvi": "AMD-Vi event", "smmuv3": "SMMUv3 event", "riscv": "cause"}
+CODES |= {"smmuv2": "SMMUv2 fault", "virtio": "virtio-iommu fault"}
 #: Kind -> names of the bits of a fault's detail, from bit 0 up.
 DETAILS = {
     "amdvi": ("GN", "NX", "US", "I", "PR", "RW", "PE", "RZ", "TR"),

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 The kind of input is detected, --as overrides:
-  faults  lines of Linux's drivers as dmesg shows them: DMAR, arm-smmu-v3, AMD-Vi, riscv-iommu.
-          With IMAGE and --config (or --iommu), the request of each fault is walked through the
-          tables again; as a read where the line does not say what it was.
+  faults  lines of Linux's drivers as dmesg shows them (DMAR, arm-smmu, arm-smmu-v3, AMD-Vi,
+          riscv-iommu, virtio-iommu), of Xen and FreeBSD; from journald and mail too. With IMAGE and
+          --config (or --iommu), the request of each fault is walked through the tables again; as a
+          read where the line does not say what it was.
   strace  lines of ioctls, of which those of iommufd and VFIO are explained. A dump below a line
           is the struct of its call, lines 0xADDRESS: BYTES are memory at the time.
   hex     hex, \\x10, xxd, hexdump -C, od -t x1, gdb's x/16xb; with addresses the first piece is the
@@ -29,7 +30,7 @@ The kind of input is detected, --as overrides:
 Bytes need --struct or --ioctl. Other lines are skipped.
 
 exit status: 0 every line was understood, nothing is wrong with the bytes, the walks stop as the
-lines say; 1 otherwise; 2 there is nothing to decode.
+lines say; 1 otherwise, also for a fault of an IOMMU that is not read; 2 there is nothing to decode.
 
 examples:
   dmesg | iommu-abi decode
@@ -92,9 +93,10 @@ def _kind(args: argparse.Namespace, abi: Abi) -> Kind:
 
 def _pieces(args: argparse.Namespace, data: bytes, form: str, kind: Kind) -> list[Piece]:
     from iommu_abi.decode import carray, hexdump
+    from iommu_abi.decode import text as texts
     from iommu_abi.decode.pieces import Piece, TextError
 
-    text = data.decode("utf-8", "replace")
+    text = texts.decoded(data)
     try:
         if form == "hex":
             return hexdump.read(text)
@@ -134,10 +136,11 @@ def _strace(args: argparse.Namespace, text: str, abi: Abi) -> int:
 
 
 def _faults(args: argparse.Namespace, text: str) -> int:
-    from iommu_abi.decode import decode
+    from iommu_abi.decode import decode, is_log
 
     decoded = decode(text)
-    if not decoded.reports and not decoded.unread:
+    said = decoded.reports or decoded.notes or decoded.unread
+    if not said and not is_log(text):
         raise UsageError(f"{words.input_name(args.text)}: no fault line among {decoded.lines} lines")
     return faults.run(args, decoded)
 
@@ -161,18 +164,26 @@ def _log_of_image(args: argparse.Namespace) -> bytes:
     return log.text.encode()
 
 
+def _plain(path: str) -> bytes:
+    """A file or standard input, unpacked."""
+    from iommu_abi.decode import text
+
+    return text.unpacked(words.read_bytes(path), words.input_name(path))
+
+
 def run(args: argparse.Namespace) -> int:
     """Detect, decode and print."""
     from iommu_abi import images
     from iommu_abi.decode import forms
+    from iommu_abi.decode import text as texts
     from iommu_abi.uapi.layout import abi, host
 
     is_image = not args.form and not (args.struct or args.ioctl) and images.is_image(Path(args.text))
-    data = _log_of_image(args) if is_image else words.read_bytes(args.text)
+    data = _log_of_image(args) if is_image else _plain(args.text)
     named = args.struct or args.ioctl
     form = args.form or forms.detect(data, wanted=bool(named))
     machine = abi(args.abi) if args.abi else host()
-    text = data.decode("utf-8", "replace")
+    text = texts.decoded(data)
     if form == "faults":
         return _faults(args, text)
     if form == "strace":

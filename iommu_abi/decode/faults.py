@@ -1,34 +1,57 @@
-"""Fault lines -> what they mean. Those of Linux's IOMMU drivers, as dmesg and syslog show them.
-
-A vendor is a module with ``recognise(lines, at)`` and ``HINT``, which finds lines that look like a
-fault; a line that only looks like one is reported as such, never left out in silence.
-"""
+"""Messages about IOMMUs -> what they mean, and the walk of a fault's request."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
-from iommu_abi.decode import amdvi, riscv, smmuv3, vtd
-from iommu_abi.decode.report import Meaning, Report
+from iommu_abi.decode import lines
+from iommu_abi.decode.report import Meaning, Note, Report
+from iommu_abi.decode.scan import is_marked, scan
 from iommu_abi.explain import Explanation, explain
 from iommu_abi.memory import Memory
 from iommu_abi.walk import Unit
 
-VENDORS = (vtd, smmuv3, amdvi, riscv)
+#: So many different addresses of one device, reason and access are a flood, which is told as one.
+FLOOD = 4
+
+#: Lines of IOMMU drivers that people grep out of a log, without their times.
+_SPEAKS = re.compile(
+    r"\b(?:DMAR|AMD-Vi|arm-smmu(?:-v3)?|riscv-iommu|virtio_iommu|iommu): |Adding to iommu group \d|kernel: "
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Faults that are told as one. ``addresses`` are different ones, in order of their numbers."""
+
+    report: Report
+    at: tuple[int, ...]
+    addresses: tuple[int, ...]
+    times: tuple[str, ...]
+
+    @property
+    def is_flood(self) -> bool:
+        """Are there several addresses in it?"""
+        return len(self.addresses) > 1
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The faults of a text in order; ``unread`` are positions of lines that only look like faults."""
+    """The faults and notes of a text ; ``unread`` are positions of lines that only look like faults."""
 
     reports: tuple[Report, ...]
+    notes: tuple[Note, ...]
     unread: tuple[int, ...]
     lines: int
+    times: dict[int, str]
 
     @property
     def skipped(self) -> int:
         """How many lines are about something else."""
-        return self.lines - sum(len(r.lines) for r in self.reports) - len(self.unread)
+        said = {at for report in self.reports for at in report.lines}
+        said |= {at for note in self.notes for at in note.lines}
+        return self.lines - len(said | set(self.unread))
 
     @property
     def distinct(self) -> tuple[tuple[Report, tuple[int, ...]], ...]:
@@ -38,36 +61,58 @@ class Decoded:
             found.setdefault(report.same, []).append(report.lines[0])
         return tuple((report, tuple(at)) for report, at in found.items())
 
+    @property
+    def distinct_notes(self) -> tuple[tuple[Note, tuple[int, ...]], ...]:
+        """Each note once, with the lines at which it begins."""
+        found: dict[Note, list[int]] = {}
+        for note in self.notes:
+            found.setdefault(note.same, []).append(note.lines[0])
+        return tuple((note, tuple(at)) for note, at in found.items())
 
-def _recognise(lines: list[str], at: int) -> Report | None:
-    """The fault that begins at a line; a number in it that is none makes it a line of no known form."""
-    try:
-        return next(filter(None, (vendor.recognise(lines, at) for vendor in VENDORS)), None)
-    except ValueError:
-        return None
+    def blocks(self, *, floods: bool = True) -> tuple[Block, ...]:
+        """Each fault once; those of a flood as one, unless each is wanted."""
+        groups: dict[Report, list[tuple[Report, tuple[int, ...]]]] = {}
+        for report, at in self.distinct:
+            groups.setdefault(report.block, []).append((report, at))
+        made: list[Block] = []
+        for group in groups.values():
+            flood = floods and len(group) >= FLOOD
+            made += [self._block(group)] if flood else [self._block([each]) for each in group]
+        return tuple(sorted(made, key=lambda block: block.at))
+
+    def _block(self, group: list[tuple[Report, tuple[int, ...]]]) -> Block:
+        at = tuple(sorted(place for _, places in group for place in places))
+        addresses = tuple(sorted({r.address for r, _ in group if r.address is not None}))
+        times = tuple(dict.fromkeys(filter(None, (self.times.get(at[0]), self.times.get(at[-1])))))
+        first = group[0][0]
+        common = tuple(each for each in first.extra if all(each in report.extra for report, _ in group))
+        return Block(replace(first, extra=common), at, addresses, times)
+
+    @property
+    def lost(self) -> int:
+        """How many messages the log itself says are missing."""
+        return sum(note.lost for note in self.notes)
 
 
 def is_fault(line: str) -> bool:
-    """Does a line look like a fault?"""
-    return any(vendor.HINT.search(line) for vendor in VENDORS)
+    """Does a line, or a text, look like a message about an IOMMU?"""
+    if not is_marked(line):
+        return False
+    scanned = scan(line)
+    return bool(scanned.found or scanned.unread)
+
+
+def is_log(text: str) -> bool:
+    """Is a text a kernel's log, with faults or without?"""
+    return any(lines.PREFIX.match(line) or _SPEAKS.search(line[:512]) for line in text.split("\n"))
 
 
 def decode(text: str) -> Decoded:
-    """Every fault in a text."""
-    lines = text.splitlines()
-    reports: list[Report] = []
-    unread: list[int] = []
-    used: set[int] = set()
-    for at, line in enumerate(lines):
-        if at in used:
-            continue
-        report = _recognise(lines, at)
-        if report and used.isdisjoint(report.lines):
-            reports.append(report)
-            used.update(report.lines)
-        elif is_fault(line):
-            unread.append(at)
-    return Decoded(tuple(reports), tuple(unread), len(lines))
+    """Every message about an IOMMU in a text."""
+    scanned = scan(text)
+    reports = tuple(each for each in scanned.found if isinstance(each, Report))
+    notes = tuple(each for each in scanned.found if isinstance(each, Note))
+    return Decoded(reports, notes, scanned.unread, scanned.lines, scanned.times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +133,4 @@ def walk(unit: Unit, memory: Memory, report: Report) -> Walked | None:
     return Walked(explained, fault is not None and fault.native == report.code)
 
 
-__all__ = ["Decoded", "Meaning", "Report", "Walked", "decode", "is_fault", "walk"]
+__all__ = ["Block", "Decoded", "Meaning", "Note", "Report", "Walked", "decode", "is_fault", "is_log", "walk"]

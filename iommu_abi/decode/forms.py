@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from iommu_abi.blob import is_hex_text
 from iommu_abi.decode import carray, faults, hexdump, strace
+from iommu_abi.decode import text as texts
 
 #: Kinds of input, in the order in which they are looked for.
 FORMS = ("strace", "faults", "array", "hex", "raw")
 
-_TEXT_CONTROLS = frozenset(b"\t\n\r\f\b\x1b")
+_CONTROLS = frozenset(range(0x20)) - frozenset(b"\t\n\r\f\b\x1b")
 
 
 def detect(data: bytes, *, wanted: bool = False) -> str:
@@ -16,13 +17,13 @@ def detect(data: bytes, *, wanted: bool = False) -> str:
 
     Without that it is taken for fault lines, of which there is none then.
     """
-    text = data.decode("utf-8", "replace")
+    text = texts.decoded(data)
     lines = text.splitlines()
-    if any(strace.is_call(line) for line in lines):
+    if "ioctl" in text and any(strace.is_call(line) for line in lines):
         return "strace"
-    if any(faults.is_fault(line) for line in lines):
+    if faults.is_fault(text):
         return "faults"
-    if _is_binary(data):
+    if texts.encoding(data) == "utf-8" and _is_binary(data):
         return "raw" if wanted or b"\0" in data else "faults"
     if carray.is_array(text):
         return "array"
@@ -32,7 +33,7 @@ def detect(data: bytes, *, wanted: bool = False) -> str:
 
 
 def _is_binary(data: bytes) -> bool:
-    if any(byte < 0x20 and byte not in _TEXT_CONTROLS for byte in data):
+    if _CONTROLS.intersection(data):
         return True
     try:
         data.decode("utf-8")

@@ -17,9 +17,9 @@ from iommu_abi.decode.pieces import Piece, TextError, joined
 MOST_BYTES = 1 << 28
 
 _ADDRESS = re.compile(r"\s*@?(0x[0-9a-fA-F]{1,16})(?:\s+<[^>]*>)?:(.*)")  # gdb, and our own form
-_STRACE = re.compile(r"\s*\| ([0-9a-f]{5,}) ((?: {1,2}[0-9a-f]{2}){1,16}) +.*\|\s*")
-_XXD = re.compile(r"\s*([0-9a-fA-F]{4,16}): ?((?:[0-9a-fA-F]{2,8} ?)+?)(?:  .*)?")
-_CANONICAL = re.compile(r"([0-9a-fA-F]{8,16})  ((?:[0-9a-fA-F]{2} {1,2}){1,16}) *\|.*\|?\s*")
+_STRACE = re.compile(r"\s{0,64}\| ([0-9a-f]{5,16}) ((?: {1,2}[0-9a-f]{2}){1,16}) .*\|")
+_XXD = re.compile(r"\s{0,64}([0-9a-fA-F]{4,16}): ?([0-9a-fA-F]{2,8}(?: [0-9a-fA-F]{2,8}){0,255}) ?(?: .*)?")
+_CANONICAL = re.compile(r"([0-9a-fA-F]{8,16})  ([0-9a-fA-F]{2}(?: {1,2}[0-9a-fA-F]{2}){0,15}) {0,64}\|.*")
 _OD = re.compile(r"([0-9a-fA-F]{6,16})((?: [0-9a-fA-F]{2})+)(?: {2,}>.*)?\s*")
 _WORDS = re.compile(r"[0-9a-fA-F]{7,16}(?: +[0-9a-fA-F]{4,16})+\s*")
 _END = re.compile(r"[0-9a-fA-F]{6,16}\s*")
@@ -81,14 +81,14 @@ def read(text: str) -> list[Piece]:
 
 
 def _escapes(lines: list[str]) -> bytes:
-    data = b""
+    data = bytearray()
     for number, line in enumerate(lines, 1):
         for token in line.split():
             found = _ESCAPES.fullmatch(token)
             if not found:
                 raise TextError(f"line {number}: {token!r} is not of the form \\x10\\x00")
             data += bytes(int(each, 16) for each in found[1].split("\\x")[1:])
-    return data
+    return bytes(data)
 
 
 def _check_words(lines: list[str]) -> None:

@@ -22,15 +22,14 @@ class Piece:
 
 def joined(rows: Iterable[Piece]) -> list[Piece]:
     """Rows that continue each other as one piece; rows without an address continue the row before."""
-    made: list[Piece] = []
+    made: list[tuple[bytearray, int | None]] = []
     for row in rows:
-        last = made[-1] if made else None
-        end = last.address + len(last.data) if last and last.address is not None else None
-        if last and row.address == end:
-            made[-1] = Piece(last.data + row.data, last.address)
+        data, address = made[-1] if made else (bytearray(), None)
+        if address is not None and row.address == address + len(data):
+            data += row.data
         else:
-            made.append(row)
-    return made
+            made.append((bytearray(row.data), row.address))
+    return [Piece(bytes(data), address) for data, address in made]
 
 
 def read(pieces: Iterable[Piece], address: int, most: int) -> bytes | None:

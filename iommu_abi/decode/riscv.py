@@ -7,9 +7,9 @@ process_id. Causes: RISC-V IOMMU specification 4.2 (fault queue).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from iommu_abi.decode.report import Meaning, Report, meaning
+from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.report import UNSAID, Meaning, Report, meaning, number
 from iommu_abi.terms import Access, Stage
 
 KIND, SOURCE = "riscv", "RISC-V IOMMU specification 4.2"
@@ -62,32 +62,48 @@ ACCESS = {
 GUEST = (20, 21, 23)
 
 _LINE = re.compile(
-    r"Fault (?P<cause>\d+) devid: (?P<device>0x[0-9a-f]+) iotval: (?:0x)?(?P<iotval>[0-9a-f]+)"
-    r" iotval2: (?:0x)?(?P<iotval2>[0-9a-f]+)"
+    r"Fault (?P<cause>\d{1,5}) devid: (?P<device>\S{1,24}) iotval: (?P<iotval>[^\s\x22,\]}]{1,40}) iotval2:"
+    r" (?P<iotval2>[^\s\x22,\]}]{1,40})"
 )
-HINT = re.compile(r"riscv.iommu.*Fault \d+ devid")
+MARKS = ("riscv-iommu", "riscv,iommu", "riscv_iommu")
+BEGINS = r"riscv.iommu \S{1,64}:"
+HINT = re.compile(r"riscv.iommu.{0,80}Fault \d{1,5} devid")
+_LOOK = {
+    Stage.DEVICE: "the device directory entry of this device_id: is the device attached, and its entry"
+    " valid?",
+    Stage.PASID: "the process directory of this device: was the process attached?",
+}
+_LOOK_PAGES = (
+    "what mapped and unmapped this address: trace iommu:map and iommu:unmap, then the driver of the device"
+)
 
 
-def recognise(lines: Sequence[str], at: int) -> Report | None:
+def recognise(lines: Lines, at: int) -> Report | None:
     """A fault is one line."""
-    found = _LINE.search(lines[at])
+    found = lines.find(at, _LINE)
     if not found:
         return None
-    cause, rid, iotval2 = int(found["cause"]), int(found["device"], 16), int(found["iotval2"], 16)
+    cause, rid = int(found["cause"]), number(found["device"])
+    iotval, iotval2 = number(found["iotval"]), number(found["iotval2"])
+    known = meaning(MEANINGS, cause)
+    has_address = cause < 256 or cause in range(260, 268)
     extra: tuple[tuple[str, str], ...] = ()
-    if cause in GUEST:  # bits 1:0 say whether the access was implicit, and a write
-        extra = (("GPA", f"{iotval2 & ~3:#x}"),)
+    if has_address and iotval is None:
+        extra = (("address", UNSAID),)
+    if cause in GUEST and iotval2 is not None:  # bits 1:0 say whether the access was implicit, and a write
+        extra += (("GPA", f"{iotval2 & ~3:#x}"),)
         if iotval2 & 1:
             extra += (("implicit access", "write" if iotval2 & 2 else "read"),)
     return Report(
         KIND,
         cause,
-        meaning(MEANINGS, cause),
+        known,
         SOURCE,
-        (at,),
+        found.at,
         rid,
-        f"device_id {rid:#x}",
-        address=int(found["iotval"], 16) if cause < 256 or cause in range(260, 268) else None,
+        f"device_id {found['device'] if rid is None else hex(rid)}",
+        address=iotval if has_address else None,
         access=ACCESS.get(cause),
         extra=extra,
+        look=_LOOK.get(known.stage, _LOOK_PAGES) if known.stage is not None else _LOOK_PAGES,
     )

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
-from iommu_abi.decode.report import Meaning, Report, follow, meaning
+from iommu_abi.decode.lines import Found, Lines
+from iommu_abi.decode.report import UNSAID, Meaning, Note, Report, meaning, number
 from iommu_abi.terms import Access, Stage
 
 KIND, SOURCE = "smmuv3", "Arm SMMUv3 specification 7.3"
@@ -39,30 +41,92 @@ CLASSES = ("CD fetch", "stage-1 table walk", "the input address", "reserved")
 WITH_ADDRESS = (0x01, 0x05, 0x07, 0x0B, 0x10, 0x11, 0x12, 0x13)
 TRANSLATION = range(0x0B, 0x14)  # those that say stage and class
 
-_UNIT = r"arm-smmu-v3 (?P<unit>\S+):\s+"
-_HEAD = re.compile(_UNIT + r"event (?P<code>0x[0-9a-f]+) received:")
-_WORD = re.compile(_UNIT + r"(0x[0-9a-f]{16})\s*$")
+#: Bit of GERROR -> name and meaning (6.3.19).
+GERRORS = {
+    0: "CMDQ_ERR: a command could not be executed",
+    2: "EVENTQ_ABT_ERR: an event could not be written, and is lost",
+    3: "PRIQ_ABT_ERR: a page request could not be written, and is lost",
+    4: "MSI_CMDQ_ABT_ERR: the MSI of a CMD_SYNC could not be written",
+    5: "MSI_EVENTQ_ABT_ERR: the MSI of the event queue could not be written",
+    6: "MSI_PRIQ_ABT_ERR: the MSI of the page request queue could not be written",
+    7: "MSI_GERROR_ABT_ERR: the MSI of this error could not be written",
+    8: "SFM_ERR: the SMMU is in service failure mode",
+}
+#: CONS.ERR (bits 30:24) -> name and meaning (4.8).
+CERRORS = {
+    0: "CERROR_NONE: no error",
+    1: "CERROR_ILL: the command is illegal",
+    2: "CERROR_ABT: the command could not be read",
+    3: "CERROR_ATC_INV_SYNC: a device did not answer an ATC_INV in time",
+}
+COMMANDS = {
+    0x01: "PREFETCH_CONFIG", 0x02: "PREFETCH_ADDR", 0x03: "CFGI_STE", 0x04: "CFGI_ALL or CFGI_STE_RANGE",
+    0x05: "CFGI_CD", 0x06: "CFGI_CD_ALL", 0x10: "TLBI_NH_ALL", 0x11: "TLBI_NH_ASID", 0x12: "TLBI_NH_VA",
+    0x13: "TLBI_NH_VAA", 0x18: "TLBI_EL3_ALL", 0x1A: "TLBI_EL3_VA", 0x20: "TLBI_EL2_ALL",
+    0x21: "TLBI_EL2_ASID", 0x22: "TLBI_EL2_VA", 0x23: "TLBI_EL2_VAA", 0x28: "TLBI_S12_VMALL",
+    0x2A: "TLBI_S2_IPA", 0x30: "TLBI_NSNH_ALL", 0x40: "ATC_INV", 0x41: "PRI_RESP", 0x44: "RESUME",
+    0x45: "STALL_TERM", 0x46: "SYNC",
+}  # fmt: skip
+
+_UNIT = r"(?:arm-smmu-v3|[sS][mM][mM][uU]v3:?) (?P<unit>\S{1,64}):\s{1,8}"
+_HEAD = re.compile(_UNIT + r"event (?P<code>0x[0-9a-f]{1,2}) received:")
+_WORD = re.compile(_UNIT + r"(?P<word>0x[0-9a-f]{16})(?!\w)")
 _NAMED = re.compile(
-    _UNIT + r"event: (?P<name>\w+) client: (?P<client>.+?) sid: (?P<sid>\w+) ssid: (?P<ssid>\w+)"
-    r"(?: iova: (?P<iova>\w+) ipa: (?P<ipa>\w+))?"
+    _UNIT + r"event: (?P<name>\w{1,32}) client: (?P<client>.{1,64}?) sid: (?P<sid>[^\s\x22,\]}]{1,40}) ssid:"
+    r" (?P<ssid>[^\s]{1,40})"
+    r"(?: iova: (?P<iova>[^\s\x22,\]}]{1,40}) ipa: (?P<ipa>[^\s\x22,\]}]{1,40})|(?= {0,4}$))"
 )
 _DETAIL = re.compile(
-    _UNIT
-    + r'(?P<priv>priv|unpriv) (?P<what>inst|data) (?P<rw>read|write) (?P<stage>s1|s2) "(?P<class>[^"]*)"'
+    _UNIT + r"(?P<priv>priv|unpriv) (?P<what>inst|data) (?P<rw>read|write) (?P<stage>s1|s2)"
+    r' "(?P<class>[^"]{0,80})"'
 )
-HINT = re.compile(r"arm-smmu-v3 \S+:\s+event")
+_EVENT = re.compile(_UNIT + r"event[ :]")
+_OTHER = re.compile(
+    _UNIT + r"(?:unexpected global error reported \((?P<gerror>0x[0-9a-f]{1,8})\)"
+    r"|CMDQ error \(cons (?P<cons>0x[0-9a-f]{1,8})\)"
+    r"|CMD_SYNC timeout at (?P<sync>0x[0-9a-f]{1,8})(?: \[hwprod (?P<prod>0x[0-9a-f]{1,8}), hwcons"
+    r" (?P<hwcons>0x[0-9a-f]{1,8})\])?"
+    r"|(?P<queue>EVTQ|PRIQ) overflow detected"
+    r"|(?P<write>EVTQ|PRIQ) write aborted"
+    r"|(?P<timeout>CMDQ timeout)"
+    r"|(?P<failure>device has entered Service Failure Mode))"
+)
+_SKIPPED = re.compile(_UNIT + r"skipping command in error state")
+MARKS = ("arm-smmu-v3", "smmuv3", "SMMUv3")
+BEGINS = r"(?:arm-smmu-v3|[sS][mM][mM][uU]v3:?) \S{1,64}:\s"
+HINT = re.compile(_UNIT + r"(?:event(?: 0x|: |$)|0x[0-9a-f]{16}\s{0,4}$|(?:un)?priv (?:inst|data))")
 NEAR = 12  # lines of one event, with others between
+_NO_OWNER = "(unassigned sid)"
+_LOOK = {
+    Stage.DEVICE: "the stream table entry: does the firmware (IORT, iommus or msi-map of the DT) give"
+    " the device this StreamID?",
+    Stage.PASID: "the context descriptor of this SubstreamID: was it attached, or torn down while the"
+    " device used it?",
+}
+_LOOK_PAGES = (
+    "what mapped and unmapped this address: trace iommu:map and iommu:unmap, then the driver of the device"
+)
 
 
 def _device(sid: int) -> str:
     return f"StreamID {sid:#x}"
 
 
-def _record(words: Sequence[int], lines: tuple[int, ...]) -> Report:
+def _look(code: int, client: str) -> str:
+    if client == _NO_OWNER:
+        return (
+            "no device of Linux owns this StreamID: IORT of the firmware, or iommus and iommu-map of the DT"
+        )
+    stage = MEANINGS[code].stage if code in MEANINGS else None
+    return _LOOK.get(stage, _LOOK_PAGES) if stage is not None else _LOOK_PAGES
+
+
+def _record(words: Sequence[int], lines: tuple[int, ...], client: str) -> Report:
     code, sid, flags = words[0] & 0xFF, words[0] >> 32, words[1]
     ssid = words[0] >> 12 & 0xFFFFF if words[0] >> 11 & 1 else None
     known = meaning(MEANINGS, code)
-    access, priv, address, extra = None, None, None, []
+    access, priv, address = None, None, None
+    extra = [("client", client)] if client else []
     if code in WITH_ADDRESS:
         read = Access.EXEC if flags >> 34 & 1 else Access.READ
         access, priv, address = read if flags >> 35 & 1 else Access.WRITE, bool(flags >> 33 & 1), words[2]
@@ -75,49 +139,136 @@ def _record(words: Sequence[int], lines: tuple[int, ...]) -> Report:
         if flags >> 31 & 1:
             extra.append(("stalled", f"STAG {flags & 0xFFFF:#x}"))
     return Report(
-        KIND, code, known, SOURCE, lines, sid, _device(sid), ssid, address, access, priv, tuple(extra)
-    )
+        KIND, code, known, SOURCE, lines, sid, _device(sid), ssid, address, access, priv, tuple(extra),
+        _look(code, client),
+    )  # fmt: skip
 
 
-def _named(found: re.Match[str], at: int, detail: tuple[int, re.Match[str]] | None) -> Report | None:
+def _named(found: Found, detail: Found | None) -> Report | None:
     code = next((code for code, m in MEANINGS.items() if m.name == found["name"]), None)
     if code is None:
         return None
-    known = MEANINGS[code]
-    lines: tuple[int, ...] = (at,)
-    access, priv, extra = None, None, [("client", found["client"])]
-    if detail:
-        place, text = detail
-        read = Access.EXEC if text["what"] == "inst" else Access.READ
-        access, priv, lines = (
-            read if text["rw"] == "read" else Access.WRITE,
-            text["priv"] == "priv",
-            (at, place),
-        )
-        known = Meaning(known.name, known.text, Stage.S2 if text["stage"] == "s2" else Stage.S1)
-        extra.append(("class", text["class"]))
-        if text["stage"] == "s2" and found["ipa"]:
+    known, client = MEANINGS[code], found["client"]
+    lines = found.at
+    access, priv, extra = None, None, [("client", client)]
+    if detail and code in TRANSLATION:
+        read = Access.EXEC if detail["what"] == "inst" else Access.READ
+        access = read if detail["rw"] == "read" else Access.WRITE
+        priv, lines = detail["priv"] == "priv", (*found.at, *detail.at)
+        known = Meaning(known.name, known.text, Stage.S2 if detail["stage"] == "s2" else Stage.S1)
+        extra.append(("class", detail["class"]))
+        if detail["stage"] == "s2" and found["ipa"]:
             extra.append(("IPA", found["ipa"]))
-    sid, ssid = int(found["sid"], 0), int(found["ssid"], 0)
-    address = int(found["iova"], 0) if found["iova"] else None
+    sid, ssid = number(found["sid"]), number(found["ssid"])
+    address = number(found["iova"]) if found["iova"] else None
+    if found["iova"] and address is None:
+        extra.append(("address", UNSAID))
+    device = _device(sid) if sid is not None else f"StreamID {found['sid']}"
     return Report(
-        KIND, code, known, SOURCE, lines, sid, _device(sid), ssid or None, address, access, priv, tuple(extra)
+        KIND, code, known, SOURCE, lines, sid, device, ssid or None, address, access, priv, tuple(extra),
+        _look(code, client),
+    )  # fmt: skip
+
+
+def _below(
+    lines: Lines, last: int, unit: str, pattern: re.Pattern[str], stop: re.Pattern[str]
+) -> Iterator[Found]:
+    """Matches of the same unit below a line, up to the unit's next event."""
+    for place in range(last + 1, min(len(lines), last + 1 + NEAR)):
+        event = stop.search(lines[place])
+        if event and event["unit"] == unit:
+            return
+        found = lines.find(place, pattern)
+        if found and found["unit"] == unit:
+            yield found
+
+
+def _event(lines: Lines, at: int, head: Found) -> Report | None:
+    """The words of an event, with the decoded lines that repeat them."""
+    unit = head["unit"]
+    words = list(islice(_below(lines, head.at[-1], unit, _WORD, _EVENT), 4))
+    if len(words) < 4:
+        return None
+    used = [place for each in (head, *words) for place in each.at]
+    values = [int(each["word"], 16) for each in words]
+    named = next(_below(lines, used[-1], unit, _NAMED, _HEAD), None)
+    client = ""
+    if named and number(named["sid"]) == values[0] >> 32:
+        client = named["client"]
+        used += named.at
+        detail = next(_below(lines, used[-1], unit, _DETAIL, _EVENT), None)
+        used += detail.at if detail else ()
+    return _record(values, tuple(used), client)
+
+
+def _command(lines: Lines, last: int, unit: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The command that Linux skips, which it prints below the error."""
+    skipped = next(_below(lines, last, unit, _SKIPPED, _EVENT), None)
+    words = list(islice(_below(lines, skipped.at[-1], unit, _WORD, _EVENT), 2)) if skipped else []
+    if skipped is None or len(words) < 2:
+        return (), ()
+    first = int(words[0]["word"], 16)
+    used = (*skipped.at, *(place for each in words for place in each.at))
+    name = COMMANDS.get(first & 0xFF, "which is none")
+    return used, (f"the command: opcode {first & 0xFF:#x}, {name}: {words[0]['word']} {words[1]['word']}",)
+
+
+def _note(title: str, lines: tuple[int, ...], facts: tuple[str, ...], look: str) -> Note:
+    return Note(KIND, f"SMMUv3: {title}", lines, facts, look, "Arm SMMUv3 specification 6.3.19, 4.8, 7.4")
+
+
+def _other(lines: Lines, at: int) -> Note | None:
+    """Errors of the SMMU itself, and of its queues."""
+    found = lines.find(at, _OTHER)
+    if not found:
+        return None
+    unit = (f"unit {found['unit']}",)
+    commands = "the command queue: the commands before it, ATS of the devices, the SMMU's clock and power"
+    if found["gerror"]:
+        value = int(found["gerror"], 16)
+        bits = tuple(
+            GERRORS.get(bit, f"bit {bit}, which has no name") for bit in range(32) if value >> bit & 1
+        )
+        return _note(
+            f"global error, GERROR {value:#x}", found.at, (*unit, *bits), "the line below, which says more"
+        )
+    if found["cons"]:
+        cons = int(found["cons"], 16)
+        error = CERRORS.get(cons >> 24 & 0x7F, f"CONS.ERR {cons >> 24 & 0x7F:#x}, which has no name")
+        used, facts = _command(lines, found.at[-1], found["unit"])
+        ats = cons >> 24 & 0x7F == 3
+        look = (
+            "ATS of the device: its power state, a reset, a quirk that switches ATS off" if ats else commands
+        )
+        where = f"CONS {cons & 0xFFFFFF:#x} (index and wrap bit)"
+        return _note(f"command queue error, {error}", (*found.at, *used), (*unit, where, *facts), look)
+    if found["sync"]:
+        queue = (f"PROD {found['prod']}, CONS {found['hwcons']}",) if found["prod"] else ()
+        return _note(
+            f"a CMD_SYNC did not end in time, at {found['sync']}", found.at, (*unit, *queue), commands
+        )
+    if found["queue"]:
+        what = "events" if found["queue"] == "EVTQ" else "page requests"
+        look = "the faults before it: which device floods the queue"
+        return _note(f"{found['queue']} overflow: {what} are missing", found.at, unit, look)
+    if found["write"]:
+        what = "events" if found["write"] == "EVTQ" else "page requests"
+        return _note(
+            f"{found['write']} write aborted: {what} may have been lost", found.at, unit, "the queue's memory"
+        )
+    if found["timeout"]:
+        return _note("the command queue is full, and stays so", found.at, unit, commands)
+    return _note(
+        "service failure mode: the SMMU does nothing any more", found.at, unit, "a reset of the machine"
     )
 
 
-def recognise(lines: Sequence[str], at: int) -> Report | None:
-    """The words of an event, with the decoded lines that repeat them; or decoded lines alone."""
-    named, head = _NAMED.search(lines[at]), _HEAD.search(lines[at])
+def recognise(lines: Lines, at: int) -> Report | Note | None:
+    """The words of an event, with the decoded lines that repeat them; decoded lines alone; or an error."""
+    head = lines.find(at, _HEAD)
+    if head:
+        return _event(lines, at, head)
+    named = lines.find(at, _NAMED)
     if named:
-        return _named(named, at, next(iter(follow(lines, at, _DETAIL, 3)), None))
-    if not head:
-        return None
-    ends = [i for i, _ in follow(lines, at, _HEAD, NEAR)][:1] or [at + 1 + NEAR]
-    near = lines[: ends[0]]
-    words = [m for m in follow(near, at, _WORD, NEAR) if m[1]["unit"] == head["unit"]][:4]
-    if len(words) < 4:
-        return None
-    used = [at, *(i for i, _ in words)]
-    for pattern in (_NAMED, _DETAIL):
-        used += [i for i, _ in follow(near, used[-1], pattern, 3)][:1]
-    return _record([int(m[2], 16) for _, m in words], tuple(used))
+        return _named(named, next(_below(lines, named.at[-1], named["unit"], _DETAIL, _EVENT), None))
+    return _other(lines, at)

@@ -7,9 +7,9 @@ PASID ffffffff stands for none. Codes and names: VT-d specification 7.1.3 and th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from iommu_abi.decode.report import Meaning, Report, bdf, follow, meaning
+from iommu_abi.decode.lines import Found, Lines
+from iommu_abi.decode.report import UNSAID, Meaning, Report, device, meaning, number
 from iommu_abi.terms import Access, Stage
 
 KIND, SOURCE = "vtd", "VT-d specification 7.1.3"
@@ -81,45 +81,90 @@ MEANINGS = {
     0x91: Meaning("SFL.10", "A/D could not be set in a first-stage entry", _S1),
 }
 
-_DEVICE = r"(?:Request )?device \[(?P<device>[0-9a-fA-Fx:.]+)\]"
-_HEX = r"(?:0x)?([0-9a-fA-F]+)"
-_REASON = re.compile(r"\[fault reason (0x[0-9a-fA-F]+|\d+)\]")
+_DEVICE = r"(?:Request )?device \[{1,2}(?P<device>[^\]\s]{4,24})\]"
+_REASON = r"\[fault reason (?P<reason>0x[0-9a-fA-F]{1,4}|\d{1,4})\]"
+_LATER = re.compile(r"(?:DMAR|INTR-REMAP): {0,2}" + _REASON)
 _DMA = re.compile(
-    rf"\[DMA (?P<access>Read|Write)(?: NO_PASID| PASID (?P<new>[0-9a-fA-Fx]+))?\] {_DEVICE}"
-    rf"(?: PASID (?P<old>[0-9a-fA-F]+))?,? fault addr {_HEX}"
+    r"\[DMA (?P<access>Read|Write)(?P<none> NO_PASID| PASID (?P<new>[^\]\s]{1,24}))?\] "
+    + _DEVICE
+    + r"(?: PASID (?P<old>\S{1,24}))?,? fault addr (?P<number>[^\s\[]{1,40})"
+    + rf"\s{{0,8}}(?:{_REASON}|$)"
 )
-_INTERRUPT = re.compile(rf"\[INTR-REMAP\] {_DEVICE} fault index {_HEX}")
-HINT = re.compile(r"DMAR:? ?\[(DMA (Read|Write)|INTR-REMAP)")
+_INTERRUPT = re.compile(
+    r"(?:\[INTR-REMAP\]|INTR-REMAP:) "
+    + _DEVICE
+    + rf" fault index (?P<number>[^\s\[]{{1,40}})\s{{0,8}}(?:{_REASON}|$)"
+)
+MARKS = ("DMAR:", "INTR-REMAP")
+BEGINS = r"DMAR:? ?\[(?:DMA (?:Read|Write)|INTR-REMAP)|DMAR:\[|INTR-REMAP: {0,2}(?:Request|\[fault)"
+HINT = re.compile(r"DMAR:? {0,2}\[(?:DMA|INTR-REMAP)\b|INTR-REMAP: Request")
 _NONE = 0xFFFFFFFF
+#: Kind of table -> what to look at next.
+_LOOK = {
+    Stage.DEVICE: "the root and context entry of this device: is it in a domain, and is it under this"
+    " IOMMU (lspci -t)?",
+    Stage.PASID: "the PASID table of this device: was this PASID attached, or torn down while the"
+    " device used it?",
+    Stage.S1: "what mapped and unmapped this address: trace iommu:map and iommu:unmap, then the driver"
+    " of the device",
+    Stage.S2: "what mapped and unmapped this address: trace iommu:map and iommu:unmap; RMRR regions of"
+    " the firmware",
+}
+_LOOK_INTERRUPT = "interrupt remapping of this device: its source ID, and what set up its MSI (lspci -vv)"
 
 
-def _pasid(found: re.Match[str]) -> int | None:
+def look(code: int) -> str:
+    """What to look at next."""
+    known = MEANINGS.get(code)
+    if code in range(0x20, 0x30):
+        return _LOOK_INTERRUPT
+    return _LOOK[known.stage] if known and known.stage is not None else _LOOK[Stage.S1]
+
+
+def _pasid(found: Found) -> int | None:
     text = found["new"] or found["old"]
-    number = int(text, 16) if text else _NONE
-    return None if number == _NONE else number
+    pasid = number(text) if text else _NONE
+    return None if pasid == _NONE else pasid
 
 
-def recognise(lines: Sequence[str], at: int) -> Report | None:
-    """A fault that begins at this line; the oldest kernels put the reason on the next one."""
-    dma, interrupt = _DMA.search(lines[at]), _INTERRUPT.search(lines[at])
-    found = dma or interrupt
+def _reason(lines: Lines, at: int, found: Found) -> tuple[str, tuple[int, ...]]:
+    """The reason of a fault, and its lines; the oldest kernels put it on the next one."""
+    if found["reason"]:
+        return found["reason"], found.at
+    for later in lines.below(found.at[-1], _LATER, 2):
+        if not any(HINT.search(lines[place]) for place in range(at + 1, later.at[0] + 1)):
+            return later["reason"], (*found.at, *later.at)
+    raise ValueError(found[0])
+
+
+def recognise(lines: Lines, at: int) -> Report | None:
+    """A fault that begins at this line."""
+    if not HINT.search(lines[at]):
+        return None
+    dma = lines.find(at, _DMA)
+    found = dma or lines.find(at, _INTERRUPT)
     if not found:
         return None
-    used: tuple[int, ...] = (at,)
-    reason = _REASON.search(lines[at])
-    if not reason:
-        later = follow(lines, at, _REASON, 2)
-        if not later or "evice [" in lines[later[0][0]]:
-            return None
-        used, reason = (at, later[0][0]), later[0][1]
-    code, device = int(reason[1], 0) if reason[1].startswith("0x") else int(reason[1]), found["device"]
-    number = int(found[found.re.groups], 16)
-    shown = device.replace("0x", "")
-    if interrupt:
-        extra = (("interrupt index", f"{number:#x}"),)
-        return Report(KIND, code, meaning(MEANINGS, code), SOURCE, used, bdf(device), shown, extra=extra)
+    reason, used = _reason(lines, at, found)
+    code, rid, shown = int(reason, 0 if "x" in reason else 10), device(found["device"]), found["device"]
+    shown = shown if rid is None else shown.replace("0x", "")
+    said, known = number(found["number"]), meaning(MEANINGS, code)
+    if not dma:
+        extra = (("interrupt index", UNSAID if said is None else f"{said:#x}"),)
+        return Report(KIND, code, known, SOURCE, used, rid, shown, extra=extra, look=look(code))
     access = Access.READ if found["access"] == "Read" else Access.WRITE
-    pasid = _pasid(found)
+    hidden = () if said is not None else (("address", UNSAID),)
     return Report(
-        KIND, code, meaning(MEANINGS, code), SOURCE, used, bdf(device), shown, pasid, number, access
+        KIND,
+        code,
+        known,
+        SOURCE,
+        used,
+        rid,
+        shown,
+        _pasid(found),
+        said,
+        access,
+        extra=hidden,
+        look=look(code),
     )

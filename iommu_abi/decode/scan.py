@@ -1,0 +1,122 @@
+"""Which lines of a log are messages about IOMMUs, and what each says.
+
+A kind of message is a module with ``MARKS``, words without which no line is one of its messages;
+``BEGINS``, where
+one begins; ``HINT``, what looks like a fault; and ``recognise(lines, at)`` for the message at a position: a
+:class:`Report`, a :class:`Note`, or None. A line with a HINT that nobody recognises is told, never left out.
+
+No expression here may backtrack: all counts are bounded, and all lines too (``lines.LONGEST``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Protocol
+
+from iommu_abi.decode import amdvi, foreign, freebsd, lost, riscv, smmuv2, smmuv3, virtio, vtd, vtd_queue, xen
+from iommu_abi.decode import lines as log
+from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.report import Note, Report
+
+
+class Kind(Protocol):
+    """A module of messages."""
+
+    @property
+    def MARKS(self) -> tuple[str, ...]:  # noqa: N802, a constant of the module
+        """Words of which every message has one."""
+
+    @property
+    def BEGINS(self) -> str:  # noqa: N802, a constant of the module
+        """Where a message begins, as a regular expression."""
+
+    @property
+    def HINT(self) -> re.Pattern[str]:  # noqa: N802, a constant of the module
+        """What looks like a fault."""
+
+    @property
+    def recognise(self) -> Callable[[Lines, int], Report | Note | None]:
+        """What the message at a position says; None if it is none of this kind."""
+
+
+#: In the order in which they are asked.
+KINDS: tuple[Kind, ...] = (
+    vtd,
+    vtd_queue,
+    smmuv3,
+    smmuv2,
+    amdvi,
+    riscv,
+    virtio,
+    xen,
+    freebsd,
+    foreign,
+    lost,
+)
+MARKS = tuple(sorted({mark for kind in KINDS for mark in kind.MARKS}))
+_OF_MARK = [(mark, [kind for kind in KINDS if mark in kind.MARKS]) for mark in MARKS]
+BEGINS = re.compile("|".join(f"(?:{kind.BEGINS})" for kind in KINDS))
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What a log says, in order; positions are lines of the file, from 0. ``times`` are those of lines."""
+
+    found: tuple[Report | Note, ...]
+    unread: tuple[int, ...]
+    lines: int
+    times: dict[int, str]
+
+
+def is_marked(text: str) -> bool:
+    """May a text have such messages?"""
+    return any(mark in text for mark in MARKS)
+
+
+@lru_cache(maxsize=1)  # the form of a text is asked first, then what it says
+def scan(text: str) -> Scanned:
+    """All messages about IOMMUs in a text."""
+    lines, candidates = log.read(text, MARKS, BEGINS)
+    found: list[Report | Note] = []
+    unread: list[int] = []
+    used: set[int] = set()
+    for at in candidates:
+        if at in used:
+            continue
+        kinds = _kinds(lines[at])
+        one = _recognise(kinds, lines, at)
+        if one and used.isdisjoint(one.lines):
+            used.update(one.lines)
+            found.append(one)
+        elif any(kind.HINT.search(lines[at]) for kind in kinds):
+            unread.append(at)
+    times = {lines.numbers[one.lines[0]]: lines.time(one.lines[0]) for one in found}
+    placed = tuple(replace(one, lines=_numbers(lines, one.lines)) for one in found)
+    left = tuple(dict.fromkeys(lines.numbers[at] for at in unread))
+    return Scanned(placed, left, lines.numbers[-1] + 1 if lines.numbers else 0, times)
+
+
+@lru_cache(maxsize=4096)  # logs repeat themselves
+def _kinds(line: str) -> tuple[Kind, ...]:
+    """The kinds whose mark a line has, in their order."""
+    marked = [kinds for mark, kinds in _OF_MARK if mark in line]
+    return tuple(kind for kind in KINDS if any(kind in kinds for kinds in marked))
+
+
+def _numbers(lines: Lines, at: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(lines.numbers[each] for each in at))
+
+
+def _recognise(kinds: tuple[Kind, ...], lines: Lines, at: int) -> Report | Note | None:
+    """A number that is none makes a message one of no known form."""
+    for kind in kinds:
+        try:
+            found = kind.recognise(lines, at)
+        except ValueError:
+            continue
+        if found:
+            return found
+    return None

@@ -1,0 +1,116 @@
+"""Bytes as people save them -> text: unpacked, from UTF-16, without what terminals and mail add.
+
+Line numbers stay those of the file: what a transport split in two is joined, and the lines after it keep
+their numbers.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import html
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import Any
+
+from iommu_abi.inputs import InputError
+
+#: A log that unpacks to more is no log.
+MOST_BYTES = 1 << 28
+
+_OPENERS: dict[bytes, Callable[[BytesIO], Any]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"\xfd7zXZ\0": lzma.LZMAFile,
+    b"BZh": bz2.BZ2File,
+}
+_BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+#: Colours and cursor movements; the second form has lost its escape character on the way.
+_COLOURS = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]|\x1b[()][A-Z0-9]|\x1b\][^\x07\x1b\n]{0,256}\x07")
+_PALE_COLOURS = re.compile(r"(?:\^\[|\\e|\\033|\\x1b|\\u001b|#033|␛)?\[(?:[0-9]{1,3}(?:;[0-9]{1,3}){0,4})?m")
+_ENTITIES = re.compile(r"&(?:gt|lt|amp|quot|apos|nbsp|#39|#34|#x27);")
+_QUOTED = re.compile(r"=([0-9A-F]{2})")
+_NOT_QUOTED = re.compile(r"=(?![0-9A-F]{2})")
+_QUOTED_COLUMNS = 76  # RFC 2045 6.7: no encoded line is longer, and = ends those that go on
+
+
+def unpacked(data: bytes, name: str) -> bytes:
+    """What a packed file holds, other bytes as they are; InputError where it is damaged."""
+    opener = next((each for magic, each in _OPENERS.items() if data.startswith(magic)), None)
+    if opener is None:
+        return data
+    try:
+        with opener(BytesIO(data)) as file:
+            found: bytes = file.read(MOST_BYTES + 1)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
+        raise InputError(f"{name}: cannot be unpacked: {error}") from None
+    if len(found) > MOST_BYTES:
+        raise InputError(f"{name}: unpacks to more than {MOST_BYTES} bytes, which is no log")
+    return found
+
+
+def encoding(data: bytes) -> str:
+    """By its byte order mark, or by the zero bytes of UTF-16's Latin letters."""
+    for mark, name in _BOMS.items():
+        if data.startswith(mark):
+            return name
+    start = data[:256]
+    for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        zeros, others = start[first::2], start[1 - first :: 2]
+        if len(start) >= 16 and not any(zeros) and b"\0" not in others and others.isascii():
+            return name
+    return "utf-8"
+
+
+def decoded(data: bytes) -> str:
+    """The text, with U+FFFD for what is none."""
+    return data.decode(encoding(data), "replace").removeprefix("\ufeff")
+
+
+def lines(text: str) -> tuple[list[str], list[int]]:
+    """The lines of a text with what terminals and mail added taken away, and the line of the file of each."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n") if "\n" not in text else text.replace("\r", "")
+    found = text.split("\n")
+    if found and not found[-1]:
+        found.pop()
+    numbers = list(range(len(found)))
+    if "=\n" in text or "=3D" in text:
+        pairs = list(_unquoted(found))
+        found, numbers = [line for line, _ in pairs], [number for _, number in pairs]
+    return found, numbers
+
+
+def plain(line: str) -> str:
+    """A line without colours and HTML entities."""
+    if "\x1b" in line:
+        line = _COLOURS.sub("", line)
+    if "m" in line and "[" in line:
+        line = _PALE_COLOURS.sub("", line)
+    return _ENTITIES.sub(lambda found: html.unescape(found[0]), line) if "&" in line else line
+
+
+def _unquoted(found: list[str]) -> Iterator[tuple[str, int]]:
+    """Lines of quoted-printable (RFC 2045 6.7): in one, every = begins an escape or ends the line."""
+    at = 0
+    while at < len(found):
+        first, parts = at, [found[at]]
+        while _goes_on(parts[-1]) and at + 1 < len(found):
+            parts[-1] = parts[-1][:-1]
+            at += 1
+            parts.append(found[at])
+        whole = "".join(parts)
+        if "=" in whole and not _NOT_QUOTED.search(whole):
+            raw = _QUOTED.sub(lambda escape: chr(int(escape[1], 16)), whole)
+            whole = raw if raw.isascii() else raw.encode("utf-8", "replace").decode("utf-8")
+        yield whole, first
+        at += 1
+
+
+def _goes_on(line: str) -> bool:
+    """Does an encoded line go on in the next?"""
+    return line.endswith("=") and len(line) <= _QUOTED_COLUMNS and not _NOT_QUOTED.search(line[:-1])
