@@ -35,8 +35,8 @@ def declarations(name: str) -> _layout.Declarations:
     return _layout.parse(text(name))
 
 
-def _check_size(made: _layout.Layout, data: Buffer, strict: bool) -> None:
-    """The envelope of a struct that has no rules of its own here: as many bytes as it has."""
+def check_size(made: _layout.Layout, data: Buffer, strict: bool) -> None:
+    """Are there as many bytes as the struct has, and if strict no more?"""
     tag = made.record.tag or ""
     held = hold(data, tag)
     got = len(held)
@@ -64,10 +64,22 @@ def _announced(made: _layout.Layout, held: Any) -> tuple[bytes, Literal["little"
     return bytes(held[count.offset : count.offset + count.size]), "little" if made.abi.order == "<" else "big"
 
 
+def _check(name: str, made: _layout.Layout, data: Buffer, strict: bool) -> None:
+    """The rules of a struct, which stand above: asked when needed, as the command asks them."""
+    if not strict:
+        check_size(made, data, strict=False)
+        return
+    from iommu_abi.structs import Kind
+    from iommu_abi.structs.unpack import check
+
+    tag = made.record.tag or ""
+    check(Kind(tag, name, made.abi), bytes(hold(data, tag)))
+
+
 def _checker(name: str, made: _layout.Layout) -> Callable[[Buffer, bool], None]:
     if made.record.tag == "pasid_table_info":
         return partial(_seed.check, _seed.C_GENERATIONS[name])
-    return partial(_check_size, made)
+    return partial(_check, name, made)
 
 
 def _compare(name: str, made: _layout.Layout) -> None:

@@ -4,6 +4,8 @@ Every struct is a subclass of :class:`UapiStruct`. Its bytes are those of the C 
 given to ``fcntl.ioctl`` as it is. Values are checked when they are assigned, comparing and
 copying work by value, and an attribute that the struct does not have is an error.
 
+A struct that begins with its ``size``, or with ``argsz``, has it filled in unless it is given.
+
 A struct with a flexible array has no size of its own: ``cls.sized(n)`` is the concrete type with
 ``n`` elements, of exactly the bytes that the kernel reads. ``cls(...)``, ``cls.unpack()`` and
 ``cls.view()`` return such an object. A struct or union inside another is an object of its own,
@@ -14,7 +16,7 @@ A field ``__reserved`` is also ``reserved``, for Python renames the first inside
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any, ClassVar, cast
@@ -57,8 +59,15 @@ class _Checked:
     _numbers: ClassVar[Mapping[str, tuple[Callable[[Any, int], None], int, int]]] = {}
     _check: ClassVar[Callable[[Buffer, bool], None]]
 
+    #: Fields that say how long a struct is, of its own or one inside, and that size in bytes; None for all.
+    _lengths: ClassVar[tuple[tuple[str, int | None], ...]] = ()
+
     def __init__(self, **values: object) -> None:
         super().__init__()
+        for path, size in self._lengths:
+            *owners, last = path.split(".")
+            owner = attrgetter(".".join(owners))(self) if owners else self
+            setattr(owner, last, ctypes.sizeof(cast("Any", self)) if size is None else size)
         for name, value in values.items():
             setattr(self, name, value)
 
@@ -129,17 +138,22 @@ class UapiStruct(_Checked, ctypes.Structure):
 
     @classmethod
     def unpack(cls, data: Buffer, *, strict: bool = True) -> UapiStruct:
-        """A copy of a blob; AbiError if it breaks a rule.
+        """A copy of a blob; AbiError for the rule that ``iommu-abi unpack`` says it breaks.
 
-        ``strict=False`` accepts what a newer kernel might: unknown numbers and trailing bytes.
+        That is one about its length, by the contract of the struct, or about what is reserved; of
+        ``pasid_table_info`` its model too. Other numbers are a kernel's affair: ``iommu-abi errno``. Fields
+        that an older caller's blob does not have are 0. ``strict=False`` asks only that the bytes are there,
+        and accepts what a newer kernel might: reserved fields, other sizes, models and trailing bytes.
         """
         cls._check(data, strict)
-        return cls.from_buffer_copy(data)
+        return cls.from_buffer_copy(_whole(data, ctypes.sizeof(cls), cls._name))
 
     @classmethod
     def view(cls, buffer: Buffer, *, strict: bool = True) -> UapiStruct:
-        """The blob where it lies, in a writable buffer; checked once, now."""
-        cls._check(buffer, strict)
+        """The blob where it lies, in a writable buffer, as a whole; checked once, now."""
+        cls._check(buffer, False)
+        if strict:
+            cls._check(buffer, True)
         return cls.from_buffer(buffer)
 
     def __copy__(self) -> UapiStruct:
@@ -152,6 +166,12 @@ class UapiStruct(_Checked, ctypes.Structure):
         if "." in self._name:
             raise TypeError(f"{self._name} has no name of its own; pickle the struct around it")
         return _restore, (self._gen, self._name, bytes(self))
+
+
+def _whole(data: Buffer, size: int, what: str) -> Buffer:
+    """As many bytes as a struct has at least; what is missing is 0."""
+    held = hold(data, what)
+    return bytes(held).ljust(size, b"\0") if len(held) < size else data
 
 
 def _restore(gen: str, name: str, data: bytes) -> UapiStruct:
@@ -261,6 +281,7 @@ class _Maker:
             "_pack_": 1, "_layout_": "ms", "_fields_": fields,
             "_anonymous_": [each[0] for each in fields if each[0].startswith("_unnamed_")],
             "_name": made.record.tag or name, "_gen": self.gen, "_layout_info": made, "_check": check,
+            "_lengths": tuple(_lengths(made.record, self.gen)) if made.record.kind == "struct" else (),
         }  # fmt: skip
         base = UapiStruct if made.record.kind == "struct" else UapiUnion
         cls: Any = type(name, (base,), namespace)
@@ -302,6 +323,17 @@ def _range(f: _layout.Field) -> tuple[int, int]:
     if f.bits is not None:
         return 0, (1 << f.bits) - 1
     return _limits(cast("_layout.Scalar", _integer(f.type)))
+
+
+def _lengths(record: _layout.Record, gen: str, prefix: str = "") -> Iterator[tuple[str, int | None]]:
+    """Where a struct, and those that lie in it, say how long they are; None for the outermost itself."""
+    first = record.members[0].name
+    if first == "argsz" or (first == "size" and gen.startswith("iommufd")):
+        size = _layout.layout(record, _layout.host()).size
+        yield prefix + first, size if prefix else None
+    for member in record.members:
+        if isinstance(member.type, _layout.Record) and member.type.kind == "struct" and member.name:
+            yield from _lengths(member.type, gen, f"{prefix}{member.name}.")
 
 
 def tail_count(record: _layout.Record) -> str | None:
@@ -357,7 +389,7 @@ class FlexibleStruct:
     @classmethod
     def _sized_for(cls, data: Buffer, strict: bool) -> type[UapiStruct]:
         cls._check(data, strict)
-        length = len(hold(data, cls._name)) - cls._layout_info.size
+        length = max(0, len(hold(data, cls._name)) - cls._layout_info.size)
         if not strict and cls._count:
             head = cls._head_class.from_buffer_copy(data)
             length = getattr(head, cls._count)
@@ -366,11 +398,13 @@ class FlexibleStruct:
     @classmethod
     def unpack(cls, data: Buffer, *, strict: bool = True) -> Any:
         """A copy of a blob; AbiError if it breaks a rule. See :meth:`UapiStruct.unpack`."""
-        return cls._sized_for(data, strict).from_buffer_copy(data)
+        made = cls._sized_for(data, strict)
+        return made.from_buffer_copy(_whole(data, ctypes.sizeof(made), cls._name))
 
     @classmethod
     def view(cls, buffer: Buffer, *, strict: bool = True) -> Any:
         """The blob where it lies, in a writable buffer; checked once, now."""
+        cls._check(buffer, False)
         return cls._sized_for(buffer, strict).from_buffer(buffer)
 
 
