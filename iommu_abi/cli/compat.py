@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iommu_abi.cli import output, words
+from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -17,8 +18,9 @@ OLD and NEW are generations (iommufd_6_12), C headers, or object files with DWAR
 may be -, standard input. A header is compiled by $CC, cc, gcc, clang or the package ziglang, and its
 integer macros are evaluated.
 
-A struct whose first member is __u32 size or argsz may grow at the end; any other is frozen, and so is
-an array's element. COMPATIBLE_IF_ZERO: while programs leave zero what the other side does not know.
+A struct whose first or second member is __u32 size or argsz may grow at the end, and so may those whose
+size Linux is told otherwise (bpf_attr, open_how, DRM's); any other is frozen, and so is an array's
+element. COMPATIBLE_IF_ZERO: while programs leave zero what the other side does not know.
 
 exit status: 0 compatible, or compatible if zero; 1 breaking, in one of the directions; 2 misuse.
 
@@ -39,7 +41,7 @@ def add(commands: words.Commands) -> None:
     made.add_argument("old", metavar="OLD", help="a generation, a C header or an object file")
     made.add_argument("new", metavar="NEW", help="the same of the newer state")
     made.add_argument(
-        "--abi", metavar="A", help="compare the layouts of this ABI (default: the one compiled for)"
+        "--abi", metavar="A", help="compare on this ABI only (default: the one compiled for, then all)"
     )
     made.add_argument(
         "-I",
@@ -48,6 +50,21 @@ def add(commands: words.Commands) -> None:
         action="append",
         default=[],
         help="where headers find what they include; a header in DIR/linux/ has DIR by itself",
+    )
+    for side in ("old", "new"):
+        made.add_argument(
+            f"--include-{side}",
+            metavar="DIR",
+            action="append",
+            default=[],
+            help=f"the same for {side.upper()} only, before those of both",
+        )
+    made.add_argument(
+        "--extensible",
+        metavar="STRUCT[=FIELD|arg]",
+        action="append",
+        default=[],
+        help="STRUCT may grow: FIELD, or an argument beside it, has its size (default: arg)",
     )
     made.add_argument("--all", action="store_true", help="also list what was added or did not change")
     made.add_argument("--markdown", action="store_true", help="print Markdown")
@@ -94,10 +111,12 @@ def _summary(report: Report) -> Iterator[str]:
     for kinds, title in ((("struct", "union"), "structs"), (("constant",), "constants")):
         subjects = [s for s in report.subjects if s.kind in kinds]
         added = sum(s.was is None for s in subjects)
-        gone = sum(s.now is None for s in subjects)
+        unknown = sum(f.change == "not evaluable" for s in subjects for f in s.findings)
+        gone = sum(s.now is None for s in subjects) - unknown
         same = sum(not s.findings for s in subjects)
-        changed = len(subjects) - added - gone - same
-        yield f"{title}: {same} unchanged, {changed} changed, {added} added, {gone} withdrawn"
+        changed = len(subjects) - added - gone - same - unknown
+        more = f", {unknown} not evaluable" if unknown else ""
+        yield f"{title}: {same} unchanged, {changed} changed, {added} added, {gone} withdrawn{more}"
 
 
 def _groups(report: Report, everything: bool) -> Iterator[tuple[str, list[Subject]]]:
@@ -183,11 +202,21 @@ def _read(source: str, include: Sequence[str]) -> Model:
     return compat.read(source, tuple(include))
 
 
+def _extensible(given: Iterable[str]) -> dict[str, str]:
+    """``STRUCT`` or ``STRUCT=FIELD``."""
+    found = {}
+    for word in given:
+        name, equals, how = word.partition("=")
+        if not name or (equals and not how):
+            raise UsageError(f"--extensible: got {word!r}, expected STRUCT, STRUCT=FIELD or STRUCT=arg")
+        found[name.removeprefix("struct ")] = how or "arg"
+    return found
+
+
 def run(args: argparse.Namespace) -> int:
     """Read both, compare, show."""
     from iommu_abi import compat
     from iommu_abi.cli import FOUND
-    from iommu_abi.errors import UsageError
     from iommu_abi.uapi.layout import abi
 
     if args.json and args.markdown:
@@ -195,7 +224,9 @@ def run(args: argparse.Namespace) -> int:
     on = abi(args.abi) if args.abi else None
     if args.old == args.new == "-":
         raise UsageError("compat: standard input can be OLD or NEW, not both")
-    report = compat.compare(_read(args.old, args.include), _read(args.new, args.include), on)
+    old = _read(args.old, (*args.include_old, *args.include))
+    new = _read(args.new, (*args.include_new, *args.include))
+    report = compat.compare(old, new, on, _extensible(args.extensible))
     if args.json:
         output.emit_json(_json(report))
     elif args.markdown:

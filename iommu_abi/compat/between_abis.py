@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from iommu_abi.compat.fields import place
 from iommu_abi.compat.model import Model, tells_its_size
 from iommu_abi.compat.verdict import Finding, breaking, note
 from iommu_abi.uapi.layout import ABIS, Layout
 
+_Judge = Callable[[Layout, Layout], Sequence[Finding]]
 _Shape = tuple[int, tuple[tuple[int, int], ...]]
 
 
@@ -50,10 +52,31 @@ def _difference(groups: Sequence[list[Layout]]) -> tuple[str, str]:
     return "", ", ".join(words)
 
 
+def elsewhere(
+    old: Model, new: Model, names: tuple[str, str], judged_on: Layout, judge: _Judge
+) -> list[Finding]:
+    """What breaks or has to be zero on other ABIs only: differences that came, and those that went."""
+    if not (old.portable(names[0]) and new.portable(names[1])):
+        return []
+    if old.record(names[0]) == new.record(names[1]):
+        return []
+    here = {_key(f) for f in judge(old.layout(names[0], judged_on.abi), judged_on)}
+    found: dict[tuple[object, ...], tuple[Finding, list[str]]] = {}
+    for abi in ABIS.values():
+        for f in judge(old.layout(names[0], abi), new.layout(names[1], abi)):
+            if _key(f) not in here and f.old_program:
+                found.setdefault(_key(f), (f, []))[1].append(abi.name)
+    return [replace(f, reason=f"{f.reason}, on {' '.join(abis)}") for f, abis in found.values()]
+
+
+def _key(f: Finding) -> tuple[object, ...]:
+    return f.field, f.change, f.old_program, f.new_program
+
+
 def judge(old: Model | None, new: Model, old_name: str, name: str) -> list[Finding]:
     """A break where the new model differs between ABIs and the old one did not.
 
-    A note where both do, and nothing where the struct is on each ABI what it was.
+    A note where both do and where the struct is new, nothing where it is on each ABI what it was.
     """
     if not new.portable(name):
         return []
@@ -61,8 +84,10 @@ def judge(old: Model | None, new: Model, old_name: str, name: str) -> list[Findi
     if len(groups) == 1:
         return []
     field, reason = _difference(groups)
-    if not old or not old.portable(old_name):
-        return [breaking(field, "ABIs differ", reason)]
+    if not old:
+        return [note(field, "ABIs differ", f"{reason}; the struct is new: its kernel has to know them all")]
+    if not old.portable(old_name):
+        return [note(field, "ABIs differ", f"{reason}; of the old one that is not known")]
     before = _groups(old, old_name)
     if len(before) == 1:
         return [breaking(field, "ABIs differ", reason)]

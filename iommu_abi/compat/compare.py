@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from iommu_abi.compat import between_abis, constants, structs, versions
+from iommu_abi.compat.contracts import Contracts, contracts
 from iommu_abi.compat.model import Model
 from iommu_abi.compat.verdict import Finding, Report, Subject, Verdict, note
 from iommu_abi.errors import UsageError
-from iommu_abi.uapi.layout import Abi, host
+from iommu_abi.uapi.layout import Abi, Layout, host
 
 
-def compare(old: Model, new: Model, abi: Abi | None = None) -> Report:
-    """Judge every struct and constant; on ``abi``, or on those that the models were compiled for."""
+def compare(
+    old: Model, new: Model, abi: Abi | None = None, extensible: Mapping[str, str] | None = None
+) -> Report:
+    """Judge every struct and constant; on ``abi``, or on those that the models were compiled for.
+
+    Without ``abi`` every other ABI is looked at as well. ``extensible`` says of structs that they may grow:
+    which field has their size, or ``arg`` for an argument beside them.
+    """
     for model in (old, new):
         if abi and not model.complete and abi != model.abi:
             raise UsageError(f"{model.label} is an object file for another ABI than {abi.name}")
     sides = abi or old.abi or new.abi or host(), abi or new.abi or old.abi or host()
-    made = _Comparison(old, new, *sides)
     names = " and ".join(dict.fromkeys(side.name for side in sides))
+    made = _Comparison(old, new, *sides, abi is None, contracts(old, new, extensible or {}))
     notes = (*old.notes, *(n for n in new.notes if n not in old.notes))
     return Report(old.label, new.label, names, tuple(made.subjects()), notes)
 
@@ -30,11 +37,13 @@ class _Comparison:
     new: Model
     old_abi: Abi
     new_abi: Abi
+    on_all: bool
+    contracts: Contracts
 
     def subjects(self) -> Iterator[Subject]:
         """Structs, then constants."""
         yield from filter(self._means_something, self._structs())
-        made = constants.compare(self.old.constants(), self.new.constants())
+        made = constants.compare(self.old, self.new, self.contracts)
         yield from filter(self._means_something, made)
 
     def _means_something(self, subject: Subject) -> bool:
@@ -45,15 +54,20 @@ class _Comparison:
 
     def _structs(self) -> Iterator[Subject]:
         renames = self._renames()
-        elements = self.old.elements() | self.new.elements()
         for name in self.old.structs():
             now = renames.get(name, name)
             if now in self.new.structs():
-                yield self._both(name, now, elements)
+                yield self._both(name, now)
+            elif name in self.new.others.records:
+                yield self._both(name, name, note("", "moved", "what the header includes has it now"))
             else:
                 yield self._withdrawn(name)
         for name in self.new.structs():
-            if name not in self.old.structs() and name not in renames.values():
+            if name in self.old.structs() or name in renames.values():
+                continue
+            if name in self.old.others.records and self.new.complete:
+                yield self._both(name, name, note("", "moved", "what the old header included had it"))
+            else:
                 yield self._added(name)
 
     def _renames(self) -> dict[str, str]:
@@ -65,14 +79,21 @@ class _Comparison:
                 found[name] = like[0]
         return found
 
-    def _both(self, name: str, now: str, elements: set[str]) -> Subject:
+    def _both(self, name: str, now: str, *first: Finding) -> Subject:
         was, is_now = self.old.layout(name, self.old_abi), self.new.layout(now, self.new_abi)
-        contract = structs.contract(was, is_now, elements)
+        contract = self.contracts.of(was, is_now)
         unchanged = versions.unchanged((name, now), self.old.constants(), self.new.constants())
-        findings = [] if name == now else [note("", "renamed", f"{name} -> {now}")]
-        findings += structs.judge(was, is_now, contract, unchanged)
+
+        def judge(old: Layout, new: Layout) -> list[Finding]:
+            return structs.judge(old, new, contract, unchanged)
+
+        findings = [*first]
+        findings += [] if name == now else [note("", "renamed", f"{name} -> {now}")]
+        findings += judge(was, is_now)
+        if self.on_all:
+            findings += between_abis.elsewhere(self.old, self.new, (name, now), is_now, judge)
         findings += between_abis.judge(self.old, self.new, name, now)
-        return Subject(is_now.record.kind, now, contract, was.size, is_now.size, tuple(findings))
+        return Subject(is_now.record.kind, now, contract.name, was.size, is_now.size, tuple(findings))
 
     def _withdrawn(self, name: str) -> Subject:
         size = self.old.layout(name, self.old_abi).size
@@ -83,5 +104,5 @@ class _Comparison:
         made = self.new.layout(name, self.new_abi)
         findings = [note("", "added", f"{made.size} bytes"), *(structs.hole(*h) for h in made.holes)]
         findings += between_abis.judge(None, self.new, name, name)
-        contract = structs.contract(made, made, self.new.elements())
+        contract = self.contracts.of(made, made).name
         return Subject(made.record.kind, name, contract, None, made.size, tuple(findings))

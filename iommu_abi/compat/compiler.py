@@ -1,16 +1,33 @@
-"""The C compiler that reads headers: the system's, else the one in the ziglang package."""
+"""The C compiler that reads headers: the system's, else the one in the ziglang package. It has limits."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 from iommu_abi.errors import UsageError
+
+#: For one run: a header of Linux takes a tenth of a second and a few megabytes.
+SECONDS = 60
+_KIB_OF_MEMORY = 4 << 20
+_BLOCKS_OF_A_FILE = 512 << 10  # of 512 bytes: what it writes, and what it says
+_LIMITS = f'ulimit -v {_KIB_OF_MEMORY}; ulimit -f {_BLOCKS_OF_A_FILE}; exec "$@"'
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run that ended: its status, its messages in English."""
+
+    status: int
+    messages: str
 
 
 @cache
@@ -26,16 +43,28 @@ def command() -> tuple[str, ...]:
     raise UsageError("no C compiler for headers: expected $CC, cc, gcc, clang or the package ziglang")
 
 
-def run(*arguments: str, directory: str) -> subprocess.CompletedProcess[str]:
-    """Compile; its messages are in English and in ``stderr``."""
-    try:
-        return subprocess.run(
-            [*command(), *arguments],
+def run(*arguments: str, directory: str) -> Done:
+    """Compile, within the limits of time, memory and size; UsageError beyond that of time."""
+    program = command()
+    if not shutil.which(program[0]):
+        raise UsageError(f"the C compiler {program[0]} cannot be run: it is not found")
+    messages = Path(directory, "messages")
+    with messages.open("wb") as file:
+        started = subprocess.Popen(
+            ["/bin/sh", "-c", _LIMITS, "sh", *program, *arguments],
             cwd=directory,
-            capture_output=True,
-            text=True,
-            errors="replace",
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
             env=os.environ | {"LC_ALL": "C"},
+            start_new_session=True,
         )
-    except OSError as error:
-        raise UsageError(f"the C compiler {command()[0]} cannot be run: {error.strerror}") from None
+        try:
+            status = started.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            raise UsageError(f"the C compiler {program[0]} did not end within {SECONDS} s") from None
+        finally:
+            if started.returncode is None:
+                os.killpg(started.pid, signal.SIGKILL)
+                started.wait()
+    return Done(status, messages.read_text(errors="replace"))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
-from iommu_abi.compat.model import Constant
+from iommu_abi.compat.contracts import Contracts
+from iommu_abi.compat.model import Constant, Model
 from iommu_abi.compat.verdict import Finding, Subject, Verdict, breaking, note
 
 #: Words of constants that say how many there are, or which: they grow with what they count.
-_LIMITS = {"LAST", "MAX", "NR", "NUM", "COUNT", "END", "MASK"}
+_LIMITS = {"LAST", "MAX", "NR", "NUM", "COUNT", "CNT", "END"}
+#: Words of constants that are several bits of the others: they grow by bits.
+_COLLECTIONS = {"MASK", "ALL", "SUPPORTED", "VALID", "FLAGS"}
 VERSION = re.compile(r"(?:^|_)VERSION(_\d+)?$")
 _IOCTL_SIZE = ((1 << 13) - 1) << 16  # 14 bits on most machines, 13 on mips, powerpc and sparc
 
@@ -26,7 +29,11 @@ def _words(name: str) -> set[str]:
 
 
 def _is_limit(name: str) -> bool:
-    return not _LIMITS.isdisjoint(_words(name))
+    return not (_LIMITS | _COLLECTIONS).isdisjoint(_words(name))
+
+
+def _is_version(name: str) -> bool:
+    return "VERSION" in _words(name)
 
 
 def _is_ioctl(value: int) -> bool:
@@ -38,13 +45,16 @@ def _is_ioctl(value: int) -> bool:
 class _Comparison:
     old: Constants
     new: Constants
+    elsewhere: Constants
+    unevaluated: Set[str]
+    contracts: Contracts
 
     def subjects(self) -> Iterator[Subject]:
         renames = self._renames()
         for was in self.old.values():
             name = renames.get(was.name, was.name)
-            now = self.new.get(name)
-            findings = tuple(self._kept(was, now)) if now else (self._withdrawn(was),)
+            now = self.new.get(name) or self.elsewhere.get(name)
+            findings = tuple(self._kept(was, now)) if now else (self._gone(was),)
             yield Subject("constant", was.name, "", was.value, now.value if now else None, findings)
         known = {*self.old, *renames.values()}
         for now in self.new.values():
@@ -54,18 +64,25 @@ class _Comparison:
     # ------------------------------------------------------------ names
 
     def _renames(self) -> dict[str, str]:
-        """Old names whose words are all in exactly one of the new ones, or the other way round."""
-        gone = [c for c in self.old.values() if c.name not in self.new]
+        """Old names whose words are all in exactly one of the new ones, or the other way round.
+
+        The number has to be the same, or several names became an enumeration in their old order.
+        """
+        gone = [c for c in self.old.values() if not self._is_known(c.name)]
         fresh = [c for c in self.new.values() if c.name not in self.old]
-        found = {}
+        found = []
         for was in gone:
             like = [now for now in fresh if _same_words(was.name, now.name)]
             if len(like) > 1:
                 like = [now for now in like if now.value == was.value]
-            if len(like) == 1:
-                found[was.name] = like[0].name
-        taken = list(found.values())
-        return {was: now for was, now in found.items() if taken.count(now) == 1}
+            found += [(was, like[0])] if len(like) == 1 else []
+        taken = [now.name for _, now in found]
+        found = [both for both in found if taken.count(both[1].name) == 1]
+        families = _families(found)
+        return {was.name: now.name for was, now in found if was.value == now.value or now.group in families}
+
+    def _is_known(self, name: str) -> bool:
+        return name in self.new or name in self.elsewhere or name in self.unevaluated
 
     def _holder(self, value: int, among: Constant) -> str:
         """What a value means now, in the enumeration or among the ioctls where it had a meaning."""
@@ -85,21 +102,27 @@ class _Comparison:
             yield breaking("", "withdrawn", f"{named}only so that {_number(now.value)} is not used again")
         elif named:
             yield note("", "renamed", f"{named}the number is the same")
+        if now.name not in self.new:
+            yield note("", "moved", f"what the header includes has {now.name} now")
 
     def _renumbered(self, was: Constant, now: Constant, named: str) -> Finding:
         numbers = f"{named}{_number(was.value)} -> {_number(now.value)}"
-        if VERSION.search(was.name):
+        if _is_version(was.name):
             return note("", "version", numbers)
         if _is_limit(was.name) and _grew(was, now):
-            return note("", "limit", f"{numbers}: it counts the others")
+            return note("", "limit", f"{numbers}: it counts the others, or has their bits")
         if _is_ioctl(was.value) and not (was.value ^ now.value) & ~_IOCTL_SIZE:
+            if self.contracts.lets_ioctl_grow(now):
+                return note("", "ioctl size", f"{numbers}: the kernel goes by the number without the size")
             return breaking("", "renumbered", f"{numbers}: the size of its struct is part of the number")
         holder = self._holder(was.value, now)
         meaning = f": {_number(was.value)} is {holder} now" if holder else ""
         return breaking("", "renumbered", numbers + meaning)
 
-    def _withdrawn(self, was: Constant) -> Finding:
-        if _is_limit(was.name) or VERSION.search(was.name):
+    def _gone(self, was: Constant) -> Finding:
+        if was.name in self.unevaluated:
+            return note("", "not evaluable", f"{was.name} is still defined, but cannot be evaluated")
+        if _is_limit(was.name) or _is_version(was.name):
             return note("", "withdrawn", "nobody passes it")
         holder = self._holder(was.value, was)
         if holder:
@@ -117,12 +140,25 @@ def _same_words(was: str, now: str) -> bool:
     return len(a) > 1 and len(b) > 1 and (a <= b or b <= a)
 
 
+def _families(pairs: Iterable[tuple[Constant, Constant]]) -> set[str]:
+    """Enumerations that took over several old names, in the order that their numbers had."""
+    taken: dict[str, list[tuple[int, int]]] = {}
+    for was, now in pairs:
+        taken.setdefault(now.group, []).append((was.value, now.value))
+    return {
+        group
+        for group, numbers in taken.items()
+        if group and len(numbers) > 1 and [n for _, n in sorted(numbers)] == sorted(n for _, n in numbers)
+    }
+
+
 def _grew(was: Constant, now: Constant) -> bool:
-    """A count became larger, a mask has more bits."""
-    is_mask = "MASK" in _words(was.name)
-    return now.value > was.value and (not is_mask or now.value & was.value == was.value)
+    """A count became larger, a collection has more bits."""
+    is_count = _COLLECTIONS.isdisjoint(_words(was.name))
+    return now.value > was.value and (is_count or now.value & was.value == was.value)
 
 
-def compare(old: Constants, new: Constants) -> list[Subject]:
+def compare(old: Model, new: Model, contracts: Contracts) -> list[Subject]:
     """Every constant of both."""
-    return list(_Comparison(old, new).subjects())
+    made = _Comparison(old.constants(), new.constants(), new.other_constants(), new.unevaluated, contracts)
+    return list(made.subjects())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from iommu_abi.errors import UsageError
@@ -48,8 +49,11 @@ class Reader:
         self.abi = abi
         self.owned = owned
         self.declarations = Declarations({}, {})
+        self.others = Declarations({}, {})
         self.measured: dict[str, Layout] = {}
         self.types: dict[int, layouts.Type] = {}
+        #: Where each record stands in the source: its file, its first and its last line.
+        self.lines: dict[str, tuple[str, int, int]] = {}
 
     def read(self, dwarf: Any) -> None:
         """Take all named types of all units; the first of a name counts."""
@@ -58,11 +62,11 @@ class Reader:
                 raise UsageError(f"DWARF {unit['version']}, expected {_OLDEST} or later")
             paths = _paths(dwarf, unit) if self.owned else []
             for die in unit.get_top_DIE().iter_children():
-                if self.owned and not self.owned(_path(die, paths)):
-                    continue
-                self._take(die)
+                path = _path(die, paths)
+                own = not self.owned or self.owned(path)
+                self._take(die, self.declarations if own else self.others, path)
 
-    def _take(self, die: Any) -> None:
+    def _take(self, die: Any, into: Declarations, path: str) -> None:
         name = _name(die)
         if die.tag == "DW_TAG_typedef" and "DW_AT_type" in die.attributes:
             die = die.get_DIE_from_attribute("DW_AT_type")
@@ -71,22 +75,20 @@ class Reader:
         if "DW_AT_declaration" in die.attributes:
             return
         if die.tag in _RECORDS and name:
-            self._take_record(name, die)
+            self._take_record(name, die, into, path)
         elif die.tag == "DW_TAG_enumeration_type":
-            self._take_enum(name, die)
+            into.enums.setdefault(name or str(len(into.enums)), _enum(die))
 
-    def _take_record(self, name: str, die: Any) -> None:
-        if name in self.declarations.records:
+    def _take_record(self, name: str, die: Any, into: Declarations, path: str) -> None:
+        if name in self.measured:
             return
+        last = max((_number(child, "DW_AT_decl_line") for child in die.iter_children()), default=0)
+        self.lines[name] = path, _number(die, "DW_AT_decl_line"), last
         record = self._record(die, name)
         leaves = tuple(self._leaves(die, 0, "", False))
         size = _number(die, "DW_AT_byte_size")
-        self.declarations.records[name] = record
+        into.records[name] = record
         self.measured[name] = Layout(self.abi, record, size, 0, leaves)
-
-    def _take_enum(self, name: str | None, die: Any) -> None:
-        key = name or str(len(self.declarations.enums))
-        self.declarations.enums.setdefault(key, _enum(die))
 
     # ------------------------------------------------------------ types
 
@@ -119,8 +121,9 @@ class Reader:
         made, name = self._type(die), _name(die) or ""
         if isinstance(made, Pointer) and _FIXED.fullmatch(name):  # uint64_t is a long here
             made = Scalar(name, self.abi.pointer, not name.lstrip("_").startswith("u"))
-        if isinstance(made, Record) and made.tag is None:
-            return Record(made.kind, name, made.members)
+        if isinstance(made, Record):
+            aligned = max(made.aligned, _number(die, "DW_AT_alignment"))
+            return replace(made, tag=made.tag or name, aligned=aligned)
         if not isinstance(made, Scalar):
             return made
         order = _ORDERED.fullmatch(name)
@@ -149,14 +152,13 @@ class Reader:
         return made
 
     def _record(self, die: Any, name: str | None) -> Record:
-        return Record(_RECORDS[die.tag], name, tuple(self._member(child) for child in _members(die)))
+        """DWARF has what is aligned; what is packed shows in places that the layout engine does not find."""
+        members = tuple(self._member(child) for child in _members(die))
+        return Record(_RECORDS[die.tag], name, members, _number(die, "DW_AT_alignment"))
 
     def _member(self, die: Any) -> Member:
-        made = self._type(die)
-        aligned = _number(die, "DW_AT_alignment")
-        if aligned and isinstance(made, Scalar):
-            made = Scalar(made.name, made.size, made.signed, made.byteorder, aligned)
-        return Member(_name(die), made, _number(die, "DW_AT_bit_size") or None)
+        made, aligned = self._type(die), _number(die, "DW_AT_alignment")
+        return Member(_name(die), made, _number(die, "DW_AT_bit_size") or None, aligned)
 
     # ------------------------------------------------------------ places
 

@@ -52,6 +52,11 @@ def _one_path(old: Field, new: Field) -> bool:
     return f".{old.name}".endswith(f".{new.name}") or f".{new.name}".endswith(f".{old.name}")
 
 
+def _became_union(old: Field, new: Field) -> bool:
+    """A member may have become a union that holds it: ``data`` is ``data.word``."""
+    return new.name.startswith(f"{old.name}.") and _one_place(old, new)
+
+
 def _one_place(old: Field, new: Field) -> bool:
     return place(old) == place(new) and shape(old.type) == shape(new.type)
 
@@ -61,5 +66,6 @@ def pair(old: Layout, new: Layout) -> Pairs:
     pairs = Pairs(real(old), real(new))
     pairs.take(pairs.same, lambda a, b: a.name == b.name)
     pairs.take(pairs.same, _one_path)
+    pairs.take(pairs.same, _became_union)
     pairs.take(pairs.renamed, _one_place)
     return pairs

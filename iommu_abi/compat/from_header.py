@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-from iommu_abi.compat import compiler, elf, from_object, macros
+from iommu_abi.compat import compiler, elf, from_object, macros, roots
 from iommu_abi.compat.model import Model
 from iommu_abi.errors import UsageError
 
 _FLAGS = ("-std=gnu11", "-x", "c", "-w", "-D__user=", "-fmax-errors=0")
 #: Linked, because nothing then has to be relocated: elftools cannot do that for every machine.
 _DEBUG = ("-g", "-fno-eliminate-unused-debug-types", "-shared", "-fPIC", "-nostdlib")
+#: ``__u16 :16;``: a type, and no name before the colon.
+_UNNAMED_BITS = re.compile(
+    r"(?:^|[;{,])\s*(?:__\w+|(?:unsigned|signed|int|long|short|char|uint\d+_t) ?)+\s*:\s*\d+\s*;"
+)
 _FILE = "header.c"
+_HEADER_BYTES = 16 << 20
 
 
 def read(path: Path, include: tuple[str, ...], label: str) -> Model:
     """The model of what the header declares itself, and what it includes with quotes."""
+    size = path.stat().st_size
+    if size > _HEADER_BYTES:
+        raise UsageError(f"{label}: {size} bytes are no C header, expected {_HEADER_BYTES} at most")
     with tempfile.TemporaryDirectory(prefix="iommu-abi-") as directory:
         return _Header(path, include, label, directory).read()
 
@@ -28,45 +38,91 @@ class _Header:
         self.label, self.directory = label, directory
         full = path.resolve()
         self.include = f'#include <linux/types.h>\n#include "{full}"'
-        directories = [Path(name).resolve() for name in include]
-        if full.parent.name == "linux" and full.parent.parent.name != "uapi":  # not of a source tree
-            directories.append(full.parent.parent)
-        self.flags = [f"-isystem{path}" for path in directories]
+        self.flags = [f"-isystem{path}" for path in roots.directories(full, include)]
 
     def read(self) -> Model:
-        text = self._accepted(self._run(self.include, "-E", "-dD"))
-        files, names = macros.owned(text, self.directory)
-        files.discard(str(Path(self.directory, _FILE).resolve()))
+        self._accepted(self._run(self.include, "-E", "-dD", "-o", "header.i"))
+        text = Path(self.directory, "header.i").read_text(errors="replace")
+        found = macros.found(text, self.directory)
+        found.files.discard(str(Path(self.directory, _FILE).resolve()))
+        names = [n for n, text in (found.own | found.others).items() if macros.may_be_integer(text)]
         values = self._evaluate(names)
-        reader = from_object.load(Path(self.directory, "header.so"), self.label, files.__contains__)
-        return from_object.model(self.label, reader, values, ())
+        reader = from_object.load(Path(self.directory, "header.so"), self.label, found.files.__contains__)
+        own = {name: value for name, value in values.items() if name in found.own}
+        lost = [n for n, text in found.own.items() if macros.may_be_integer(text) and n not in own]
+        return replace(
+            from_object.model(self.label, reader, own, self._notes(lost)),
+            other_macros={name: value for name, value in values.items() if name in found.others},
+            unevaluated=frozenset(lost),
+            texts={name: found.own[name] for name in own},
+            unnamed=frozenset(_with_unnamed_bits(reader.lines)),
+        )
+
+    def _notes(self, lost: list[str]) -> tuple[str, ...]:
+        if not lost:
+            return ()
+        names = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
+        macros = "1 macro is no integer" if len(lost) == 1 else f"{len(lost)} macros are no integers"
+        return (f"{self.label}: {macros} to the compiler and not evaluated: {names}",)
 
     def _evaluate(self, names: list[str]) -> dict[str, int]:
         """Compile the header, with those of its macros that are integers."""
-        done, bad = self._with_macros(names)
-        while done.returncode and bad:
-            names = [name for name in names if name not in bad]
-            done, bad = self._with_macros(names)
+        source, lines = macros.source(self.include, names)
+        done = self._run(source, *_debug())
+        while done.status and macros.refused(done.messages, _FILE, lines):
+            names = self._integers(names)
+            source, lines = macros.source(self.include, names)
+            done = self._run(source, *_debug())
         self._accepted(done)
         data, order = elf.symbol_bytes(Path(self.directory, "header.so"), macros.ARRAY)
-        starts = range(0, 8 * len(names), 8)
-        return {n: int.from_bytes(data[s : s + 8], order, signed=True) for n, s in zip(names, starts)}
+        return dict(zip(names, _values(data, order)))
 
-    def _with_macros(self, names: list[str]) -> tuple[subprocess.CompletedProcess[str], set[str]]:
-        source, lines = macros.source(self.include, names)
-        done = self._run(source, *_DEBUG, "-o", "header.so")
-        return done, macros.refused(done.stderr, _FILE, lines)
+    def _integers(self, names: list[str]) -> list[str]:
+        """The macros that the compiler takes, each asked in a function of its own."""
+        while True:
+            source, lines = macros.question(self.include, names)
+            bad = macros.refused(self._run(source, "-fsyntax-only").messages, _FILE, lines)
+            if not bad:
+                return names
+            names = [name for name in names if name not in bad]
 
-    def _accepted(self, done: subprocess.CompletedProcess[str]) -> str:
-        """What the compiler printed; UsageError with its first error."""
-        if done.returncode:
-            found = re.search(r"^(.*?:\d+:.*?error: .*|.*error.*)$", done.stderr, re.M)
-            raise UsageError(
-                f"{self.label}: the C compiler {compiler.command()[0]} refuses it:"
-                f" {(found[1] if found else done.stderr).strip()}"
-            )
-        return done.stdout
+    def _accepted(self, done: compiler.Done) -> None:
+        """UsageError with the compiler's first error, if there is one."""
+        if done.status:
+            found = re.search(r"^(.*?:\d+:.*?error: .*|.*error.*)$", done.messages, re.M)
+            said = (found[1] if found else done.messages).strip() or f"it ended with status {done.status}"
+            raise UsageError(f"{self.label}: the C compiler {compiler.command()[0]} refuses it: {said}")
 
-    def _run(self, source: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, source: str, *arguments: str) -> compiler.Done:
         Path(self.directory, _FILE).write_text(source)
-        return compiler.run(*_FLAGS, *self.flags, *arguments, _FILE, directory=self.directory)
+        try:
+            return compiler.run(*_FLAGS, *self.flags, *arguments, _FILE, directory=self.directory)
+        except UsageError as error:
+            raise UsageError(f"{self.label}: {error}") from None
+
+
+def _with_unnamed_bits(lines: Mapping[str, tuple[str, int, int]]) -> Iterator[str]:
+    """Records with bit fields that have no name: DWARF has none of them."""
+    numbers = {path: _unnamed_bits(path) for path, _, _ in lines.values()}
+    for name, (path, first, last) in lines.items():
+        if any(first <= number <= last + 1 for number in numbers[path]):
+            yield name
+
+
+def _unnamed_bits(path: str) -> list[int]:
+    try:
+        text = Path(path).read_text(errors="replace")
+    except OSError:
+        return []
+    return [n for n, line in enumerate(text.splitlines(), 1) if _UNNAMED_BITS.search(line)]
+
+
+def _debug() -> tuple[str, ...]:
+    return (*_DEBUG, "-o", "header.so")
+
+
+def _values(data: bytes, order: Literal["little", "big"]) -> Iterable[int]:
+    """The array's numbers: unsigned but those that are negative."""
+    for at in range(0, len(data), macros.ELEMENT):
+        negative = any(data[at + 8 : at + macros.ELEMENT])
+        yield int.from_bytes(data[at : at + 8], order, signed=negative)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
@@ -33,7 +34,8 @@ def model(
 ) -> Model:
     """What a reader has found."""
     complete = macros is not None
-    return Model(label, reader.declarations, macros, reader.abi, reader.measured, complete, notes)
+    found = Model(label, reader.declarations, macros, reader.abi, reader.measured, complete, notes)
+    return replace(found, others=reader.others)
 
 
 def read(path: Path, label: str) -> Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 _DEFINE = re.compile(r"#define (\w+)(?= |$)(.*)")  # no "(" after the name: a function cannot be evaluated
 _UNDEFINE = re.compile(r"#undef (\w+)")
@@ -13,44 +14,72 @@ _CHARACTER = re.compile(r"'(?:\\.|[^'])'")
 _SYSTEM = "3"
 
 ARRAY = "iommu_abi_macro_values"
+#: Bytes of an element of the array: the value, and whether it is negative.
+ELEMENT = 16
 
 
-def owned(preprocessed: str, directory: str) -> tuple[set[str], list[str]]:
-    """Files that the header consists of, and the macros they define that may be integers.
+@dataclass
+class Found:
+    """What the preprocessor says: the header's own files, and the macros that stand at its end."""
 
-    ``preprocessed`` is the text of ``cc -E -dD``. Files included with <> are other people's.
+    files: set[str] = field(default_factory=set)
+    own: dict[str, str] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+
+
+def found(preprocessed: str, directory: str) -> Found:
+    """Files that the header consists of, its macros, and those of what it includes with <>.
+
+    ``preprocessed`` is the text of ``cc -E -dD``.
     """
-    files: set[str] = set()
-    names: dict[str, str] = {}
-    ours = False
+    made = Found()
+    into: dict[str, str] | None = None
     for line in preprocessed.splitlines():
         if marker := _MARKER.match(line):
             path = marker[1]
-            ours = _SYSTEM not in marker[2].split() and not path.startswith("<")
-            if ours:
-                files.add(os.path.realpath(os.path.join(directory, path)))
-        elif ours and (define := _DEFINE.match(line)):
-            names[define[1]] = define[2].strip()
+            if path.startswith("<"):  # the compiler's own
+                into = None
+                continue
+            into = made.others if _SYSTEM in marker[2].split() else made.own
+            if into is made.own:
+                made.files.add(os.path.realpath(os.path.join(directory, path)))
+        elif into is not None and (define := _DEFINE.match(line)):
+            made.own.pop(define[1], None)
+            made.others.pop(define[1], None)
+            into[define[1]] = define[2].strip()
         elif undefine := _UNDEFINE.match(line):
-            names.pop(undefine[1], None)
-    return files, [name for name, text in names.items() if _may_be_integer(text)]
+            made.own.pop(undefine[1], None)
+            made.others.pop(undefine[1], None)
+    return made
 
 
-def _may_be_integer(text: str) -> bool:
+def may_be_integer(text: str) -> bool:
     """Whether a macro can stand in an expression without taking the lines after it along."""
     text = _CHARACTER.sub("0", text)
     return bool(text) and not re.search(r"[{};\"#]", text) and text.count("(") == text.count(")")
 
 
-def source(include: str, names: Iterable[str]) -> tuple[str, dict[int, str]]:
-    """A C file whose array has the macros' values, and which macro is on which line.
+def question(include: str, names: Iterable[str]) -> tuple[str, dict[int, str]]:
+    """A C file that asks of each macro whether it is an integer, and which macro is on which line.
 
-    ``| 0`` takes integers only, neither pointers nor floating point numbers.
+    Each is in a function of its own: gcc reports an undeclared identifier once in each. ``| 0`` takes
+    integers only, neither pointers nor floating point numbers.
     """
-    head = [*include.splitlines(), f"const long long {ARRAY}[] = {{"]
+    head = include.splitlines()
     lines = dict(enumerate(names, len(head) + 1))
-    body = [f"(long long)(({name}) | 0)," for name in lines.values()]
-    return "\n".join([*head, *body, "0};", ""]), lines
+    body = [
+        f"void iommu_abi_{n}(void) {{ static const long long v = (long long)(({name}) | 0); }}"
+        for n, name in lines.items()
+    ]
+    return "\n".join([*head, *body, ""]), lines
+
+
+def source(include: str, names: Iterable[str]) -> tuple[str, dict[int, str]]:
+    """A C file whose array has the macros' values, and which macro is on which line."""
+    head = [*include.splitlines(), f"const struct {{ long long value, negative; }} {ARRAY}[] = {{"]
+    lines = dict(enumerate(names, len(head) + 1))
+    body = [f"{{(long long)(({name}) | 0), (({name}) | 0) < 0}}," for name in lines.values()]
+    return "\n".join([*head, *body, "{0, 0}};", ""]), lines
 
 
 def refused(messages: str, file: str, lines: dict[int, str]) -> set[str]:

@@ -8,9 +8,16 @@ from dataclasses import dataclass, field
 
 from iommu_abi.errors import UsageError
 from iommu_abi.uapi import layout as layouts
-from iommu_abi.uapi.layout import Abi, Array, Enum, Layout, Record, Scalar, Type
+from iommu_abi.uapi.layout import Abi, Array, Enum, Field, Layout, Record, Scalar, Type
 
-_RESERVED = re.compile(r"_*(reserved|rsvd|resv|padding|pad|unused|mbz)_?\w?\d*_*")
+#: The name as a whole, with a number or a letter; or its last word, for names that mean nothing else.
+_RESERVED = re.compile(
+    r"_*(reserved|resvd|rsvd|resv|padding|pad|unused|spare|mbz|must_be_zero|filler)_*\w?\d*_*"
+    r"|\w+_(rsvd|resvd|spare|mbz)\d*|\w*__+res(erved)?\d*"
+)
+
+#: The least number that is a negative one: include/linux/err.h has MAX_ERRNO.
+_LEAST = -4095
 
 #: Names of the first member of a struct that tells its own size.
 SIZES = ("size", "argsz")
@@ -18,11 +25,15 @@ SIZES = ("size", "argsz")
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A macro or an enumerator; ``group`` is its enumeration, empty for macros and unnamed ones."""
+    """A macro or an enumerator.
+
+    ``group`` is its enumeration, empty for macros and unnamed ones; ``text`` is what a macro stands for.
+    """
 
     name: str
     value: int
     group: str
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,14 @@ class Model:
     measured: Mapping[str, Layout] = field(default_factory=dict)
     complete: bool = True
     notes: tuple[str, ...] = ()
+    #: What a header includes with <>: not its own, but where its own things may have moved to.
+    others: layouts.Declarations = field(default_factory=lambda: layouts.Declarations({}, {}))
+    other_macros: Mapping[str, int] = field(default_factory=dict)
+    #: Macros that are defined but no integers to the compiler; the text of those that are.
+    unevaluated: frozenset[str] = frozenset()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    #: Records with bit fields that have no name, of which the declarations know nothing.
+    unnamed: frozenset[str] = frozenset()
 
     def structs(self) -> Mapping[str, Record]:
         """Structs and unions by name."""
@@ -52,32 +71,65 @@ class Model:
             return self.measured[name]
         if not self.portable(name):
             raise UsageError(
-                f"{self.label}: struct {name} is packed or aligned by an attribute:"
+                f"{self.label}: struct {name} is packed or has bit fields without a name:"
                 f" its layout is known on {self.abi.name if self.abi else '?'} only, not on {abi.name}"
             )
-        return layouts.layout(self.structs()[name], abi)
+        return layouts.layout(self.record(name), abi)
+
+    def record(self, name: str) -> Record:
+        """A struct or union, its own or one of what it includes."""
+        return self.structs().get(name) or self.others.records[name]
 
     def portable(self, name: str) -> bool:
         """Whether the layout engine knows the struct on every ABI, because it agrees with the compiler."""
         if self.abi is None:
             return True
-        computed = layouts.layout(self.structs()[name], self.abi)
+        if not self.unnamed.isdisjoint({name, *_tags(self.record(name))}):
+            return False
+        computed = layouts.layout(self.record(name), self.abi)
         measured = self.measured[name]
         return computed.size == measured.size and computed.fields == measured.fields
 
     def constants(self) -> dict[str, Constant]:
         """Enumerators and macros; a header may have a macro of the same name for each enumerator."""
-        found = {}
-        for group, members in self.declarations.enums.items():
-            group = "" if group.isdigit() else group
-            found.update({name: Constant(name, value, group) for name, value in members.constants})
-        for name, value in (self.macros or {}).items():
-            found.setdefault(name, Constant(name, value, ""))
-        return found
+        return _constants(self.declarations, self.macros or {}, self.texts)
+
+    def other_constants(self) -> dict[str, Constant]:
+        """The same of what a header includes."""
+        return _constants(self.others, self.other_macros, {})
 
     def elements(self) -> set[str]:
         """Tags of the structs that are array elements in another struct."""
         return {tag for record in self.structs().values() for tag in _elements(record, False)}
+
+
+def _constants(
+    declared: layouts.Declarations, macros: Mapping[str, int], texts: Mapping[str, str]
+) -> dict[str, Constant]:
+    found = {}
+    for group, members in declared.enums.items():
+        group = "" if group.isdigit() else group
+        found.update({name: Constant(name, _plain(value), group) for name, value in members.constants})
+    for name, value in macros.items():
+        found.setdefault(name, Constant(name, _plain(value), "", texts.get(name, "")))
+    return found
+
+
+def _plain(value: int) -> int:
+    """``1 << 31`` is an int to the compiler, and a bit to everybody else; -1 and errnos stay."""
+    if value >= _LEAST:
+        return value
+    return value + (1 << 32 if value >= -1 << 31 else 1 << 64)
+
+
+def _tags(t: Type) -> Iterator[str]:
+    """Of all records in a type."""
+    if isinstance(t, Array):
+        yield from _tags(t.item)
+    elif isinstance(t, Record):
+        yield from [t.tag] if t.tag else []
+        for member in t.members:
+            yield from _tags(member.type)
 
 
 def _elements(t: Type, in_array: bool) -> Iterator[str]:
@@ -95,16 +147,20 @@ def is_reserved(field: layouts.Field) -> bool:
     return bool(_RESERVED.fullmatch(field.name.rpartition(".")[2]))
 
 
+def size_field(layout: Layout) -> Field | None:
+    """The member that tells the size of the whole: the first one, or the second after four bytes."""
+    if layout.record.kind != "struct":
+        return None
+    for f, offset in zip(layout.fields, (0, 4)):
+        if f.name in SIZES and (f.offset, f.size) == (offset, 4) and isinstance(f.type, Scalar):
+            return f
+    return None
+
+
 def tells_its_size(layout: Layout) -> bool:
-    """Whether the first member is the size of the whole, which is what lets a struct grow."""
-    first = layout.fields[0] if layout.fields else None
-    return bool(
-        first
-        and layout.record.kind == "struct"
-        and first.name in SIZES
-        and (first.offset, first.size) == (0, 4)
-        and isinstance(first.type, Scalar)
-    )
+    """Whether the first member is the size of the whole."""
+    found = size_field(layout)
+    return found is not None and found.offset == 0
 
 
 def byte_order(t: Type, abi: Abi) -> str:

@@ -20,6 +20,8 @@ def read(source: str, include: tuple[str, ...] = ()) -> Model:
         raise UsageError(
             f"{source!r} is neither a file nor a generation; these are: {' '.join(uapi.GENERATIONS)}"
         )
+    if not path.is_file() and not path.is_dir():
+        raise UsageError(f"{source}: neither a header nor an object file: a pipe, a socket or a device")
     return _read_file(path, include, source)
 
 

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from iommu_abi.compat.contracts import Contract
 from iommu_abi.compat.fields import Pairs, overlapping, pair, place
-from iommu_abi.compat.model import byte_order, is_reserved, shape, tells_its_size, words_of
+from iommu_abi.compat.model import byte_order, is_reserved, shape, words_of
 from iommu_abi.compat.verdict import Finding, Verdict, breaking, note
 from iommu_abi.uapi.layout import Field, Layout
 
 _OK, _IF_ZERO, _BREAKING = Verdict
 
-#: What the contracts are called, and why the frozen ones do not grow.
-SIZED = "size first"
-ELEMENT = "array element"
-FROZEN = "frozen"
-#: What a kernel does with bytes that it does not know, by the name of the first member.
-_ON_SURPLUS = {
-    "size": "refuses surplus bytes that are not zero (E2BIG)",
-    "argsz": "ignores surplus bytes",
-}
-_WHY_FROZEN = {
-    ELEMENT: "the distance of an array's elements may not change",
-    FROZEN: "no first member tells the struct's size",
-}
 
-
-def contract(old: Layout, new: Layout, elements: Set[str]) -> str:
-    """By what right the struct may change."""
-    if new.record.tag in elements:
-        return ELEMENT
-    return SIZED if tells_its_size(old) and tells_its_size(new) else FROZEN
-
-
-def judge(old: Layout, new: Layout, contract: str, versions: str | None) -> list[Finding]:
+def judge(old: Layout, new: Layout, contract: Contract, versions: str | None) -> list[Finding]:
     """Every change; ``versions`` says that the version number did not change, and is None if it did."""
     made = list(_Comparison(old, new, contract).findings())
     broken = any(f.old_program is _BREAKING for f in made)
@@ -63,7 +43,7 @@ def _names(fields: list[Field]) -> str:
 class _Comparison:
     old: Layout
     new: Layout
-    contract: str
+    contract: Contract
 
     def findings(self) -> Iterator[Finding]:
         pairs = pair(self.old, self.new)
@@ -111,25 +91,28 @@ class _Comparison:
         tail = self.old.record.flexible
         if tail and f.offset >= self.old.size:
             return breaking(f.name, "inserted", f"{where}, where {tail.name}[] began")
+        if f.size == 0 and f.offset >= self.old.size == self.new.size:
+            return note(f.name, "flexible tail", f"{where}: the size of the struct is what it was")
         if f.offset >= self.old.size:
             return self._appended(f, where)
         there = list(overlapping(self.old, f))
         meant = [g for g in there if not is_reserved(g)]
         if meant:
             return self._on_top_of(f, where, meant, pairs)
-        if f.offset + f.size > self.old.size:
+        if f.offset + f.size > self.old.size and not self.contract.surplus:
             return breaking(f.name, "inserted", f"{where}, partly beyond the old end at {self.old.size}")
         if there:
             reason = f"{where} takes reserved bytes ({_names(there)}): programs must have zeroed them"
+            if f.offset + f.size > self.old.size:
+                reason += f", and bytes beyond the old end: an old kernel {self.contract.surplus}"
             return Finding(f.name, "reserved taken", reason, _IF_ZERO, _IF_ZERO)
         reason = f"{where} takes a hole: it works while programs zeroed it, which no field made them do"
         return Finding(f.name, "hole taken", reason, _IF_ZERO, _IF_ZERO)
 
     def _appended(self, f: Field, where: str) -> Finding:
-        if self.contract != SIZED:
-            return breaking(f.name, "appended", f"{where}, and {_WHY_FROZEN[self.contract]}")
-        surplus = _ON_SURPLUS[self.new.fields[0].name]
-        reason = f"{where}: an old kernel {surplus}"
+        if not self.contract.surplus:
+            return breaking(f.name, "appended", f"{where}, and {self.contract.why_frozen}")
+        reason = f"{where}: an old kernel {self.contract.surplus}"
         return Finding(f.name, "appended", reason, _OK, _IF_ZERO)
 
     def _on_top_of(self, f: Field, where: str, meant: list[Field], pairs: Pairs) -> Finding:
@@ -157,12 +140,12 @@ class _Comparison:
         if was == now:
             return
         sizes = f"{was} -> {now} bytes"
-        if self.contract != SIZED:
-            yield breaking("", "size", f"{sizes}: {_WHY_FROZEN[self.contract]}")
+        if not self.contract.surplus:
+            yield breaking("", "size", f"{sizes}: {self.contract.why_frozen}")
         elif now > was:
-            yield note("", "size", f"{sizes}: it begins with its size; what old programs lack counts as 0")
+            yield note("", "size", f"{sizes}: {self.contract.told}; what old programs lack counts as 0")
         else:
-            reason = f"{sizes}: a new kernel {_ON_SURPLUS[self.new.fields[0].name]}"
+            reason = f"{sizes}: a new kernel {self.contract.surplus}"
             yield Finding("", "size", reason, _IF_ZERO, _OK)
 
     def _spare(self) -> Iterator[Finding]:

@@ -129,6 +129,7 @@ class Member:
     name: str | None
     type: Type
     bits: int | None = None  # of a bit field
+    aligned: int = 0  # by an attribute, on every ABI
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,7 @@ class Record:
     kind: str
     tag: str | None
     members: tuple[Member, ...] = field(repr=False)
+    aligned: int = 0  # by an attribute, on every ABI
 
     @property
     def flexible(self) -> Member | None:
@@ -338,11 +340,16 @@ def _bit_field(member: Member, at: int, unit: int) -> int:
     return at if at // unit == (at + bits - 1) // unit else _round_up(at, unit)
 
 
+def _align(member: Member, abi: Abi) -> int:
+    """An attribute of the member comes before its type."""
+    return member.aligned or size_align(member.type, abi)[1]
+
+
 def placed(record: Record, abi: Abi) -> Iterator[tuple[Member, int]]:
     """Every member and the bit of the record at which it begins."""
     end = 0
     for member in record.members:
-        size, align = size_align(member.type, abi)
+        size, align = size_align(member.type, abi)[0], _align(member, abi)
         if record.kind == "union":
             at = 0
         elif member.bits is not None:
@@ -370,7 +377,8 @@ def _leaves(record: Record, abi: Abi, base: int, prefix: str, in_union: bool) ->
 @cache
 def layout(record: Record, abi: Abi) -> Layout:
     """Where every field of a struct or union lies on an ABI."""
-    align = max((size_align(m.type, abi)[1] for m in record.members), default=1)
+    align = max((_align(m, abi) for m in record.members), default=1)
+    align = max(align, record.aligned)
     ends = (at + (m.bits or 8 * size_align(m.type, abi)[0]) for m, at in placed(record, abi))
     size = _round_up(max(ends, default=0), 8 * align) // 8
     return Layout(abi, record, size, align, tuple(_leaves(record, abi, 0, "", False)))

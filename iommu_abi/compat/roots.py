@@ -1,0 +1,53 @@
+"""Where a header finds what it includes with <>: in its own tree before this machine's."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from iommu_abi.uapi.layout import host
+
+#: Directories in which the kernel's headers are installed, beside one another.
+_TOPS = ("linux", "drm", "asm", "asm-generic", "rdma", "sound", "misc", "mtd", "scsi", "video", "xen")
+_ZIG = "any-linux-any"
+
+
+def directories(header: Path, include: Iterable[str]) -> list[Path]:
+    """The given ones, then the root of the tree that the header lies in, each with its asm/.
+
+    Of the given ones those first that are nearest to the header: each of two trees has its own.
+    """
+    own = _root(header)
+    given = sorted((Path(name).resolve() for name in include), key=lambda path: -_shared(path, header))
+    found = [*given, *([own] if own else [])]
+    return list(dict.fromkeys(each for root in found for each in (root, *_machine(root))))
+
+
+def _shared(path: Path, header: Path) -> int:
+    """How many directories from the root on two paths have in common."""
+    return len(Path(os.path.commonpath((path, header))).parts)
+
+
+def _root(header: Path) -> Path | None:
+    """The directory of linux/, for linux/x.h, drm/x.h, linux/sched/x.h; None in a source tree.
+
+    What include/uapi of a source tree has is not yet what a program includes.
+    """
+    for parent in (header.parent, header.parent.parent):
+        root = parent.parent
+        if parent.name in _TOPS and root.name != "uapi":
+            return root
+    return None
+
+
+def _machine(root: Path) -> Iterator[Path]:
+    """Directories with this machine's asm/: beside linux/ in Debian, beside the root in ziglang."""
+    if (root / "asm").is_dir():
+        return
+    family = host().name.replace("x86_64", "x86")
+    names = (root / str(sysconfig.get_config_var("MULTIARCH")), root.with_name(f"{family}-linux-any"))
+    for path in names[: 2 if root.name == _ZIG else 1]:
+        if (path / "asm").is_dir():
+            yield path
