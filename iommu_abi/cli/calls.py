@@ -109,17 +109,22 @@ def _json(call: Decoded, at: tuple[int, ...]) -> dict[str, object]:
     }
 
 
-def run(log: Log, *, as_json: bool) -> int:
-    """Print the calls; the exit status."""
-    if as_json:
-        calls = [_json(call, at) for call, at in log.distinct]
-        unread = [i + 1 for i in log.unread]
-        output.emit_json({"calls": calls, "unread": unread, "skipped": log.skipped})
-    else:
-        for call, at in log.distinct:
-            _show(call, at)
-        for line in log.unread:
-            output.line(f"line {line + 1}: an ioctl of no known form", "red")
-        output.line(f"{count(len(log.calls), 'call')}, {count(log.skipped, 'other line')}")
+def to_json(log: Log) -> dict[str, object]:
+    """The calls as JSON."""
+    calls = [_json(call, at) for call, at in log.distinct]
+    return {"calls": calls, "unread": [i + 1 for i in log.unread], "skipped": log.skipped}
+
+
+def show(log: Log) -> None:
+    """Print the calls."""
+    for call, at in log.distinct:
+        _show(call, at)
+    for line in log.unread:
+        output.line(f"line {line + 1}: an ioctl of no known form", "red")
+    output.line(f"{count(len(log.calls), 'call')}, {count(log.skipped, 'other line')}")
+
+
+def status(log: Log) -> int:
+    """The exit status of a text with these calls."""
     found = any(call.payload and payloads.broken(call.payload) for call in log.calls)
     return 1 if log.unread or found else 0

@@ -11,6 +11,7 @@ from iommu_abi.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
+    from iommu_abi.decode.calls import Log
     from iommu_abi.decode.pieces import Piece
     from iommu_abi.structs import Kind
     from iommu_abi.uapi.layout import Abi
@@ -122,6 +123,7 @@ def _bytes(args: argparse.Namespace, data: bytes, form: str, abi: Abi) -> int:
 
 def _strace(args: argparse.Namespace, text: str, abi: Abi) -> int:
     from iommu_abi.decode import calls as log
+    from iommu_abi.decode.faults import is_fault
     from iommu_abi.decode.pieces import TextError
 
     try:
@@ -132,7 +134,28 @@ def _strace(args: argparse.Namespace, text: str, abi: Abi) -> int:
         raise UsageError(
             f"{words.input_name(args.text)}: no ioctl of iommufd or VFIO among {found.lines} lines"
         )
-    return calls.run(found, as_json=args.json)
+    others = log.without(text, found)
+    if args.form or not (is_fault(others) or args.images):
+        if args.json:
+            output.emit_json(calls.to_json(found))
+        else:
+            calls.show(found)
+        return calls.status(found)
+    return _strace_and_faults(args, found, others)
+
+
+def _strace_and_faults(args: argparse.Namespace, found: Log, others: str) -> int:
+    """A text with both: lines of one are no other lines of the other."""
+    from iommu_abi.decode import decode
+
+    decoded = decode(others)
+    if not args.json:
+        calls.show(found)
+        return max(faults.run(args, decoded), calls.status(found))
+    unread = sorted(i + 1 for i in (*found.unread, *decoded.unread))
+    skipped = found.skipped + decoded.skipped - found.lines
+    made = {**calls.to_json(found), "unread": unread, "skipped": skipped}
+    return max(faults.run(args, decoded, made), calls.status(found))
 
 
 def _faults(args: argparse.Namespace, text: str) -> int:

@@ -173,25 +173,23 @@ def _note_json(note: Note, at: tuple[int, ...]) -> dict[str, object]:
     }
 
 
-def run(args: argparse.Namespace, decoded: Decoded) -> int:
-    """Print the faults of a text; the exit status."""
+def _all_json(decoded: Decoded, walks: dict[Report, Walked]) -> dict[str, object]:
+    return {
+        "faults": [_json(block, walks.get(block.report)) for block in decoded.blocks(floods=not walks)],
+        "messages": [_note_json(note, at) for note, at in decoded.distinct_notes],
+        "unread": [i + 1 for i in decoded.unread],
+        "skipped": decoded.skipped,
+        "lost": decoded.lost,
+    }
+
+
+def run(args: argparse.Namespace, decoded: Decoded, calls: dict[str, object] | None = None) -> int:
+    """Print the faults of a text; the exit status. ``calls`` are those of the same text, for --json."""
     from iommu_abi.cli import DISAGREE
 
     walks = _walks(args, decoded)
     if args.json:
-        blocks = decoded.blocks(floods=not walks)
-        faults = [_json(block, walks.get(block.report)) for block in blocks]
-        notes = [_note_json(note, at) for note, at in decoded.distinct_notes]
-        unread = [i + 1 for i in decoded.unread]
-        output.emit_json(
-            {
-                "faults": faults,
-                "messages": notes,
-                "unread": unread,
-                "skipped": decoded.skipped,
-                "lost": decoded.lost,
-            }
-        )
+        output.emit_json({**_all_json(decoded, walks), **(calls or {})})
     else:
         _show(decoded, walks)
     if any(walked.explained.differences for walked in walks.values()):

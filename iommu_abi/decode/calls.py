@@ -68,6 +68,12 @@ def decode(text: str, kernel: str, abi: Abi, blobs: Sequence[Piece] = ()) -> Log
     return Log(tuple(found), log.unread, log.lines, log.noted)
 
 
+def without(text: str, log: Log) -> str:
+    """A text in which the lines of its calls are empty."""
+    said = {at for each in log.calls for at in each.call.lines} | set(log.unread)
+    return "".join("\n" if at in said else f"{line}\n" for at, line in enumerate(text.splitlines()))
+
+
 def _decoded(call: Call, kernel: str, abi: Abi, pieces: tuple[Piece, ...]) -> Decoded:
     meaning = explain(call, kernel, abi)
     found = _payload(call, meaning, pieces)

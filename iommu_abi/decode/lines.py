@@ -52,11 +52,15 @@ class Found:
 
 @dataclass(slots=True)
 class Lines:
-    """Messages by position. ``numbers`` are their lines in the file, ``begins`` finds where one begins."""
+    """Messages by position. ``numbers`` are their lines in the file, ``begins`` finds where one begins.
+
+    ``memo`` is for what a kind of message finds out about all of them once.
+    """
 
     messages: list[str]
     numbers: list[int]
     begins: re.Pattern[str]
+    memo: dict[str, object] = field(default_factory=dict)
     _clean: dict[int, str] = field(default_factory=dict)
     _rests: dict[int, list[str]] = field(default_factory=dict)
 

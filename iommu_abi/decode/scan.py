@@ -16,7 +16,23 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
-from iommu_abi.decode import amdvi, foreign, freebsd, lost, riscv, smmuv2, smmuv3, virtio, vtd, vtd_queue, xen
+from iommu_abi.decode import (
+    amdvi,
+    boot,
+    failures,
+    foreign,
+    freebsd,
+    lost,
+    programs,
+    riscv,
+    smmuv2,
+    smmuv3,
+    trace_events,
+    virtio,
+    vtd,
+    vtd_queue,
+    xen,
+)
 from iommu_abi.decode import lines as log
 from iommu_abi.decode.lines import Lines
 from iommu_abi.decode.report import Note, Report
@@ -55,6 +71,10 @@ KINDS: tuple[Kind, ...] = (
     freebsd,
     foreign,
     lost,
+    boot,
+    trace_events,
+    programs,
+    failures,
 )
 MARKS = tuple(sorted({mark for kind in KINDS for mark in kind.MARKS}))
 _OF_MARK = [(mark, [kind for kind in KINDS if mark in kind.MARKS]) for mark in MARKS]
