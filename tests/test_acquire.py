@@ -281,3 +281,15 @@ def test_an_image_without_a_log_is_one_sentence(capsys, tmp_path):
     done = run(capsys, "decode", image)
 
     assert (done.status, "no VMCOREINFO of a Linux kernel in it" in sentence(done)) == (2, True)
+
+
+def test_a_log_without_faults_is_no_misuse_of_a_walk(capsys, tmp_path):
+    kernel = Kernel()
+    kernel.record(b"DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap 1c0000c40660462 ecap 19e2ff0505e")
+    kernel.mapped()
+    image = tmp_path / "dump.lime"
+    image.write_bytes(lime(bytes(kernel.memory)))
+
+    done = run(capsys, "decode", image, "--iommu", "vtd", "--reg", "RTADDR=0x0")
+
+    assert (done.status, "VT-d dmar0 begins" in done.out) == (0, True)

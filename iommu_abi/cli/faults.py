@@ -22,7 +22,7 @@ def _walks(args: argparse.Namespace, decoded: Decoded) -> dict[Report, Walked]:
     described = args.config or args.iommu
     if bool(described) != bool(args.images):
         raise UsageError("a walk needs both IMAGE and --config or --iommu")
-    if not described:
+    if not described or not decoded.reports:
         return {}
     images = target.sources(args.images)
     unit = target.unit(args)
