@@ -13,13 +13,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from iommu_abi._core import ffi, lib
-from iommu_abi.errors import Error, UsageError
+from iommu_abi.budget import Budget, OutOfSteps
+from iommu_abi.errors import UsageError
 from iommu_abi.memory import Memory
 from iommu_abi.terms import Access, Fault, Reason, Ref, Stage, Target
 from iommu_abi.walk import Unit, fault_of, ref_of
 
 ROOM = 4096  # results of one call
-STEPS = 1 << 16  # places that one call looks at: milliseconds
 MAX_REFS = int(lib.IOMMU_ABI_MAX_REFS)
 
 _ACCESS = tuple(Access(i) for i in range(8))
@@ -33,6 +33,9 @@ class State(enum.IntEnum):
     PASSES = 1
     REFUSES = 2
     BROKEN = 3
+
+
+_STATE = tuple(State)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +112,6 @@ class Table(NamedTuple):
     fault: Fault | None
 
 
-class OutOfSteps(Error):
-    """A :class:`Budget` is used up."""
-
-
-class Budget:
-    """How many places enumerations may still look at, all together: hostile tables have no end."""
-
-    def __init__(self, steps: int) -> None:
-        """``steps``: that many, with up to :data:`STEPS` more per enumeration."""
-        self.left = steps
-
-    def take(self, found: int, done: bool) -> None:
-        """Pay for a call; OutOfSteps if it went on and nothing is left."""
-        self.left -= max(1, found) if done or found >= ROOM - MAX_REFS else STEPS
-        if self.left < 0 and not done:
-            raise OutOfSteps("the tables hold more than may be looked at")
-
-
 @lru_cache(256)
 def page_sizes(sizes: int) -> tuple[int, ...]:
     """The page sizes of ``Mapping.s1_sizes``, smallest first."""
@@ -159,24 +144,27 @@ def mappings(
     who, table = _request(rid, pasid, priv), memory.table
     cursor = ffi.new("struct iommu_abi_mapping_cursor *", {"by_size": by_size})
     out = ffi.new("struct iommu_abi_mapping[]", ROOM)
+    budget = budget or Budget()
+    calls = budget.calls()
     while not cursor.done or cursor.pending:
-        n = lib.iommu_abi_mappings(unit.c, table.c, who, STEPS, cursor, out, ROOM)
+        try:
+            steps = 1 if cursor.done else next(calls)
+        except OutOfSteps:
+            if cursor.pending:  # as far as it was looked at
+                budget.count_range()
+                yield _mapping(cursor.run)
+            raise
+        n = lib.iommu_abi_mappings(unit.c, table.c, who, steps, cursor, out, ROOM)
         if n < 0:
             raise UsageError(f"a requester that makes no sense to {unit.kind}: {rid:#x}, PASID {pasid}")
         for m in out[0:n]:
-            yield Mapping(
-                m.first,
-                m.last,
-                m.gpa,
-                m.hpa,
-                _ACCESS[m.access],
-                m.s1_sizes,
-                m.s2_sizes,
-                _TARGET[m.target],
-                m.detail,
-            )
-        if budget:
-            budget.take(n, bool(cursor.done))
+            budget.count_range()
+            yield _mapping(m)
+
+
+def _mapping(m: Any) -> Mapping:
+    sizes = m.s1_sizes, m.s2_sizes
+    return Mapping(m.first, m.last, m.gpa, m.hpa, _ACCESS[m.access], *sizes, _TARGET[m.target], m.detail)
 
 
 def tables(
@@ -199,8 +187,9 @@ def tables(
     table = memory.table
     cursor = ffi.new("struct iommu_abi_table_cursor *")
     out = ffi.new("struct iommu_abi_table[]", ROOM)
+    calls = (budget or Budget()).calls()
     while not cursor.at.done:
-        n = lib.iommu_abi_tables(unit.c, table.c, who, int(of), STEPS, cursor, out, ROOM)
+        n = lib.iommu_abi_tables(unit.c, table.c, who, int(of), next(calls), cursor, out, ROOM)
         if n < 0:
             raise UsageError(f"a requester that makes no sense to {unit.kind}: {rid:#x}, PASID {pasid}")
         for t in out[0:n]:
@@ -208,8 +197,6 @@ def tables(
             yield Table(
                 t.first, t.last, None if broken else ref_of(t.ref), fault_of(t.fault) if broken else None
             )
-        if budget:
-            budget.take(n, bool(cursor.at.done))
 
 
 def _contexts(
@@ -218,26 +205,52 @@ def _contexts(
     table = memory.table
     cursor = ffi.new("struct iommu_abi_context_cursor *", {"next": first})
     out = ffi.new("struct iommu_abi_context[]", ROOM)
+    calls = (budget or Budget()).calls()
     while not cursor.done and (last is None or cursor.next <= last):
-        steps = STEPS if last is None else min(STEPS, last + 1 - cursor.next)
+        steps = next(calls) if last is None else min(next(calls), last + 1 - cursor.next)
         n = lib.iommu_abi_contexts(unit.c, table.c, who, steps, cursor, out, ROOM)
         if n < 0:
             raise UsageError(f"a requester that makes no sense to {unit.kind}: {who.rid:#x}")
         for c in out[0:n]:
             if last is not None and c.first > last:
                 return
-            state = State(c.state)
+            state = _STATE[c.state]
             fault = fault_of(c.fault) if state >= State.REFUSES else None
             yield Context(c.first, c.last if last is None else min(c.last, last), state, fault)
-        if budget:
-            budget.take(n, bool(cursor.done))
+
+
+def _unreadable_joined(found: Iterator[Context]) -> Iterator[Context]:
+    """Neighbours whose entries cannot be read as one, as C joins those of one call."""
+    run: Context | None = None
+    try:
+        for each in found:
+            if run and _goes_on(run, each):
+                run = run.part(run.first, each.last)
+                continue
+            if run:
+                yield run
+            run = each
+    except OutOfSteps:  # as far as it was looked at
+        if run:
+            yield run
+        raise
+    if run:
+        yield run
+
+
+def _goes_on(run: Context, after: Context) -> bool:
+    a, b = run.fault, after.fault
+    if not a or not b or a.reason is not Reason.UNREADABLE or run.last + 1 != after.first:
+        return False
+    return (run.state, a.reason, a.stage, a.level) == (after.state, b.reason, b.stage, b.level)
 
 
 def contexts(
     unit: Unit, memory: Memory, first: int = 0, last: int | None = None, *, budget: Budget | None = None
 ) -> Iterator[Context]:
     """The devices that have a context, of all or of some. Requests without PASID decide about the state."""
-    return _contexts(unit, memory, _request(0, None, False), first, last, budget)
+    found = _contexts(unit, memory, _request(0, None, False), first, last, budget)
+    return _unreadable_joined(found)
 
 
 def pasids(
@@ -250,7 +263,7 @@ def pasids(
     budget: Budget | None = None,
 ) -> Iterator[Context]:
     """The PASIDs of a device that have a context, of all or of some."""
-    return _contexts(unit, memory, _request(rid, 0, False), first, last, budget)
+    return _unreadable_joined(_contexts(unit, memory, _request(rid, 0, False), first, last, budget))
 
 
 def span(only: int | None) -> tuple[int, int | None]:
@@ -259,13 +272,23 @@ def span(only: int | None) -> tuple[int, int | None]:
 
 
 def requesters(
-    unit: Unit, memory: Memory, rid: int | None = None, pasid: int | None = None
+    unit: Unit,
+    memory: Memory,
+    rid: int | None = None,
+    pasid: int | None = None,
+    budget: Budget | None = None,
 ) -> Iterator[tuple[int, int | None, Context]]:
-    """The contexts of all devices and their PASIDs in order, of one device, or of one PASID of each."""
-    for device in contexts(unit, memory, *span(rid)):
+    """The contexts of all devices and their PASIDs in order, of one device, or of one PASID of each.
+
+    OutOfSteps when ``budget`` is used up, as for all that follows.
+    """
+    budget = budget or Budget()
+    for device in contexts(unit, memory, *span(rid), budget=budget):
         if pasid is None:
+            budget.count_context()
             yield device.first, None, device
-        for process in pasids(unit, memory, device.first, *span(pasid)):
+        for process in pasids(unit, memory, device.first, *span(pasid), budget=budget):
+            budget.count_context()
             yield device.first, process.first, process
 
 
@@ -279,13 +302,17 @@ class Reach(NamedTuple):
 
 
 def everything(
-    unit: Unit, memory: Memory, rid: int | None = None, pasid: int | None = None
+    unit: Unit,
+    memory: Memory,
+    rid: int | None = None,
+    pasid: int | None = None,
+    budget: Budget | None = None,
 ) -> Iterator[Reach]:
     """What all :func:`requesters` can reach; each of them is there at least once."""
-    for at, process, context in requesters(unit, memory, rid, pasid):
+    for at, process, context in requesters(unit, memory, rid, pasid, budget):
         empty = True
         if context.state < State.REFUSES:
-            for mapping in mappings(unit, memory, at, process):
+            for mapping in mappings(unit, memory, at, process, budget=budget):
                 yield Reach(at, process, context, mapping)
                 empty = False
         if empty:

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
+from iommu_abi.budget import Budget, OutOfSteps
 from iommu_abi.mappings import Context, Mapping, State, contexts, mappings, pasids, span
 from iommu_abi.memory import Memory
 from iommu_abi.walk import Unit
@@ -125,27 +126,34 @@ def _longer(run: RangeChange, more: RangeChange) -> RangeChange | None:
 
 def _joined(found: Iterator[RangeChange]) -> Iterator[RangeChange]:
     run: RangeChange | None = None
-    for each in found:
-        longer = run and _longer(run, each)
-        if run and not longer:
+    try:
+        for each in found:
+            longer = run and _longer(run, each)
+            if run and not longer:
+                yield run
+            run = longer or each
+    except OutOfSteps:  # as far as it was looked at
+        if run:
             yield run
-        run = longer or each
+        raise
     if run:
         yield run
 
 
-def _mappings(side: Side, rid: int, pasid: int | None, context: Context | None) -> Iterator[Mapping]:
+def _mappings(
+    side: Side, rid: int, pasid: int | None, context: Context | None, budget: Budget
+) -> Iterator[Mapping]:
     if not context or context.state >= State.REFUSES:
         return iter(())
-    return mappings(*side, rid, pasid, by_size=True)  # of joined pages it is not known which has what size
+    # of joined pages it is not known which has what size
+    return mappings(*side, rid, pasid, by_size=True, budget=budget)
 
 
-def _ranges(
-    before: Side, after: Side, rid: int, pasid: int | None, a: Context | None, b: Context | None
-) -> Iterator[RangeChange]:
-    """What changed for a requester, whose contexts are ``a`` and ``b``."""
-    pairs = side_by_side(_mappings(before, rid, pasid, a), _mappings(after, rid, pasid, b))
-    for old, new in pairs:
+def _ranges(before: Side, after: Side, pair: _Pair, budget: Budget) -> Iterator[RangeChange]:
+    """What changed for a requester."""
+    rid, pasid, a, b = pair
+    of_a, of_b = _mappings(before, rid, pasid, a, budget), _mappings(after, rid, pasid, b, budget)
+    for old, new in side_by_side(of_a, of_b):
         what = _change(old, new)
         if what:
             yield RangeChange(rid, pasid, what, old, new)
@@ -157,27 +165,47 @@ def _differ(a: Context | None, b: Context | None) -> bool:
     return (a.state, a.fault and a.fault.reason) != (b.state, b.fault and b.fault.reason)
 
 
+class _Pair(NamedTuple):
+    """A requester and its context on both sides."""
+
+    rid: int
+    pasid: int | None
+    before: Context | None
+    after: Context | None
+
+
+def pairs(before: Side, after: Side, rid: int | None, pasid: int | None, budget: Budget) -> Iterator[_Pair]:
+    """The contexts of both sides, of all requesters that are on one of them, in order."""
+    devices = [contexts(*side, *span(rid), budget=budget) for side in (before, after)]
+    for a, b in side_by_side(*devices):
+        at = (a or b).first  # type: ignore[union-attr]
+        if pasid is None:
+            budget.count_context()
+            yield _Pair(at, None, a, b)
+        processes = [
+            pasids(*side, at, *span(pasid), budget=budget) if context else iter(())
+            for side, context in ((before, a), (after, b))
+        ]
+        for p, q in side_by_side(*processes):
+            budget.count_context()
+            yield _Pair(at, (p or q).first, p, q)  # type: ignore[union-attr]
+
+
 def differences(
-    before: Side, after: Side, rid: int | None = None, pasid: int | None = None
+    before: Side,
+    after: Side,
+    rid: int | None = None,
+    pasid: int | None = None,
+    budget: Budget | None = None,
 ) -> Iterator[ContextChange | RangeChange]:
     """All differences, by device, PASID and IOVA; of one device, or of one PASID of each.
 
     The context comes before its ranges. Where one side has no context, its ranges are all added
-    or removed. Where tables lie is no difference.
+    or removed. Where tables lie is no difference. OutOfSteps when ``budget``, which is that of both
+    sides, is used up.
     """
-    devices = side_by_side(contexts(*before, *span(rid)), contexts(*after, *span(rid)))
-    for a, b in devices:
-        at = (a or b).first  # type: ignore[union-attr]
-        if pasid is None:
-            if _differ(a, b):
-                yield ContextChange(at, None, a, b)
-            yield from _joined(_ranges(before, after, at, None, a, b))
-        processes = side_by_side(
-            pasids(*before, at, *span(pasid)) if a else iter(()),
-            pasids(*after, at, *span(pasid)) if b else iter(()),
-        )
-        for p, q in processes:
-            process = (p or q).first  # type: ignore[union-attr]
-            if _differ(p, q):
-                yield ContextChange(at, process, p, q)
-            yield from _joined(_ranges(before, after, at, process, p, q))
+    budget = budget or Budget()
+    for pair in pairs(before, after, rid, pasid, budget):
+        if _differ(pair.before, pair.after):
+            yield ContextChange(*pair)
+        yield from _joined(_ranges(before, after, pair, budget))

@@ -8,12 +8,14 @@ for the rows; memory is bounded by the constants below, whatever the tables hold
 from __future__ import annotations
 
 import bisect
+import contextlib
 import hashlib
 import itertools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from iommu_abi.budget import Budget, OutOfSteps, Stop, stop
 from iommu_abi.extents import Extents, widest_gaps
 from iommu_abi.mappings import Context, Mapping, State, mappings, requesters, tables
 from iommu_abi.memory import Memory
@@ -101,7 +103,8 @@ class Map:
     """The axis and what is on it. ``tables``: columns in which IOMMU tables lie.
 
     ``left_out``: contexts for which there was no row left. ``exact`` is False where tables lie in
-    more than MOST_TABLES ranges: gaps between them then count as tables.
+    more than MOST_TABLES ranges: gaps between them then count as tables. ``stop`` says how much of
+    everything this is, if it is not all.
     """
 
     regions: list[Region]
@@ -109,6 +112,7 @@ class Map:
     tables: bytearray
     left_out: int
     exact: bool
+    stop: Stop | None = None
 
 
 def _regions(ranges: list[tuple[int, int]], width: int) -> list[tuple[int, int]]:
@@ -179,7 +183,7 @@ class _Painter:
 
 
 def pages_of_tables(
-    unit: Unit, memory: Memory, rid: int, pasid: int | None, context: Context
+    unit: Unit, memory: Memory, rid: int, pasid: int | None, context: Context, budget: Budget | None = None
 ) -> Iterator[int]:
     """Host-physical addresses of the 4 KiB pages whose entries decide what a context reaches.
 
@@ -188,26 +192,61 @@ def pages_of_tables(
     for ref in unit.translate(memory, Request(rid, 0, pasid), trace=True).refs:
         yield ref.hpa // PAGE * PAGE
     if context.state is State.TRANSLATES:
-        for table in tables(unit, memory, Stage.S1, rid, pasid):
+        for table in tables(unit, memory, Stage.S1, rid, pasid, budget=budget):
             if table.ref:
                 yield table.ref.hpa // PAGE * PAGE
 
 
-def _survey(unit: Unit, memory: Memory, rid: int | None, pasid: int | None) -> tuple[Extents, Extents]:
-    """What the axis has to show, and where tables lie."""
-    shown, in_tables = Extents(MOST_EXTENTS), Extents(MOST_TABLES)
-    for at, process, context in requesters(unit, memory, rid, pasid):
-        for page in pages_of_tables(unit, memory, at, process, context):
-            in_tables.add(page, page + PAGE - 1)
-        if context.state is State.TRANSLATES:
-            for m in mappings(unit, memory, at, process):
-                shown.add(m.hpa, m.hpa_last)
-    for first, last in in_tables.ranges():
-        shown.add(first, last)
-    if not shown.ranges():
-        for region in memory:
-            shown.add(region.first, region.last)
-    return shown, in_tables
+class _Survey:
+    """What the axis has to show, and where tables lie; as far as a budget lasts."""
+
+    def __init__(self) -> None:
+        self.shown, self.in_tables = Extents(MOST_EXTENTS), Extents(MOST_TABLES)
+
+    def look(self, unit: Unit, memory: Memory, rid: int | None, pasid: int | None, budget: Budget) -> None:
+        """OutOfSteps at the end of the budget. Tables may use up one of their own, not that of mappings."""
+        for_tables = budget.half()
+        for at, process, context in requesters(unit, memory, rid, pasid, budget):
+            with contextlib.suppress(OutOfSteps):
+                for page in pages_of_tables(unit, memory, at, process, context, for_tables):
+                    self.in_tables.add(page, page + PAGE - 1)
+            if context.state is State.TRANSLATES:
+                for m in mappings(unit, memory, at, process, budget=budget):
+                    self.shown.add(m.hpa, m.hpa_last)
+
+    def end(self, memory: Memory) -> None:
+        """Tables are shown too; if there is nothing, the image is."""
+        for first, last in self.in_tables.ranges():
+            self.shown.add(first, last)
+        if not self.shown.ranges():
+            for region in memory:
+                self.shown.add(region.first, region.last)
+
+
+class _Rows:
+    """A row for each set of contexts that reach the same."""
+
+    def __init__(self, painter: _Painter) -> None:
+        self.painter = painter
+        self.rows: dict[bytes, Row] = {}
+        self.left_out = 0
+
+    def add(self, at: int, process: int | None, context: Context, found: Iterator[Mapping]) -> None:
+        """Draw what a context reaches; as far as a budget lasts: then OutOfSteps."""
+        cells = bytearray(self.painter.width)
+        identity = hashlib.blake2b(bytes([context.state]), digest_size=16)
+        try:
+            for m in found:
+                self.painter.paint(cells, m)
+                identity.update(struct.pack("<3QB", m.first, m.last, m.hpa, m.access))
+        finally:
+            self._keep(identity.digest(), Row(context.state, cells), at, process, context)
+
+    def _keep(self, key: bytes, row: Row, at: int, process: int | None, context: Context) -> None:
+        if key not in self.rows and len(self.rows) >= MOST_ROWS:
+            self.left_out += 1
+        else:
+            self.rows.setdefault(key, row).add(at, process, context)
 
 
 def draw(
@@ -217,28 +256,28 @@ def draw(
     rid: int | None = None,
     pasid: int | None = None,
     window: tuple[int, int] | None = None,
+    budget: Budget | None = None,
 ) -> Map:
     """The map, its axis made for ``width`` columns: of all requesters, or of one device or one PASID of each.
 
     ``window``: all of these host-physical addresses, and no others. The axis without one is made from
     what tables lead to and are, as what passes through reaches everything; if that is nothing, from the
-    image. Contexts with exactly the same mappings share a row.
+    image. Contexts with exactly the same mappings share a row. ``budget`` is for each of two passes; at its
+    end the map shows what was seen.
     """
-    shown, in_tables = _survey(unit, memory, rid, pasid)
-    painter = _Painter(axis([window] if window else shown.ranges(), width), in_tables)
-    rows: dict[bytes, Row] = {}
-    left_out = 0
-    for at, process, context in requesters(unit, memory, rid, pasid):
-        cells = bytearray(painter.width)
-        identity = hashlib.blake2b(bytes([context.state]), digest_size=16)
-        if context.state < State.REFUSES:
-            for m in mappings(unit, memory, at, process):
-                painter.paint(cells, m)
-                identity.update(struct.pack("<3QB", m.first, m.last, m.hpa, m.access))
-        row = rows.get(identity.digest())
-        if not row and len(rows) >= MOST_ROWS:
-            left_out += 1
-            continue
-        row = rows.setdefault(identity.digest(), Row(context.state, cells))
-        row.add(at, process, context)
-    return Map(painter.regions, list(rows.values()), painter.table_columns, left_out, in_tables.exact)
+    budget = budget or Budget()
+    survey = _Survey()
+    with contextlib.suppress(OutOfSteps):
+        survey.look(unit, memory, rid, pasid, budget)
+    survey.end(memory)
+    painter = _Painter(axis([window] if window else survey.shown.ranges(), width), survey.in_tables)
+    drawn, second, stopped = _Rows(painter), budget.again(), None
+    try:
+        for at, process, context in requesters(unit, memory, rid, pasid, second):
+            reached = context.state < State.REFUSES
+            found = mappings(unit, memory, at, process, budget=second) if reached else iter(())
+            drawn.add(at, process, context, found)
+    except OutOfSteps:
+        stopped = stop(second, lambda limits: requesters(unit, memory, rid, pasid, limits))
+    rows, exact = list(drawn.rows.values()), survey.in_tables.exact
+    return Map(painter.regions, rows, painter.table_columns, drawn.left_out, exact, stopped)

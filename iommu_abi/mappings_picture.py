@@ -56,6 +56,8 @@ def notes(drawn: Map, labels: Iterable[str], members: Iterable[str]) -> Iterator
         yield f"{drawn.left_out} more contexts have no room here"
     if not drawn.exact:
         yield "IOMMU tables lie in too many places: what lies between close ones counts as table"
+    if drawn.stop:
+        yield str(drawn.stop)
 
 
 def _levels(ends: list[tuple[int, int]]) -> list[int]:

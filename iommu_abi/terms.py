@@ -21,7 +21,8 @@ class Access(enum.IntFlag):
     EXEC = 4
 
     def __str__(self) -> str:
-        return "".join(c for c, bit in zip("rwx", (1, 2, 4)) if self & bit) or "-"
+        value = int(self)  # an operator of enums is slow
+        return "".join(c for c, bit in zip("rwx", (1, 2, 4)) if value & bit) or "-"
 
 
 class At(enum.IntEnum):

@@ -15,6 +15,7 @@ from ledgers import image
 from iommu_abi import capture
 from iommu_abi.audit import KINDS, Audit, Finding, audit, evidence
 from iommu_abi.audit.pages import MOST, Pages, TooMany
+from iommu_abi.budget import Budget
 from iommu_abi.cli import main
 from iommu_abi.memory import Memory
 from iommu_abi.schemas import build
@@ -555,7 +556,6 @@ def test_domains_are_those_that_the_guests_kernel_numbered(directory: Path) -> N
 def test_no_page_that_a_device_was_seen_to_use_holds_tables(directory: Path) -> None:
     """The oracle says where DMA landed; a page of tables there would be ours, or the guest's end."""
     from iommu_abi.audit.survey import survey
-    from iommu_abi.mappings import Budget
 
     loaded, unit, memory = opened(directory)
     used = {line.pa >> 12 for line in loaded.lines if line.pa is not None}
@@ -603,7 +603,7 @@ def test_64_gib_of_small_pages_cost_little_memory() -> None:
 def test_tables_without_end_are_left_and_said_to_be_unfinished() -> None:
     unit, memory = many_pages(levels_looped=True)
 
-    found = audit(unit, memory, most=1 << 18)
+    found = audit(unit, memory, budget=Budget(1 << 18))
 
     assert "unfinished" in kinds_of(found)
 

@@ -17,12 +17,10 @@ from iommu_abi.audit.kinds import KINDS, Kind, Severity
 from iommu_abi.audit.pages import PAGE_LG2, Pages
 from iommu_abi.audit.queues import queues
 from iommu_abi.audit.survey import Survey, TablePage, is_off, survey
-from iommu_abi.mappings import Budget, State
+from iommu_abi.budget import RANGES, Budget, Stop
+from iommu_abi.mappings import State
 from iommu_abi.memory import Memory
 from iommu_abi.walk import Unit
-
-#: Places that an audit looks at before it stops: 4 TiB of 4 KiB pages, some minutes.
-MOST = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +40,27 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The findings, most serious first, and what was looked at."""
+    """The findings, most serious first, and what was looked at; ``stop`` says if that is not all."""
 
     summary: Summary
     findings: tuple[Finding, ...]
+    stop: Stop | None = None
 
 
-def audit(unit: Unit, memory: Memory, rid: int | None = None, *, most: int = MOST) -> Audit:
+def audit(unit: Unit, memory: Memory, rid: int | None = None, *, budget: Budget | None = None) -> Audit:
     """Look at all tables of an IOMMU. With ``rid``, only findings that concern this device.
 
-    ``most``: places (pages, holes, IDs) to look at before the audit stops and says so.
+    ``budget``: at its end (that of :data:`iommu_abi.budget.RANGES`, if none is given) the audit stops and
+    says so.
     """
+    budget = budget or Budget.of_ranges(RANGES, memory)
     if (off := is_off(unit, memory)) is not None:
         nothing = Summary(0, 0, 0, 0, 0, 0, 0, 0, 0)
         return Audit(nothing, (contexts.off(unit),) if off else ())
-    seen = survey(unit, memory, Budget(most))
+    seen = survey(unit, memory, budget)
     _add_queues(seen)
     found = [f for f in _findings(seen) if rid is None or f.concerns(rid)]
-    return Audit(_summary(seen), tuple(sorted(found, key=lambda f: KINDS.index(f.kind))))
+    return Audit(_summary(seen), tuple(sorted(found, key=lambda f: KINDS.index(f.kind))), seen.stop)
 
 
 def _add_queues(seen: Survey) -> None:

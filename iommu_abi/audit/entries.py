@@ -70,7 +70,7 @@ def at_zero(survey: Survey) -> Iterator[Finding]:
 def unfinished(survey: Survey) -> Iterator[Finding]:
     """Where the audit did not look."""
     if survey.stopped:
-        yield Finding(kinds.UNFINISHED, (survey.stopped,), "and neither was anything after this requester")
+        yield Finding(kinds.UNFINISHED, (survey.stopped,), str(survey.stop))
     for domain in survey.domains.values():
         if not domain.complete:
             what = "it reaches more than 2 TiB in pieces; sharing and tables are only known of the first"

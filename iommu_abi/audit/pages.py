@@ -55,9 +55,12 @@ class Pages:
         page, end = first >> PAGE_LG2, last >> PAGE_LG2
         for block in range(page >> BLOCK_LG2, (end >> BLOCK_LG2) + 1):
             bits = self.blocks.get(block, 0)
-            for i in range(BLOCK) if bits else ():
-                if bits >> i & 1 and page <= (block << BLOCK_LG2) + i <= end:
-                    yield (block << BLOCK_LG2) + i
+            if not bits:
+                continue
+            start = block << BLOCK_LG2
+            bits &= (1 << max(0, min(BLOCK, end + 1 - start))) - (1 << max(0, page - start))
+            for at, count in _runs(bits):
+                yield from range(start + at, start + at + count)
 
     def runs(self) -> Iterator[tuple[int, int]]:
         """The set as (first address, bytes) of runs without a gap, ascending."""

@@ -26,7 +26,7 @@ def _of_domain(survey: Survey, domain: Domain, pages: Pages) -> Iterator[Finding
     who = domain.who[0]
     spots: dict[kinds.Kind, Spots] = {}
     clues: dict[kinds.Kind, tuple[Clue, ...]] = {}
-    for m in survey.mappings(who):
+    for m in survey.again(domain):
         for page in pages.within(m.hpa, m.hpa_last):
             table = survey.tables[page]
             kind = _kind(domain, table, m)

@@ -6,21 +6,25 @@ memory with the same rights. Each is looked at once, however many devices use it
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from iommu_abi.audit.findings import Spot, Spots, Who
 from iommu_abi.audit.pages import PAGE_LG2, Pages, TooMany
-from iommu_abi.mappings import Budget, Context, Mapping, OutOfSteps, State, contexts, mappings, pasids, tables
+from iommu_abi.budget import Budget, OutOfSteps, Stop, stop
+from iommu_abi.mappings import Context, Mapping, State, contexts, mappings, pasids, requesters, tables
 from iommu_abi.memory import Memory
 from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Ref, Stage
 from iommu_abi.walk import Unit
 
 WX = Access.WRITE | Access.EXEC
 BROKEN_KEPT = 1000  # of a domain: those beyond are not counted
+BROKEN_IN_ALL = 100_000  # of all domains
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +71,16 @@ class Domain:
 
 @dataclass(slots=True)
 class Survey:
-    """All of it. ``stopped`` is the requester at whom the budget ended, None if it did not."""
+    """All of it. ``stopped`` is the requester at whom the budget ended, None if it did not.
+
+    Tables may use up a budget of their own, for they are no ranges; and so may what is looked at twice.
+    """
 
     unit: Unit
     memory: Memory
+    budget: Budget
+    for_tables: Budget
+    once_more: Budget
     states: Counter[State] = field(default_factory=Counter)
     devices: int = 0
     passing: list[tuple[Who, Ref | None]] = field(default_factory=list)
@@ -78,11 +88,18 @@ class Survey:
     broken: list[tuple[Who, Fault]] = field(default_factory=list)
     domains: dict[bytes, Domain] = field(default_factory=dict)
     tables: dict[int, TablePage] = field(default_factory=dict)
+    bad_entries: int = 0
     stopped: Who | None = None
+    stop: Stop | None = None
 
-    def mappings(self, who: Who, budget: Budget | None = None) -> Iterator[Mapping]:
+    def mappings(self, who: Who, budget: Budget) -> Iterator[Mapping]:
         """What the first of these requesters reaches."""
         return mappings(self.unit, self.memory, who.rid, who.pasid, priv=who.priv, budget=budget)
+
+    def again(self, domain: Domain) -> Iterator[Mapping]:
+        """The mappings of a domain that were looked at; fewer if that was done often."""
+        with contextlib.suppress(OutOfSteps):
+            yield from islice(self.mappings(domain.who[0], self.once_more), domain.mappings)
 
     def table_pages(self) -> Pages:
         """Where tables lie."""
@@ -102,30 +119,32 @@ def is_off(unit: Unit, memory: Memory) -> bool | None:
 
 def survey(unit: Unit, memory: Memory, budget: Budget) -> Survey:
     """Look at everything, or at as much as the budget allows."""
-    made = Survey(unit, memory)
+    made = Survey(unit, memory, budget, budget.half(), budget.again())
     who = Who(0, 0)
     try:
-        _device_tables(made, budget)
-        for who, context in _contexts(made, budget):
+        _device_tables(made)
+        for who, context in _contexts(made):
+            budget.count_context()
             made.states[context.state] += 1
             if context.state is State.PASSES:
                 made.passing.append((who, context_entry(unit, memory, who)))
             elif context.state is State.BROKEN and context.fault is not None:
                 made.broken.append((who, context.fault))
             elif context.state is State.TRANSLATES:
-                _domain(made, who, budget)
+                _domain(made, who)
                 if who.pasid is None and (entry := _trusts(unit, memory, who)):
                     made.trusted.append((who, entry))
                 if who.pasid is not None:
-                    _domain(made, who._replace(priv=True), budget)
+                    _domain(made, who._replace(priv=True))
     except OutOfSteps:
         made.stopped = who
+        made.stop = stop(budget, lambda limits: requesters(unit, memory, budget=limits))
     return made
 
 
-def _contexts(made: Survey, budget: Budget) -> Iterator[tuple[Who, Context]]:
+def _contexts(made: Survey) -> Iterator[tuple[Who, Context]]:
     """All contexts, of devices and of their PASIDs; on the way, the pages of PASID tables."""
-    unit, memory = made.unit, made.memory
+    unit, memory, budget = made.unit, made.memory, made.budget
     for device in contexts(unit, memory, budget=budget):
         who = Who(device.first, device.last)
         made.devices += 1
@@ -162,8 +181,8 @@ def _trusts(unit: Unit, memory: Memory, who: Who) -> Ref | None:
 # ---------------------------------------------------------------- tables
 
 
-def _device_tables(made: Survey, budget: Budget) -> None:
-    for table in tables(made.unit, made.memory, Stage.DEVICE, budget=budget):
+def _device_tables(made: Survey) -> None:
+    for table in tables(made.unit, made.memory, Stage.DEVICE, budget=made.for_tables):
         if table.ref:
             who = Who(table.first, table.last)
             made.tables.setdefault(table.ref.hpa >> PAGE_LG2, TablePage(who, 0, table.ref))
@@ -183,11 +202,22 @@ def _note_pasid_tables(made: Survey, refs: Iterable[tuple[Who, Ref]]) -> None:
 # ---------------------------------------------------------------- domains
 
 
-def _domain(made: Survey, who: Who, budget: Budget) -> None:
-    """Look at what a requester reaches; keep it if no other requester reaches the same in the same way."""
+def _domain(made: Survey, who: Who) -> None:
+    """Look at what a requester reaches; keep it if no other requester reaches the same in the same way.
+
+    OutOfSteps if that is not all, and then it is kept as well.
+    """
     domain, digest = Domain([who]), hashlib.blake2b()
-    _walk_tables(made, domain, digest, budget)
-    for m in made.mappings(who, budget):
+    with contextlib.ExitStack() as at_last:
+        at_last.callback(_keep, made, domain, digest)
+        try:
+            _walk_tables(made, domain, digest)
+        finally:
+            _walk_mappings(made, domain, digest)
+
+
+def _walk_mappings(made: Survey, domain: Domain, digest: hashlib.blake2b) -> None:
+    for m in made.mappings(domain.who[0], made.budget):
         digest.update(struct.pack("<QQQB", m.first, m.last, m.hpa, m.access))
         domain.mappings += 1
         if m.access & WX == WX:
@@ -197,19 +227,25 @@ def _domain(made: Survey, who: Who, budget: Budget) -> None:
                 domain.pages.add_bytes(m.hpa, m.hpa_last)
             except TooMany:
                 domain.complete = False
+
+
+def _keep(made: Survey, domain: Domain, digest: hashlib.blake2b) -> None:
+    who = domain.who[0]
     if who.priv and not domain.mappings:
         return  # privileged mode is refused
     known = made.domains.setdefault(digest.digest(), domain)
-    if known is not domain and who._replace(priv=False) not in known.who:
+    if known is not domain and who._replace(priv=False) != known.who[-1]:  # privileged as unprivileged
         known.who.append(who)
 
 
-def _walk_tables(made: Survey, domain: Domain, digest: hashlib.blake2b, budget: Budget) -> None:
+def _walk_tables(made: Survey, domain: Domain, digest: hashlib.blake2b) -> None:
     who, nested, top = domain.who[0], False, None
+    budget = made.for_tables
     found = tables(made.unit, made.memory, Stage.S1, who.rid, who.pasid, priv=who.priv, budget=budget)
     for table in found:
         if table.fault:
-            if domain.add_broken(table.first, table.fault):
+            if made.bad_entries < BROKEN_IN_ALL and domain.add_broken(table.first, table.fault):
+                made.bad_entries += 1
                 digest.update(struct.pack("<BQ", table.fault.reason, table.fault.entry_hpa or 0))
             continue
         ref = table.ref

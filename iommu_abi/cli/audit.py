@@ -8,7 +8,7 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import answers, output, target, trace, words
+from iommu_abi.cli import answers, limits, output, target, trace, words
 from iommu_abi.terms import Access
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ def add(commands: words.Commands) -> None:
     target.add_unit_options(made, required=True)
     target.add_image_options(made)
     made.add_argument("--rid", metavar="[SSSS:]BB:DD.F|N", help="only what concerns this device")
+    limits.add_option(made)
     made.add_argument(
         "--max-places",
         metavar="N",
-        default=str(1 << 30),
-        help="look at this many pages and IDs (default: 2^30)",
+        help="look at N pages and IDs (default: by --max-ranges and what the image can hold)",
     )
     made.add_argument("--json", action="store_true", help="print JSON")
     made.set_defaults(run=run)
@@ -56,13 +56,15 @@ def run(args: argparse.Namespace) -> int:
     from iommu_abi.audit import audit
 
     rid = None if args.rid is None else words.requester(args.rid)
-    most = words.number(args.max_places, "--max-places")
+    most = None if args.max_places is None else words.number(args.max_places, "--max-places")
     unit, images = target.unit(args), target.sources(args.images)
     memory = target.memory(args, images)
-    with output.busy("looking at the tables", quiet=args.json):
-        found = audit(unit, memory, rid, most=most)
+    spent = limits.budget(args, memory)
+    spent.most_places = spent.most_places if most is None else most
+    with output.busy(spent, quiet=False):
+        found = audit(unit, memory, rid, budget=spent)
     (_print_json if args.json else _print)(args, unit, memory, found)
-    return 1 if found.findings else 0
+    return 1 if found.findings or found.stop else 0
 
 
 def _command(args: argparse.Namespace, request: Request) -> str:
@@ -121,8 +123,10 @@ def _spot_text(spot: Spot) -> str:
 
 def _print(args: argparse.Namespace, unit: Unit, memory: Memory, found: Audit) -> None:
     _print_summary(unit.kind, found.summary)
+    if found.stop:
+        output.line(str(found.stop))
     if not found.findings:
-        output.line("nothing was found", "green")
+        output.line("nothing was found" + " so far" * bool(found.stop), "green")
         return
     counts = Counter(finding.kind for finding in found.findings)
     rows = [(k.severity.name.lower(), k.name, str(n), k.title) for k, n in counts.items()]
@@ -187,6 +191,7 @@ def _print_json(args: argparse.Namespace, unit: Unit, memory: Memory, found: Aud
         {
             "summary": asdict(found.summary),
             "findings": [_finding_json(args, f, evidence(unit, memory, f)) for f in found.findings],
+            **({"stopped": limits.stop_json(found.stop)} if found.stop else {}),
         }
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import mapping_rows, mappings_diff, mappings_map, output, target, words
+from iommu_abi.cli import limits, mapping_rows, mappings_diff, mappings_map, output, target, words
 from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EPILOG = """\
 Neighbours that continue each other with the same rights are one line; interrupt messages are not
 listed. Rights are those of unprivileged requests. Output streams: it begins at once and needs no
-memory. exit status: 0 something is reached, 1 nothing is.
+memory. exit status: 0 something is reached, 1 nothing is, or --max-ranges has ended it.
 
 --diff compares by address, whatever the pages: added (+), removed (-), or changed (~): moved to another
 HPA, other rights, other page sizes, or the same HPA via another GPA. exit status of --diff, as of
@@ -55,6 +55,7 @@ def add(commands: words.Commands) -> None:
         help="what changes from IMAGE to OTHER; again for more files",
     )
     made.add_argument("--other-config", metavar="META.json", help="of OTHER, if not that of IMAGE")
+    limits.add_option(made)
     made.add_argument("-o", dest="file", metavar="FILE.svg", help="draw a map there")
     how = made.add_mutually_exclusive_group()
     how.add_argument("--map", action="store_true", help="draw a map of host memory")
@@ -87,7 +88,7 @@ def _who(each: Reach) -> str:
     return f"{name}: {each.context.state.name.lower()}{number}"
 
 
-def _print(found: Iterator[Reach]) -> int:
+def _print(found: Iterator[Reach], listing: limits.Listing) -> int:
     from iommu_abi.mappings import refusals_joined
 
     n, before = 0, None
@@ -101,7 +102,8 @@ def _print(found: Iterator[Reach]) -> int:
             print(f"  {mapping_rows.span_text(each.mapping)} {mapping_rows.reached_text(each.mapping)}")
             n += 1
     if not n:
-        output.line("nothing is reached")
+        output.line(f"nothing is reached{listing.so_far}")
+    listing.say()
     return n
 
 
@@ -117,15 +119,17 @@ class _Count:
             yield _row(each)
 
 
-def _list(args: argparse.Namespace, found: Iterator[Reach]) -> int:
+def _list(args: argparse.Namespace, found: Iterator[Reach], listing: limits.Listing) -> int:
     """How many ranges are reached."""
+    until = listing.until(found)
     if not args.json and not args.csv:
-        return _print(found)
-    counted = _Count(found)
+        return _print(until, listing)
+    counted = _Count(until)
     if args.json:
-        mapping_rows.emit_json(counted.rows())
+        mapping_rows.emit_json(listing.rows(counted.rows()))
     else:
         mapping_rows.emit_csv(COLUMNS, counted.rows())
+        listing.say(to_stderr=True)
     return counted.reached
 
 
@@ -153,8 +157,6 @@ def _check(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Enumerate and print."""
-    from iommu_abi.mappings import everything, reaching
-
     _check(args)
     rid = None if args.rid is None else words.requester(args.rid)
     pasid = None if args.pasid is None else words.number(args.pasid, "--pasid", (1 << 20) - 1)
@@ -163,10 +165,27 @@ def run(args: argparse.Namespace) -> int:
     memory: Memory = target.memory(args, target.sources(args.images))
     if args.diff:
         return mappings_diff.run(args, unit, memory, rid, pasid)
-    reached = None
+    good = None
     if args.file or args.map:
-        reached = mappings_map.run(args, unit, memory, rid, pasid, window)
-    if args.json or args.csv or reached is None:
-        found = everything(unit, memory, rid, pasid)
-        reached = _list(args, reaching(found, *window) if window else found) > 0
-    return 0 if reached else 1
+        good = mappings_map.run(args, unit, memory, rid, pasid, window)
+    if args.json or args.csv or good is None:
+        good = _run_list(args, unit, memory, rid, pasid, window)
+    return 0 if good else 1
+
+
+def _run_list(
+    args: argparse.Namespace,
+    unit: Unit,
+    memory: Memory,
+    rid: int | None,
+    pasid: int | None,
+    window: tuple[int, int] | None,
+) -> bool:
+    """Is anything reached, and is this all of it?"""
+    from iommu_abi.mappings import everything, reaching, requesters
+
+    spent = limits.budget(args, memory)
+    listing = limits.Listing(spent, lambda most: requesters(unit, memory, rid, pasid, most))
+    found = everything(unit, memory, rid, pasid, spent)
+    reached = _list(args, reaching(found, *window) if window else found, listing)
+    return reached > 0 and listing.stop is None

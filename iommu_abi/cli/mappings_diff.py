@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import mapping_rows, output, target, words
+from iommu_abi.cli import limits, mapping_rows, output, target, words
 
 if TYPE_CHECKING:
     import argparse
@@ -94,17 +94,17 @@ def _range_text(change: RangeChange) -> Iterator[str]:
                 yield f"  {sign} {mapping_rows.span_text(m)} {mapping_rows.reached_text(m)}"
 
 
-def _summary(counts: Counter[str]) -> str:
+def _summary(counts: Counter[str], so_far: str) -> str:
     """How much changed: a range may have changed in several ways."""
     if not counts:
-        return "no difference"
+        return f"no difference{so_far}"
     contexts = counts.pop("contexts", 0)
     parts = [f"{contexts} context{'s' * (contexts != 1)}"] if contexts else []
     parts += [f"{n} range{'s' * (n != 1)} {SUMMARY.get(word, word)}" for word, n in counts.items()]
     return "differences: " + ", ".join(parts)
 
 
-def _print(found: Iterable[ContextChange | RangeChange]) -> int:
+def _print(found: Iterable[ContextChange | RangeChange], listing: limits.Listing) -> int:
     from iommu_abi.mappings_diff import ContextChange
 
     counts: Counter[str] = Counter()
@@ -120,21 +120,25 @@ def _print(found: Iterable[ContextChange | RangeChange]) -> int:
             print(*_range_text(change), sep="\n")
             counts.update(change.what.words)
     n = counts.total()
-    output.line(_summary(counts))
+    output.line(_summary(counts, listing.so_far))
+    listing.say()
     return n
 
 
 def run(args: argparse.Namespace, unit: Unit, memory: Memory, rid: int | None, pasid: int | None) -> int:
     """Compare and print; the exit status of diff(1)."""
-    from iommu_abi.mappings_diff import Side, differences
+    from iommu_abi.mappings_diff import Side, differences, pairs
 
     other = target.unit_of(args.other_config) if args.other_config else unit
-    others = target.memory(args, target.sources(args.diff))
-    found = differences(Side(unit, memory), Side(other, others), rid, pasid)
+    before, after = Side(unit, memory), Side(other, target.memory(args, target.sources(args.diff)))
+    spent = limits.budget(args, memory, after.memory)
+    listing = limits.Listing(spent, lambda most: pairs(before, after, rid, pasid, most))
+    found = listing.until(differences(before, after, rid, pasid, spent))
     if args.json:
-        n = mapping_rows.emit_json(map(_row, found))
+        n = mapping_rows.emit_json(listing.rows(map(_row, found)))
     elif args.csv:
         n = mapping_rows.emit_csv(COLUMNS, (_flat(_row(change)) for change in found))
+        listing.say(to_stderr=True)
     else:
-        n = _print(found)
-    return 1 if n else 0
+        n = _print(found, listing)
+    return 1 if n or listing.stop else 0

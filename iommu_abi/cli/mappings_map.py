@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import output, words
+from iommu_abi.cli import limits, output, words
 
 if TYPE_CHECKING:
     import argparse
@@ -71,14 +71,21 @@ def run(
     pasid: int | None,
     window: tuple[int, int] | None,
 ) -> bool:
-    """Draw to a file, the terminal or both; is anything reached?"""
+    """Draw to a file, the terminal or both; is anything reached, and is this all of it?"""
     from iommu_abi.mappings_map import draw
     from iommu_abi.mappings_picture import MARGIN, SVG_COLUMNS
 
+    def drawn_in(width: int) -> Map:
+        spent = limits.budget(args, memory)
+        with output.busy(spent, quiet=False):
+            return draw(unit, memory, width, rid, pasid, window, spent)
+
     if args.file:
-        drawn = draw(unit, memory, SVG_COLUMNS, rid, pasid, window)
+        drawn = drawn_in(SVG_COLUMNS)
         output.write_bytes(args.file, _svg(drawn, "What each device reaches in host memory"))
+        if drawn.stop and not args.map:
+            output.line(str(drawn.stop), stderr=True)
     if args.map:
-        drawn = draw(unit, memory, output.console().width - MARGIN, rid, pasid, window)
+        drawn = drawn_in(output.console().width - MARGIN)
         _print(drawn)
-    return any(any(row.cells) for row in drawn.rows)
+    return drawn.stop is None and any(any(row.cells) for row in drawn.rows)

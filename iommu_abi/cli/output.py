@@ -17,6 +17,7 @@ from iommu_abi.errors import AbiError, Error, errno_name
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.live import Live
 
 T = TypeVar("T")
 
@@ -108,9 +109,9 @@ def console(*, stderr: bool = False) -> Console:
     )
 
 
-def line(text: object, style: str | None = None) -> None:
+def line(text: object, style: str | None = None, *, stderr: bool = False) -> None:
     """One line, which a terminal may wrap and nobody else does."""
-    console().print(text, style=style, soft_wrap=True)
+    console(stderr=stderr).print(text, style=style, soft_wrap=True)
 
 
 def picture_line(segments: Iterable[tuple[str, str]], styles: Mapping[str, str]) -> None:
@@ -152,14 +153,40 @@ def track(items: Iterable[T], total: int, text: str, *, quiet: bool) -> Iterator
             progress.advance(task)
 
 
+class _Now:
+    """Renders as what an object says of itself then."""
+
+    def __init__(self, what: object) -> None:
+        self.what = what
+
+    def __rich__(self) -> str:
+        return str(self.what)
+
+
 @contextlib.contextmanager
-def busy(text: str, *, quiet: bool) -> Iterator[None]:
-    """A sign on stderr, if that is a terminal, that something takes its time."""
-    if quiet or not sys.stderr.isatty():
-        yield
-        return
-    with console(stderr=True).status(text):
-        yield
+def busy(what: object, *, quiet: bool) -> Iterator[contextlib.ExitStack]:
+    """A sign on stderr, if that is a terminal, that something takes its time: ``str(what)``, ever anew.
+
+    It goes when what this gives is closed, if not at the end.
+    """
+    with contextlib.ExitStack() as sign:
+        if not quiet and sys.stderr.isatty():
+            sign.enter_context(_live(what))
+        yield sign
+
+
+def _live(what: object) -> Live:
+    from rich.live import Live
+    from rich.spinner import Spinner
+
+    # what is printed meanwhile goes where it belongs
+    return Live(
+        Spinner("dots", text=_Now(what)),
+        console=console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
 
 
 # ---------------------------------------------------------------- JSON
