@@ -166,7 +166,7 @@ def test_spare_fields_taken_are_compatible_if_zero(compared):
         ("pidfd_info", "__u64 mask;", "", "size in the ioctl"),
         ("__sk_buff", "__u64 a;", "", "BPF context"),
         ("rtnl_link_stats64", "__u64 a;", "", "netlink attribute"),
-        ("fuse_init_out", "__u64 a;", "", "negotiated version"),
+        ("fuse_init_out", "__u64 a;", "", "negotiated"),
     ],
 )
 def test_a_size_that_is_told_otherwise_lets_a_struct_grow(compared, tag, members, constants, contract):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from iommu_abi.compat.fields import place
-from iommu_abi.compat.model import Model, tells_its_size
+from iommu_abi.compat.model import Model
 from iommu_abi.compat.verdict import Finding, breaking, note
 from iommu_abi.uapi.layout import ABIS, Layout
 
@@ -14,23 +14,22 @@ _Judge = Callable[[Layout, Layout], Sequence[Finding]]
 _Shape = tuple[int, tuple[tuple[int, int], ...]]
 
 
-def _shape(layout: Layout) -> _Shape:
-    """What has to be equal: not the padding at the end of a struct that tells its size."""
-    size = 0 if tells_its_size(layout) else layout.size
-    return size, tuple(place(f) for f in layout.fields)
+def _shape(layout: Layout, grows: bool) -> _Shape:
+    """What has to be equal: not the padding at the end of a struct that may grow."""
+    return 0 if grows else layout.size, tuple(place(f) for f in layout.fields)
 
 
-def _groups(model: Model, name: str) -> list[list[Layout]]:
+def _groups(model: Model, name: str, grows: bool) -> list[list[Layout]]:
     """The layouts of a struct, equal ones together, the most frequent first."""
     found: dict[_Shape, list[Layout]] = {}
     for abi in ABIS.values():
         made = model.layout(name, abi)
-        found.setdefault(_shape(made), []).append(made)
+        found.setdefault(_shape(made, grows), []).append(made)
     return sorted(found.values(), key=len, reverse=True)
 
 
-def _shapes(groups: list[list[Layout]]) -> dict[str, _Shape]:
-    return {made.abi.name: _shape(made) for group in groups for made in group}
+def _shapes(groups: list[list[Layout]], grows: bool) -> dict[str, _Shape]:
+    return {made.abi.name: _shape(made, grows) for group in groups for made in group}
 
 
 def _where(layout: Layout, number: int) -> str:
@@ -73,14 +72,15 @@ def _key(f: Finding) -> tuple[object, ...]:
     return f.field, f.change, f.old_program, f.new_program
 
 
-def judge(old: Model | None, new: Model, old_name: str, name: str) -> list[Finding]:
+def judge(old: Model | None, new: Model, names: tuple[str, str], grows: bool) -> list[Finding]:
     """A break where the new model differs between ABIs and the old one did not.
 
     A note where both do and where the struct is new, nothing where it is on each ABI what it was.
     """
+    old_name, name = names
     if not new.portable(name):
         return []
-    groups = _groups(new, name)
+    groups = _groups(new, name, grows)
     if len(groups) == 1:
         return []
     field, reason = _difference(groups)
@@ -88,11 +88,11 @@ def judge(old: Model | None, new: Model, old_name: str, name: str) -> list[Findi
         return [note(field, "ABIs differ", f"{reason}; the struct is new: its kernel has to know them all")]
     if not old.portable(old_name):
         return [note(field, "ABIs differ", f"{reason}; of the old one that is not known")]
-    before = _groups(old, old_name)
+    before = _groups(old, old_name, grows)
     if len(before) == 1:
         return [breaking(field, "ABIs differ", reason)]
     return (
         []
-        if _shapes(groups) == _shapes(before)
+        if _shapes(groups, grows) == _shapes(before, grows)
         else [note(field, "ABIs differ", f"{reason}; it differed before")]
     )

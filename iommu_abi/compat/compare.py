@@ -90,9 +90,10 @@ class _Comparison:
         findings = [*first]
         findings += [] if name == now else [note("", "renamed", f"{name} -> {now}")]
         findings += judge(was, is_now)
-        if self.on_all:
+        if self.on_all and not contract.is_of_one_abi:
             findings += between_abis.elsewhere(self.old, self.new, (name, now), is_now, judge)
-        findings += between_abis.judge(self.old, self.new, name, now)
+        if not contract.is_of_one_abi:
+            findings += between_abis.judge(self.old, self.new, (name, now), bool(contract.surplus))
         return Subject(is_now.record.kind, now, contract.name, was.size, is_now.size, tuple(findings))
 
     def _withdrawn(self, name: str) -> Subject:
@@ -103,6 +104,7 @@ class _Comparison:
     def _added(self, name: str) -> Subject:
         made = self.new.layout(name, self.new_abi)
         findings = [note("", "added", f"{made.size} bytes"), *(structs.hole(*h) for h in made.holes)]
-        findings += between_abis.judge(None, self.new, name, name)
-        contract = self.contracts.of(made, made).name
-        return Subject(made.record.kind, name, contract, None, made.size, tuple(findings))
+        contract = self.contracts.of(made, made)
+        if not contract.is_of_one_abi:
+            findings += between_abis.judge(None, self.new, (name, name), bool(contract.surplus))
+        return Subject(made.record.kind, name, contract.name, None, made.size, tuple(findings))

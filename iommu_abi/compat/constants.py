@@ -11,10 +11,11 @@ from iommu_abi.compat.model import Constant, Model
 from iommu_abi.compat.verdict import Finding, Subject, Verdict, breaking, note
 
 #: Words of constants that say how many there are, or which: they grow with what they count.
-_LIMITS = {"LAST", "MAX", "NR", "NUM", "COUNT", "CNT", "END"}
+_LIMITS = {"LAST", "LASTP1", "MAX", "MAXLEN", "NR", "NUM", "COUNT", "CNT", "END", "NBITS"}
 #: Words of constants that are several bits of the others: they grow by bits.
 _COLLECTIONS = {"MASK", "ALL", "SUPPORTED", "VALID", "FLAGS"}
 VERSION = re.compile(r"(?:^|_)VERSION(_\d+)?$")
+_IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*_\w+")
 _IOCTL_SIZE = ((1 << 13) - 1) << 16  # 14 bits on most machines, 13 on mips, powerpc and sparc
 
 Constants = Mapping[str, Constant]
@@ -29,7 +30,8 @@ def _words(name: str) -> set[str]:
 
 
 def _is_limit(name: str) -> bool:
-    return not (_LIMITS | _COLLECTIONS).isdisjoint(_words(name))
+    words = _words(name)
+    return not (_LIMITS | _COLLECTIONS).isdisjoint(words) or any(w.endswith("MAX") for w in words)
 
 
 def _is_version(name: str) -> bool:
@@ -109,7 +111,7 @@ class _Comparison:
         numbers = f"{named}{_number(was.value)} -> {_number(now.value)}"
         if _is_version(was.name):
             return note("", "version", numbers)
-        if _is_limit(was.name) and _grew(was, now):
+        if (_is_limit(was.name) or _has_bits_of_others(now)) and _grew(was, now):
             return note("", "limit", f"{numbers}: it counts the others, or has their bits")
         if _is_ioctl(was.value) and not (was.value ^ now.value) & ~_IOCTL_SIZE:
             if self.contracts.lets_ioctl_grow(now):
@@ -152,10 +154,17 @@ def _families(pairs: Iterable[tuple[Constant, Constant]]) -> set[str]:
     }
 
 
+def _has_bits_of_others(constant: Constant) -> bool:
+    """Whether a macro is several of the others: ``(A | B)``, ``~(A | B)``."""
+    return "|" in constant.text and len(_IDENTIFIER.findall(constant.text)) > 1
+
+
 def _grew(was: Constant, now: Constant) -> bool:
-    """A count became larger, a collection has more bits."""
-    is_count = _COLLECTIONS.isdisjoint(_words(was.name))
-    return now.value > was.value and (is_count or now.value & was.value == was.value)
+    """A count became larger, a collection has more bits, a mask without some others has fewer."""
+    if not _has_bits_of_others(now) and _COLLECTIONS.isdisjoint(_words(was.name)):
+        return now.value > was.value
+    more, less = (now.value, was.value) if "~" not in now.text else (was.value, now.value)
+    return more & less == less
 
 
 def compare(old: Model, new: Model, contracts: Contracts) -> list[Subject]:

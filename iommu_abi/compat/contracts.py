@@ -17,7 +17,8 @@ ARGUMENT = "size as argument"
 IOCTL = "size in the ioctl"
 ATTRIBUTE = "netlink attribute"
 CONTEXT = "BPF context"
-VERSIONED = "negotiated version"
+NEGOTIATED = "negotiated"
+MEMBER = "member of a union"
 
 _E2BIG = "refuses surplus bytes that are not zero (E2BIG)"
 #: What a kernel does with bytes that it does not know, where a member does not say it.
@@ -26,7 +27,8 @@ _ON_SURPLUS = {
     IOCTL: "takes as many bytes as it knows",
     ATTRIBUTE: "takes as many bytes as it knows: an attribute has a length",
     CONTEXT: "refuses a program that reads what it does not know",
-    VERSIONED: "says which minor version it has, and what belongs to a later one is not asked of it",
+    NEGOTIATED: "has said which version or features it has, and knows how much that is",
+    MEMBER: "takes it with the bytes that follow it in the union",
 }
 _WHY_FROZEN = {
     ELEMENT: "the distance of an array's elements may not change",
@@ -51,9 +53,19 @@ _KNOWN = (
     (CONTEXT, "bpf_sockopt bpf_sk_lookup bpf_sysctl bpf_flow_keys"),
     (ATTRIBUTE, "rtnl_link_stats rtnl_link_stats64"),  # net/core/rtnetlink.c: IFLA_STATS64
     (ATTRIBUTE, "taskstats"),  # kernel/taskstats.c: TASKSTATS_TYPE_STATS
+    (ARGUMENT, "ptrace_syscall_info"),  # kernel/ptrace.c: ptrace_get_syscall_info()
+    (ARGUMENT, "xsk_tx_metadata"),  # net/xdp/xdp_umem.c: tx_metadata_len
+    (NEGOTIATED, "fuse_uring_cmd_req"),  # fs/fuse/dev_uring.c: 80 bytes of the SQE
+    (MEMBER, "v4l2_meta_format"),  # include/uapi/linux/videodev2.h: v4l2_format.fmt has 200 bytes
 )
 KNOWN = {tag: how for how, tags in _KNOWN for tag in tags.split()}
-_FUSE = re.compile(r"fuse_\w+_(in|out)")  # fs/fuse/inode.c: FUSE_INIT, FUSE_COMPAT_*_SIZE
+#: The same by their names.
+_FAMILIES = (
+    (NEGOTIATED, re.compile(r"fuse_\w+_(in|out)")),  # fs/fuse/inode.c: FUSE_INIT, FUSE_COMPAT_*_SIZE
+    (NEGOTIATED, re.compile(r"virtio_\w+_config")),  # VIRTIO 1.3, 2.5: fields come with features
+    (ATTRIBUTE, re.compile(r"tc_\w+_x?stats")),  # net/core/gen_stats.c: gnet_stats_copy_app()
+    (ARGUMENT, re.compile(r"drm_amdgpu_info_\w+")),  # drivers/gpu/drm/amd/amdgpu/amdgpu_kms.c: return_size
+)
 
 _SIZE_VERSION = re.compile(r"(\w+)_SIZE_VER\d+")
 _STRUCT = re.compile(r"\b(?:struct|union) (\w+)")
@@ -65,6 +77,11 @@ class Contract:
 
     name: str
     surplus: str = ""
+
+    @property
+    def is_of_one_abi(self) -> bool:
+        """A BPF program is compiled for one machine, whatever runs it."""
+        return self.name == CONTEXT
 
     @property
     def told(self) -> str:
@@ -118,11 +135,13 @@ class Contracts:
         return _of_member(f"size in {how}", found[1])
 
     def _beside(self, tag: str) -> str:
+        if tag in KNOWN:
+            return KNOWN[tag]
         if any(words <= _words(tag) for words in self.versioned):
             return ARGUMENT
         if tag in self.drm:
             return IOCTL
-        return KNOWN.get(tag, VERSIONED if _FUSE.fullmatch(tag) else FROZEN)
+        return next((how for how, names in _FAMILIES if names.fullmatch(tag)), FROZEN)
 
     def lets_ioctl_grow(self, constant: Constant) -> bool:
         """Whether a kernel knows the ioctl whatever size is in its number."""

@@ -13,8 +13,11 @@ from iommu_abi.uapi.layout import Abi, Array, Enum, Field, Layout, Record, Scala
 #: The name as a whole, with a number or a letter; or its last word, for names that mean nothing else.
 _RESERVED = re.compile(
     r"_*(reserved|resvd|rsvd|resv|padding|pad|unused|spare|mbz|must_be_zero|filler)_*\w?\d*_*"
-    r"|\w+_(rsvd|resvd|spare|mbz)\d*|\w*__+res(erved)?\d*"
+    r"|_*res\d+|\w+_(rsvd|resvd|spare|mbz)\d*|\w*__+res(erved)?\d*"
 )
+
+#: Types of libc say nothing about a byte order: sockaddr_in has big-endian numbers in them.
+_SILENT = re.compile(r"uint\d+_t|in_(port|addr)_t")
 
 #: The least number that is a negative one: include/linux/err.h has MAX_ERRNO.
 _LEAST = -4095
@@ -167,7 +170,7 @@ def byte_order(t: Type, abi: Abi) -> str:
     """Of an integer, or of an array's; empty where there is none."""
     if isinstance(t, Array):
         return byte_order(t.item, abi)
-    if isinstance(t, Scalar) and t.size > 1:
+    if isinstance(t, Scalar) and t.size > 1 and not _SILENT.fullmatch(t.name):
         return t.byteorder or abi.byteorder
     return ""
 

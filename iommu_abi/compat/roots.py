@@ -22,7 +22,7 @@ def directories(header: Path, include: Iterable[str]) -> list[Path]:
     own = _root(header)
     given = sorted((Path(name).resolve() for name in include), key=lambda path: -_shared(path, header))
     found = [*given, *([own] if own else [])]
-    return list(dict.fromkeys(each for root in found for each in (root, *_machine(root))))
+    return list(dict.fromkeys(each for root in found for each in (*_machine(root), root)))
 
 
 def _shared(path: Path, header: Path) -> int:
@@ -43,11 +43,9 @@ def _root(header: Path) -> Path | None:
 
 
 def _machine(root: Path) -> Iterator[Path]:
-    """Directories with this machine's asm/: beside linux/ in Debian, beside the root in ziglang."""
-    if (root / "asm").is_dir():
-        return
+    """Directories with this machine's asm/, which come first: Debian's and ziglang's beside all others."""
     family = host().name.replace("x86_64", "x86")
-    names = (root / str(sysconfig.get_config_var("MULTIARCH")), root.with_name(f"{family}-linux-any"))
-    for path in names[: 2 if root.name == _ZIG else 1]:
-        if (path / "asm").is_dir():
-            yield path
+    multiarch = str(sysconfig.get_config_var("MULTIARCH"))
+    path = root.with_name(f"{family}-linux-any") if root.name == _ZIG else root / multiarch
+    if (path / "asm").is_dir():
+        yield path

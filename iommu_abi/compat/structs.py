@@ -36,7 +36,8 @@ def _bytes(layout: Layout, f: Field) -> str:
 
 
 def _names(fields: list[Field]) -> str:
-    return ", ".join(f.name for f in fields)
+    more = ", ..." if len(fields) > 4 else ""
+    return ", ".join(f.name for f in fields[:4]) + more
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ class _Comparison:
 
     def _on_top_of(self, f: Field, where: str, meant: list[Field], pairs: Pairs) -> Finding:
         kept = {was.name for was, now in pairs.same + pairs.renamed if place(was) == place(now)}
-        if all(g.name in kept for g in meant):
+        shares = any if f.in_union else all  # one of a union's members may have moved
+        if shares(g.name in kept for g in meant):
             reason = f"{where} shares the bytes of {_names(meant)}; an old kernel takes them for that"
             return Finding(f.name, "shared", reason, _OK, _IF_ZERO)
         return breaking(f.name, "inserted", f"{where}, where {_names(meant)} was")
