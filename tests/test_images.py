@@ -92,14 +92,14 @@ def test_a_damaged_lime_dump_is_refused_with_the_number_and_offset_of_the_header
     assert str(error.value) == f"{path}: {says}"
 
 
-def test_a_lime_dump_of_100000_ranges_opens_in_a_second_or_so(tmp_path):
+def test_a_lime_dump_of_100000_ranges_opens_in_linear_time(tmp_path):
     path = tmp_path / "many.lime"
     path.write_bytes(lime(*((i << 13, PAGE[:16]) for i in range(100_000))))
 
     started = time.process_time()
     memory = Memory.open(path)
 
-    assert time.process_time() - started < 3  # 0.5 s; under sanitizers more
+    assert time.process_time() - started < 30  # 0.5 s; under sanitizers more; quadratic, far more
     assert len(memory) == 100_000
     assert memory.read(99_999 << 13, 16) == PAGE[:16]
 
@@ -431,4 +431,4 @@ def test_a_sparse_raw_image_of_64_gib_opens_at_once_and_costs_the_pages_touched(
     assert hpa == expected
     assert int(size) == 64 << 30
     assert int(grown) < 4 << 20
-    assert float(seconds) < 1
+    assert float(seconds) < 20  # 0.1 s; reading 64 GiB of zeros takes longer

@@ -211,11 +211,11 @@ def test_unpacking_stops_at_the_limit(image):
 
 
 def test_zeros_in_a_packed_file_take_no_room(image):
-    start = time.monotonic()
+    start = time.process_time()
     memory = Memory.open(image(lzma.compress(PAGE + bytes(64 << 20) + PAGE, preset=0)), format="raw")
 
     assert memory.read(4096 + (64 << 20), 4096) == PAGE
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_copy_reads_instead_of_mapping(image):
@@ -235,7 +235,7 @@ def test_several_files_are_one_address_space(image):
         Memory.open(a, a)
 
 
-def test_a_hundred_thousand_segments_open_in_under_a_second(image):
+def test_a_hundred_thousand_segments_open_in_linear_time(image):
     path = image(elf([(1, i * 0x2000 + 0x1000, b"%8d" % i, 8) for i in range(100_000)]))
 
     start = time.process_time()
@@ -244,7 +244,7 @@ def test_a_hundred_thousand_segments_open_in_under_a_second(image):
 
     assert len(memory) == 100_000
     assert memory.read(99_999 * 0x2000 + 0x1000, 8) == b"   99999"
-    assert seconds < 3  # of this process: a second on an idle machine
+    assert seconds < 30  # about 1 on an idle machine, 3 under sanitizers; 10^10 comparisons would be far more
 
 
 @pytest.mark.parametrize(
