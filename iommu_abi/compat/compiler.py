@@ -46,7 +46,7 @@ def command() -> tuple[str, ...]:
 def run(*arguments: str, directory: str) -> Done:
     """Compile, within the limits of time, memory and size; UsageError beyond that of time."""
     program = command()
-    if not shutil.which(program[0]):
+    if program[0] != sys.executable and not shutil.which(program[0]):
         raise UsageError(f"the C compiler {program[0]} cannot be run: it is not found")
     messages = Path(directory, "messages")
     with messages.open("wb") as file:

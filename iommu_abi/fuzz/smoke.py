@@ -146,7 +146,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     goals = Goals()
     parser = argparse.ArgumentParser(prog="python -m iommu_abi.fuzz.smoke", description=__doc__)
     add = parser.add_argument
-    add("--seconds", type=float, default=480, help="time after which the run has failed (480)")
+    add("--seconds", type=float, default=1500, help="time after which the run has failed (1500)")
     add("--seed", type=int, default=2017, help="all random choices come from it (2017)")
     add("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes (2)")
     add("--json", type=Path, metavar="FILE", help="write all counts there")
