@@ -20,7 +20,7 @@ PACKAGE := build/iommu_abi.pc build/iommu_abi-config.cmake build/iommu_abi-confi
 OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)
 
 .PHONY: help demo test lib install lint asan fuzz fuzz-short fuzz-coverage fuzz-smoke peers cross cross-run cross-history
-.PHONY: abi abi-record man wheel-check mutants bench clean check-host
+.PHONY: header-pairs abi abi-record man wheel-check mutants bench clean check-host
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -127,6 +127,17 @@ ZIG_INCLUDE = ziglang/lib/libc/include
 
 cross-history: $(OLD_ZIG:%=build/zig/%/ready) ## the same against the headers of Linux 6.3, 6.13 and 6.19
 	CROSS_HEADERS="$(OLD_ZIG:%=$(CURDIR)/build/zig/%/$(ZIG_INCLUDE)/any-linux-any)" $(MAKE) cross
+
+# What breaks between kernels' headers, and why: those of the wheels and of Debian's suites.
+PAIR_ZIG := 0.10.0 $(OLD_ZIG)
+
+header-pairs: $(PAIR_ZIG:%=build/zig/%/ready) ## compat on 100 and more pairs of kernel headers (500 MB): every break is a known fact
+	$(PIP) install --no-build-isolation -e '.[cross]'
+	tests/header_pairs/fetch
+	HEADER_TREES="$(PAIR_ZIG:%=zig=$(CURDIR)/build/zig/%/$(ZIG_INCLUDE)/any-linux-any) \
+	  zig=$$($(BIN)/python -c 'import pathlib, ziglang; print(pathlib.Path(ziglang.__file__).parent)')/lib/libc/include/any-linux-any \
+	  $$(for tree in build/headers/*/usr/include; do echo "debian=$(CURDIR)/$$tree"; done)" \
+	  $(BIN)/python -m pytest -q -s -p no:cacheprovider tests/check_header_pairs.py
 
 build/zig/%/ready: | $(VENV)/ready
 	$(PIP) download --no-deps -d build/zig ziglang==$*

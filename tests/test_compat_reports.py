@@ -242,6 +242,26 @@ def test_a_new_struct_that_differs_between_abis_is_a_note(compared):
     assert ("fresh.addr", "ABIs differ") in findings(report)
 
 
+@pytest.mark.parametrize(
+    "more", ["struct { __u32 x; __u64 y; } t;", "struct { __u64 x; __u32 y; __u64 z; } t;"]
+)
+def test_a_new_member_of_a_union_that_differs_between_abis_is_a_note(compared, more):
+    # as link_create.tracing of bpf_attr (Linux 5.18), perf_event.tracepoint of bpf_link_info (6.6)
+    old = "struct s {{ __u32 size; __u32 id; union {{ __u64 a[4]; {} }}; }};"
+    report = compared(old.format(""), old.format(more))
+
+    assert report.old_program is OK
+    assert ("ABIs differ", OK) in {(f.change, f.old_program) for s in report.subjects for f in s.findings}
+
+
+def test_an_alias_withdrawn_leaves_the_number_to_its_other_name(compared):
+    # RTM_NEWNVLAN of rtnetlink.h, which stood for RTM_NEWVLAN (Linux 5.18)
+    report = compared("enum { X_NEW = 7 };\n#define X_NNEW X_NEW", "enum { X_NEW = 7 };")
+
+    assert (report.verdict, findings(report)) == (OK, {("X_NNEW", "withdrawn")})
+    assert compared("enum { X_NEW = 7 };\n#define X_NNEW X_NEW", "enum { X_NEW = 8 };").verdict is BREAKING
+
+
 def test_a_member_that_became_a_union_which_holds_it(compared):
     report = compared(
         "struct s { __u32 a; __u32 data; };",
@@ -290,10 +310,52 @@ def test_what_moved_to_a_header_that_is_included_is_not_withdrawn(tmp_path):
         ("#define X_VALID_EXITS 7", "#define X_VALID_EXITS 15", {"limit"}),
         ("#define X_VERSION_MINOR 7", "#define X_VERSION_MINOR 9", {"version"}),
         ("#define X_CNT 7", "#define X_CNT 9", {"limit"}),
+        # it would have got more bits, but this enumeration counts: a command
+        ("enum e { A, B, C, D, X_ALL = 6 };", "enum e { A, B, C, D, X_ALL = 7 };", {"renumbered"}),
     ],
 )  # fmt: skip
 def test_names_and_numbers(compared, old, new, changes):
     assert {change for _, change in findings(compared(old, new))} == changes
+
+
+@pytest.mark.parametrize(
+    ("old", "verdict"),
+    [
+        ("#define X_FLAGS_LEAF 4\n", BREAKING),  # IOMMU_INV_ADDR_FLAGS_LEAF, gone in Linux 5.18
+        ("#define X_MASK_INTX (1 << 2)\n", BREAKING),  # KVM_DEV_ASSIGN_MASK_INTX, gone in 6.9
+        ("#include <linux/ioctl.h>\n#define X_SET_MSIX_NR _IO(0xae, 0x73)\n", BREAKING),  # KVM_ASSIGN_SET_...
+        ("enum e { X_A, X_B, X_C, X_D, X_SHARE_ALL = 6 };", BREAKING),  # KVM_PV_UNSHARE_ALL
+        ("#define X_ALL 7\n", OK),
+        ("#define X_NR 7\n", OK),
+        ("#define X_MAX 8\n", OK),
+    ],
+)
+def test_what_is_withdrawn_is_a_limit_by_more_than_its_name(compared, old, verdict):
+    new = "enum e { X_A, X_B, X_C, X_D };" if "enum" in old else ""
+
+    assert compared(old, new).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("root", "there"),
+    [("any-linux-any", "{}/../s390x-linux-any/asm"), ("include", "{}/s390x-linux-gnu/asm")],
+)
+def test_what_moved_to_the_asm_of_another_machine_is_not_withdrawn(tmp_path, root, there):
+    # as the s390 part of linux/kvm.h did in Linux 6.9
+    own = "struct x_s390 { __u32 a; };\n#define X_RESET 4\n#define X_GONE 5\nenum { X_EN = 3, };\n"
+    moved = "struct x_s390 {\n\t__u32 a;\n};\n#define X_RESET 4\nenum {\n\tX_EN = 3,\n};\n"
+    for tree, here, asm in (("a", own, ""), ("b", "", moved)):
+        include = tmp_path / tree / root
+        (include / "linux").mkdir(parents=True)
+        (include / "linux/x.h").write_text(TYPES + here)
+        machine = tmp_path / tree / there.format(root)
+        machine.resolve().mkdir(parents=True)
+        (machine.resolve() / "x.h").write_text(asm)
+    report = compat.compare(*(compat.read(str(tmp_path / tree / root / "linux/x.h")) for tree in "ab"))
+
+    assert findings(report) == {
+        ("x_s390", "moved"), ("X_RESET", "moved"), ("X_EN", "moved"), ("X_GONE", "withdrawn"),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

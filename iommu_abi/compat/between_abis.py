@@ -68,6 +68,14 @@ def elsewhere(
     return [replace(f, reason=f"{f.reason}, on {' '.join(abis)}") for f, abis in found.values()]
 
 
+def _is_new(groups: Sequence[list[Layout]], old: Layout, grows: bool) -> bool:
+    """Whether the ABIs differ in fields only that old programs do not know."""
+    known = {f.name for f in old.fields}
+    if not grows and any(layout.size != old.size for group in groups for layout in group):
+        return False
+    return len({tuple(place(f) for f in group[0].fields if f.name in known) for group in groups}) == 1
+
+
 def _key(f: Finding) -> tuple[object, ...]:
     return f.field, f.change, f.old_program, f.new_program
 
@@ -75,7 +83,7 @@ def _key(f: Finding) -> tuple[object, ...]:
 def judge(old: Model | None, new: Model, names: tuple[str, str], grows: bool) -> list[Finding]:
     """A break where the new model differs between ABIs and the old one did not.
 
-    A note where both do and where the struct is new, nothing where it is on each ABI what it was.
+    A note where both do and where the struct or the field is new; nothing where it is on each what it was.
     """
     old_name, name = names
     if not new.portable(name):
@@ -89,6 +97,8 @@ def judge(old: Model | None, new: Model, names: tuple[str, str], grows: bool) ->
     if not old.portable(old_name):
         return [note(field, "ABIs differ", f"{reason}; of the old one that is not known")]
     before = _groups(old, old_name, grows)
+    if len(before) == 1 and _is_new(groups, before[0][0], grows):
+        return [note(field, "ABIs differ", f"{reason}; the field is new: its kernel has to know them all")]
     if len(before) == 1:
         return [breaking(field, "ABIs differ", reason)]
     return (

@@ -98,7 +98,13 @@ class _Comparison:
 
     def _withdrawn(self, name: str) -> Subject:
         size = self.old.layout(name, self.old_abi).size
-        gone = Finding("", "withdrawn", "new kernels do not know it", Verdict.BREAKING, Verdict.COMPATIBLE)
+        machine = self.new.of_machines.get(name)
+        if machine:
+            gone = note("", "moved", f"asm/ of {machine} has it now, which is not compiled here")
+        else:
+            gone = Finding(
+                "", "withdrawn", "new kernels do not know it", Verdict.BREAKING, Verdict.COMPATIBLE
+            )
         return Subject(self.old.structs()[name].kind, name, "", size, None, (gone,))
 
     def _added(self, name: str) -> Subject:

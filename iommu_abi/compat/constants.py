@@ -29,9 +29,21 @@ def _words(name: str) -> set[str]:
     return set(name.upper().split("_")) - {""}
 
 
-def _is_limit(name: str) -> bool:
+def _is_count(name: str) -> bool:
     words = _words(name)
-    return not (_LIMITS | _COLLECTIONS).isdisjoint(words) or any(w.endswith("MAX") for w in words)
+    return not _LIMITS.isdisjoint(words) or any(w.endswith("MAX") for w in words)
+
+
+def _is_collection(name: str) -> bool:
+    return not _COLLECTIONS.isdisjoint(_words(name))
+
+
+def _is_limit(name: str) -> bool:
+    return _is_count(name) or _is_collection(name)
+
+
+def _has_many_bits(value: int) -> bool:
+    return value & (value - 1) != 0
 
 
 def _is_version(name: str) -> bool:
@@ -49,6 +61,7 @@ class _Comparison:
     new: Constants
     elsewhere: Constants
     unevaluated: Set[str]
+    of_machines: Mapping[str, str]
     contracts: Contracts
 
     def subjects(self) -> Iterator[Subject]:
@@ -86,6 +99,16 @@ class _Comparison:
     def _is_known(self, name: str) -> bool:
         return name in self.new or name in self.elsewhere or name in self.unevaluated
 
+    def _tells_others(self, constant: Constant) -> bool:
+        """Whether it is how many others there are, or several of them; no ioctl, no command so named."""
+        if "_IO" in constant.text:
+            return False
+        if _is_count(constant.name):
+            return True
+        family = [c for c in self.old.values() if c.group and c.group == constant.group]
+        counts = any(_has_many_bits(c.value) and not _is_limit(c.name) for c in family)
+        return _is_collection(constant.name) and not counts
+
     def _holder(self, value: int, among: Constant) -> str:
         """What a value means now, in the enumeration or among the ioctls where it had a meaning."""
         for c in self.new.values():
@@ -111,7 +134,7 @@ class _Comparison:
         numbers = f"{named}{_number(was.value)} -> {_number(now.value)}"
         if _is_version(was.name):
             return note("", "version", numbers)
-        if (_is_limit(was.name) or _has_bits_of_others(now)) and _grew(was, now):
+        if (self._tells_others(was) or _has_bits_of_others(now)) and _grew(was, now):
             return note("", "limit", f"{numbers}: it counts the others, or has their bits")
         if _is_ioctl(was.value) and not (was.value ^ now.value) & ~_IOCTL_SIZE:
             if self.contracts.lets_ioctl_grow(now):
@@ -124,8 +147,15 @@ class _Comparison:
     def _gone(self, was: Constant) -> Finding:
         if was.name in self.unevaluated:
             return note("", "not evaluable", f"{was.name} is still defined, but cannot be evaluated")
-        if _is_limit(was.name) or _is_version(was.name):
-            return note("", "withdrawn", "nobody passes it")
+        machine = self.of_machines.get(was.name)
+        if machine:
+            return note("", "moved", f"asm/ of {machine} has it now, which is not compiled here")
+        several = _is_count(was.name) or _has_many_bits(was.value)
+        if _is_version(was.name) or (several and self._tells_others(was)):
+            return note("", "withdrawn", "it tells of the others, and is none of them")
+        alias = self.new.get(was.text)
+        if alias and alias.value == was.value:
+            return note("", "withdrawn", f"it stood for {alias.name}, which has the number as before")
         holder = self._holder(was.value, was)
         if holder:
             return breaking("", "withdrawn", f"{_number(was.value)} is {holder} now")
@@ -169,5 +199,12 @@ def _grew(was: Constant, now: Constant) -> bool:
 
 def compare(old: Model, new: Model, contracts: Contracts) -> list[Subject]:
     """Every constant of both."""
-    made = _Comparison(old.constants(), new.constants(), new.other_constants(), new.unevaluated, contracts)
+    made = _Comparison(
+        old.constants(),
+        new.constants(),
+        new.other_constants(),
+        new.unevaluated,
+        new.of_machines,
+        contracts,
+    )
     return list(made.subjects())

@@ -37,6 +37,7 @@ class _Header:
     def __init__(self, path: Path, include: tuple[str, ...], label: str, directory: str) -> None:
         self.label, self.directory = label, directory
         full = path.resolve()
+        self.of_machines = _of_machines(full)
         self.include = f'#include <linux/types.h>\n#include "{full}"'
         self.flags = [f"-isystem{path}" for path in roots.directories(full, include)]
 
@@ -56,6 +57,7 @@ class _Header:
             unevaluated=frozenset(lost),
             texts={name: found.own[name] for name in own},
             unnamed=frozenset(_with_unnamed_bits(reader.lines)),
+            of_machines=self.of_machines,
         )
 
     def _notes(self, lost: list[str]) -> tuple[str, ...]:
@@ -99,6 +101,15 @@ class _Header:
             return compiler.run(*_FLAGS, *self.flags, *arguments, _FILE, directory=self.directory)
         except UsageError as error:
             raise UsageError(f"{self.label}: {error}") from None
+
+
+def _of_machines(header: Path) -> dict[str, str]:
+    """The names that other machines' headers define, and which machine has each."""
+    found: dict[str, str] = {}
+    for machine, path in roots.of_other_machines(header):
+        for name in macros.definitions(path.read_text(errors="replace")):
+            found.setdefault(name, machine)
+    return found
 
 
 def _with_unnamed_bits(lines: Mapping[str, tuple[str, int, int]]) -> Iterator[str]:

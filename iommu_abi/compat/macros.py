@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 _DEFINE = re.compile(r"#define (\w+)(?= |$)(.*)")  # no "(" after the name: a function cannot be evaluated
 _UNDEFINE = re.compile(r"#undef (\w+)")
 _MARKER = re.compile(r'# \d+ "(.*?)"((?: \d)*)$')
+#: A record with its members, a macro, an enumerator on a line of its own.
+_DEFINED = re.compile(
+    r"\b(?:struct|union) (\w+)\s*\{|^#\s*define (\w+)|^\s+([A-Z_]\w*) *(?:=[^;\n]*)?,?$", re.M
+)
 _CHARACTER = re.compile(r"'(?:\\.|[^'])'")
 _SYSTEM = "3"
 
@@ -57,6 +61,11 @@ def may_be_integer(text: str) -> bool:
     """Whether a macro can stand in an expression without taking the lines after it along."""
     text = _CHARACTER.sub("0", text)
     return bool(text) and not re.search(r"[{};\"#]", text) and text.count("(") == text.count(")")
+
+
+def definitions(text: str) -> set[str]:
+    """The names that a header defines for some machine, without a compiler for it."""
+    return {match[match.lastindex or 0] for match in _DEFINED.finditer(text)}
 
 
 def question(include: str, names: Iterable[str]) -> tuple[str, dict[int, str]]:

@@ -61,6 +61,8 @@ class Model:
     #: Macros that are defined but no integers to the compiler; the text of those that are.
     unevaluated: frozenset[str] = frozenset()
     texts: Mapping[str, str] = field(default_factory=dict)
+    #: What a header of the same name defines in the asm/ of another machine, and which machine.
+    of_machines: Mapping[str, str] = field(default_factory=dict)
     #: Records with bit fields that have no name, of which the declarations know nothing.
     unnamed: frozenset[str] = frozenset()
 

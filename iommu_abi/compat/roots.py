@@ -42,6 +42,19 @@ def _root(header: Path) -> Path | None:
     return None
 
 
+def of_other_machines(header: Path) -> Iterator[tuple[str, Path]]:
+    """The asm/ header of the same name that each other machine has in the tree: s390x's asm/kvm.h."""
+    root = _root(header)
+    if not root or header.parent.name != "linux":
+        return
+    beside = root.parent.glob("*-linux-any") if root.name == _ZIG else root.glob("*-linux-*")
+    own = {path.resolve() for path in _machine(root)}
+    for path in sorted(beside):
+        found = path / "asm" / header.name
+        if path.resolve() not in own and found.is_file():
+            yield path.name.partition("-")[0], found
+
+
 def _machine(root: Path) -> Iterator[Path]:
     """Directories with this machine's asm/, which come first: Debian's and ziglang's beside all others."""
     family = host().name.replace("x86_64", "x86")
