@@ -20,7 +20,7 @@ PACKAGE := build/iommu_abi.pc build/iommu_abi-config.cmake build/iommu_abi-confi
 OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)
 
 .PHONY: help demo test lib install lint asan fuzz fuzz-short fuzz-coverage fuzz-smoke peers cross cross-run cross-history
-.PHONY: header-pairs abi abi-record man wheel-check mutants bench clean check-host
+.PHONY: header-pairs abi abi-record man wheel-check mutants dumps mutate-dumps bench clean check-host
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -149,6 +149,13 @@ build/zig/%/ready: | $(VENV)/ready
 mutants: $(VENV)/ready ## small changes to core and plain ledger: do the tests notice? an hour and more
 	@mkdir -p build
 	PYTHONPATH=tests $(BIN)/python -m mutants --json build/mutants.json $(MUTANTS)
+
+# IOMMU_ABI_DUMPS=DIR says where they are; see tests/check_dumps.py.
+dumps: $(VENV)/ready ## whole memory of real guests, where it is: registers, mappings, devices with nothing else given
+	$(BIN)/python -m pytest -q -rs -p no:cacheprovider tests/check_dumps.py
+
+mutate-dumps: $(VENV)/ready ## 100,000 mutations of small dumps: read, or refused with one sentence
+	IOMMU_ABI_MUTATIONS=100000 $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_acquire_linux.py -k mutated
 
 bench: $(VENV)/ready build/bench/walk ## instructions of a nested walk; unpacking beside other libraries
 	$(BIN)/python tests/bench.py build/bench/walk

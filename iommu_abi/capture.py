@@ -90,8 +90,12 @@ def make_unit(kind: str, given: Mapping[str, int], where: str) -> Unit:
 
 def read_meta(text: str, where: str) -> Meta:
     """The parts of a ``meta.json`` that a translation needs."""
-    meta = Record(parse_json(text, where), where)
-    word = meta.text("kind")
+    return meta_of(Record(parse_json(text, where), where))
+
+
+def meta_of(meta: Record) -> Meta:
+    """The same of a part of a file."""
+    word, where = meta.text("kind"), meta.where
     kind = KINDS.get(word, word)
     if kind not in kinds():
         raise UsageError(f"{where}: kind {word!r} is not known, expected one of: {' '.join(_kind_words())}")

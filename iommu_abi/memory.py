@@ -23,6 +23,7 @@ from iommu_abi._core import ffi, lib
 from iommu_abi._core_buffers import address, hold
 from iommu_abi.errors import ImageError, UsageError
 from iommu_abi.images import Piece, Source, open_image
+from iommu_abi.images.mapped import MappedFile
 
 Buffer = Any
 
@@ -41,6 +42,8 @@ class Region:
     address: int  # of the first byte, in this process
     buffer: Any  # cffi's hold on the exporting object
     hole: bool = False
+    origin: Any = None  # the exporting object, and where in it the region begins
+    offset: int = 0
 
     @property
     def last(self) -> int:
@@ -85,7 +88,8 @@ class _Exports:
             raise UsageError(f"{source}: {size} bytes from {offset:#x} on are not in its {len(held)} bytes")
         if size <= 0 or first < 0 or first + size > 1 << 64:
             raise UsageError(f"{source}: {size} bytes at {first:#x} do not fit in 64 bits")
-        return Region(first, size, self.writable, source, address(held) + offset, held)
+        at = address(held) + offset
+        return Region(first, size, self.writable, source, at, held, origin=buffer, offset=offset)
 
     def of_piece(self, p: Piece) -> Region:
         """The same for a piece of an image file."""
@@ -200,6 +204,33 @@ class Memory:
             raise UsageError(f"{addr:#x}: no writable region holds {len(held)} bytes there")
         at = region.address - address(region.buffer) + addr - region.first
         ffi.memmove(region.buffer + at, held, len(held))
+
+    def chunks(self, size: int, overlap: int = 0) -> Iterator[tuple[int, bytes]]:
+        """All that is there, in order, as (address, bytes) of at most ``size`` and ``overlap`` more.
+
+        Left out are holes of dumps and of files, which are zeros. A file's pages are not kept in memory.
+        """
+        for region in self._regions:
+            runs: Iterable[tuple[int, int]] = [] if region.hole else [(0, region.size)]
+            origin = region.origin
+            if isinstance(origin, MappedFile) and not region.hole:
+                offset = region.offset
+                runs = ((a - offset, b - offset) for a, b in origin.runs(offset, offset + region.size))
+            for first, end in runs:
+                for at in range(first, end, size):
+                    length = min(size + overlap, region.size - at)
+                    yield region.first + at, self.read(region.first + at, length) or b""
+                    if isinstance(origin, MappedFile):
+                        origin.forget(region.offset + at, region.offset + min(at + size, end))
+
+    def search(self, needle: bytes, align: int = 1) -> Iterator[int]:
+        """Addresses of these bytes, ascending, that are multiples of ``align``."""
+        for first, data in self.chunks(1 << 22, len(needle) - 1):
+            at = data.find(needle)
+            while at >= 0:
+                if (first + at) % align == 0:
+                    yield first + at
+                at = data.find(needle, at + 1)
 
     def read64(self, addr: int) -> int | None:
         """A little-endian 64-bit word, as hardware tables hold them; None if it does not exist."""

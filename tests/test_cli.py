@@ -117,10 +117,8 @@ def test_the_script_is_the_module(blob_file):
         (["fly"], "'fly'"),
         (["pack"], "pack: the following arguments are required: STRUCT"),
         (["unpack", "pasid_table_info", "a", "b"], "unpack: unrecognized arguments: b"),
-        (
-            ["translate", "x", "--rid", "1", "--iova", "1"],
-            "one of the arguments --config --iommu is required",
-        ),
+        (["config", "--cflags", "x"], "--cflags is about the C library, and an IMAGE is given too"),
+        (["config", "-o", "x"], "-o needs an IMAGE"),
         (["translate", "x", "--iommu", "vtd", "--iova", "1"], "--rid"),
         (["replay"], "CAPTURE_DIR"),
         (["conform"], "CASES.json"),

@@ -372,7 +372,7 @@ def test_a_walk_that_differs_is_a_finding(capsys, tmp_path):
     assert "the walk is NOT blocked" in done.out
 
 
-def test_lines_of_another_vendor_and_half_a_description_are_misuse(capsys, tmp_path):
+def test_lines_of_another_vendor_and_half_a_description_are_refused(capsys, tmp_path):
     path = tmp_path / "dmesg"
     path.write_text(SMMU)
 
@@ -381,4 +381,5 @@ def test_lines_of_another_vendor_and_half_a_description_are_misuse(capsys, tmp_p
 
     assert other.status == half.status == 2
     assert sentence(other) == "the fault lines are of smmuv3, the IOMMU is vtd"
-    assert sentence(half) == "a walk needs both IMAGE and --config or --iommu"
+    assert "no VMCOREINFO of a Linux kernel in it" in sentence(half)
+    assert "--config or --iommu with --reg says what the registers are" in sentence(half)

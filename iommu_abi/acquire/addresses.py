@@ -14,6 +14,8 @@ from iommu_abi.acquire.vmcoreinfo import Vmcoreinfo
 from iommu_abi.errors import ImageError
 from iommu_abi.memory import Memory
 
+#: So many numbers one by one: real machines with thousands of devices have a tenth of them.
+MOST_WORDS = 1 << 21
 _U64 = (1 << 64) - 1
 _X86_IMAGE = 0xFFFFFFFF80000000
 _PHYSICAL = (1 << 52) - 1
@@ -106,10 +108,15 @@ class Space:
             )
         self._memory, self._tables = memory, made(info)
         self._root, self._text = info.symbol("swapper_pg_dir"), info.symbol("_stext")
+        self._words = 0
         self._pages: dict[int, int | None] = {}
 
     def _in_image(self, virtual: int) -> int:
         return (virtual + self._tables.image) & _U64
+
+    def in_image(self, physical: int) -> int:
+        """Where a place of the kernel's image is mapped."""
+        return (physical - self._tables.image) & _U64
 
     def _walk(self, virtual: int) -> int | None:
         tables = self._tables
@@ -138,7 +145,7 @@ class Space:
 
     def read(self, virtual: int, size: int) -> bytes | None:
         """Bytes at a virtual address; None if one of them is not there."""
-        found, end = b"", virtual + size
+        found, end = [], virtual + size
         while virtual < end:
             length = min(end - virtual, 4096 - virtual % 4096)
             page = virtual & ~4095
@@ -148,12 +155,15 @@ class Space:
             part = None if start is None else self._memory.read(start + virtual - page, length)
             if part is None:
                 return None
-            found += part
+            found.append(part)
             virtual += length
-        return found
+        return b"".join(found)
 
     def word(self, virtual: int, size: int = 8) -> int:
         """A little-endian number; ImageError if it is not there."""
+        self._words += 1
+        if self._words > MOST_WORDS:
+            raise ImageError("the kernel's lists in the image have no end")
         data = self.read(virtual, size)
         if data is None:
             raise ImageError(f"the kernel's address {virtual:#x} is not in the image")

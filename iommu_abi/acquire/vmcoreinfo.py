@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from iommu_abi.errors import ImageError
 from iommu_abi.memory import Memory
@@ -16,7 +17,7 @@ from iommu_abi.memory import Memory
 _FIRST = b"OSRELEASE="
 #: The kernel gives the text a page, which is 64 KiB at most.
 _MOST = 1 << 16
-_CHUNK = 1 << 24
+_MOST_PLACES = 1 << 12
 _LINES = re.compile(rb"(?:[!-<>-~]{1,128}=[ -~]{0,256}\n){2,}")
 _HEX = re.compile(r"(?:0x)?[0-9a-fA-F]{1,16}")
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
@@ -78,21 +79,10 @@ def parse(data: bytes) -> Vmcoreinfo | None:
 def find(memory: Memory) -> Iterator[Vmcoreinfo]:
     """Every different note in memory, by address; those of a kernel before may be among them."""
     seen: list[Mapping[str, str]] = []
-    for address in _places(memory):
+    for address in islice(memory.search(_FIRST), _MOST_PLACES):
         region = memory.find(address, 1)
         size = min(_MOST, region.last + 1 - address) if region else 0
         found = parse(memory.read(address, size) or b"")
         if found and found.lines not in seen:
             seen.append(found.lines)
             yield found
-
-
-def _places(memory: Memory) -> Iterator[int]:
-    for region in memory:
-        for start in range(0, 0 if region.hole else region.size, _CHUNK):
-            size = min(_CHUNK + len(_FIRST) - 1, region.size - start)
-            data = memory.read(region.first + start, size) or b""
-            at = data.find(_FIRST)
-            while at >= 0:
-                yield region.first + start + at
-                at = data.find(_FIRST, at + 1)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import answers, limits, output, target, trace, words
+from iommu_abi.cli import answers, limits, machine, output, target, trace, words
 from iommu_abi.terms import Access
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from iommu_abi.audit import Audit, Evidence, Finding, Kind, Spot, Summary, Who
+    from iommu_abi.cli.machine import Machine, One
     from iommu_abi.memory import Memory
     from iommu_abi.terms import Request
-    from iommu_abi.walk import Unit
 
 SHOWN = 5  # findings of a kind, and requesters of a finding, that are printed; --json has all
 STYLES = ("bold red", "yellow", "cyan")
@@ -28,6 +28,7 @@ Looks at all contexts, mappings and tables of the IOMMU. docs/audit.md says what
 what no audit can see. exit status: 0 nothing was found, 1 something was.
 
 examples:
+  iommu-abi audit vmcore
   iommu-abi audit vmcore.elf.xz --config meta.json
   iommu-abi audit vmcore.elf.xz --config meta.json --rid 00:03.0
   iommu-abi audit ram.bin --iommu vtd --reg RTADDR=0x4eae400 --json
@@ -38,7 +39,7 @@ def add(commands: words.Commands) -> None:
     """Describe the command."""
     made = commands.add_parser("audit", help="what is wrong, or too open, in these tables?", epilog=EPILOG)
     made.add_argument("images", metavar=target.IMAGE, nargs="+", help=target.IMAGE_HELP)
-    target.add_unit_options(made, required=True)
+    target.add_unit_options(made)
     target.add_image_options(made)
     made.add_argument("--rid", metavar="[SSSS:]BB:DD.F|N", help="only what concerns this device")
     limits.add_option(made)
@@ -55,21 +56,28 @@ def run(args: argparse.Namespace) -> int:
     """Audit and print."""
     from iommu_abi.audit import audit
 
-    rid = None if args.rid is None else words.requester(args.rid)
+    if args.rid is not None:
+        words.requester(args.rid)
     most = None if args.max_places is None else words.number(args.max_places, "--max-places")
-    unit, images = target.unit(args), target.sources(args.images)
-    memory = target.memory(args, images)
+    whole, memory = machine.opened(args, target.sources(args.images))
     spent = limits.budget(args, memory)
     spent.most_places = spent.most_places if most is None else most
-    with output.busy(spent, quiet=False):
-        found = audit(unit, memory, rid, budget=spent)
-    (_print_json if args.json else _print)(args, unit, memory, found)
-    return 1 if found.findings or found.stop else 0
+    asked: list[tuple[One, int | None]] = [(one, None) for one in whole.units]
+    if args.rid is not None:
+        asked = [(each.one, each.rid) for each in whole.serving(args.rid)]
+    found = []
+    for one, rid in asked:
+        with output.busy(spent, quiet=False):
+            found.append((one, audit(one.unit, memory, rid, budget=spent)))
+    (_print_json if args.json else _print_all)(args, whole, memory, found)
+    return 1 if any(each.findings or each.stop for _, each in found) else 0
 
 
-def _command(args: argparse.Namespace, request: Request) -> str:
+def _command(args: argparse.Namespace, one: One, request: Request) -> str:
     """The command that shows an entry in its walk."""
-    given = ["--config", args.config] if args.config else ["--iommu", args.iommu]
+    given = ["--config", args.config] if args.config else []
+    given += ["--iommu", args.iommu] if args.iommu else []
+    given += [] if args.iommu or one.alone else ["--unit", one.found.name]
     given += [word for reg in args.reg for word in ("--reg", reg)]
     given += ["--format", args.format] if args.format != "auto" else []
     given += ["--base", args.base] if args.base != "0" else []
@@ -88,8 +96,8 @@ def _many(count: int, noun: str, plural: str = "") -> str:
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
-def _who_text(who: Who) -> str:
-    text = words.name_of_requester(who.rid)
+def _who_text(who: Who, one: One) -> str:
+    text = words.name_of_requester(who.rid) + one.label(who.rid)
     if who.rid_last != who.rid:
         text += f" to {words.name_of_requester(who.rid_last)}"
     if who.pasid is None:
@@ -98,10 +106,10 @@ def _who_text(who: Who) -> str:
     return f"{text} PASID {who.pasid}{last}{' privileged' if who.priv else ''}"
 
 
-def _headline(finding: Finding) -> str:
+def _headline(finding: Finding, one: One) -> str:
     """Who, how much, and what in particular."""
     spots = finding.spots
-    names = [_who_text(who) for who in finding.who[:SHOWN]]
+    names = [_who_text(who, one) for who in finding.who[:SHOWN]]
     if len(finding.who) > SHOWN:
         names.append(f"{len(finding.who) - SHOWN} more")
     parts = [", ".join(names)] if names else []
@@ -121,8 +129,18 @@ def _spot_text(spot: Spot) -> str:
     return " -> ".join(parts) + (f" {spot.access}" if spot.access is not None else "")
 
 
-def _print(args: argparse.Namespace, unit: Unit, memory: Memory, found: Audit) -> None:
-    _print_summary(unit.kind, found.summary)
+def _print_all(
+    args: argparse.Namespace, whole: Machine, memory: Memory, found: list[tuple[One, Audit]]
+) -> None:
+    whole.say()
+    for one, each in found:
+        if len(whole.units) > 1:
+            output.line(one.found.place, "bold")
+        _print(args, one, memory, each)
+
+
+def _print(args: argparse.Namespace, one: One, memory: Memory, found: Audit) -> None:
+    _print_summary(one.unit.kind, found.summary)
     if found.stop:
         output.line(str(found.stop))
     if not found.findings:
@@ -132,7 +150,7 @@ def _print(args: argparse.Namespace, unit: Unit, memory: Memory, found: Audit) -
     rows = [(k.severity.name.lower(), k.name, str(n), k.title) for k, n in counts.items()]
     output.table(None, ("severity", "finding", "count", "what"), rows)
     for kind, group in groupby(found.findings, key=lambda finding: finding.kind):
-        _print_kind(args, unit, memory, kind, list(group))
+        _print_kind(args, one, memory, kind, list(group))
 
 
 def _print_summary(kind: str, seen: Summary) -> None:
@@ -145,7 +163,7 @@ def _print_summary(kind: str, seen: Summary) -> None:
 
 
 def _print_kind(
-    args: argparse.Namespace, unit: Unit, memory: Memory, kind: Kind, findings: list[Finding]
+    args: argparse.Namespace, one: One, memory: Memory, kind: Kind, findings: list[Finding]
 ) -> None:
     from iommu_abi.audit import evidence
 
@@ -153,15 +171,15 @@ def _print_kind(
     out.print(f"{kind.severity.name.lower()}: {kind.title}", style=STYLES[kind.severity])
     out.print(f"  {kind.why}", style="dim")
     for finding in findings[:SHOWN]:
-        out.print(f"  {_headline(finding)}", style="bold")
+        out.print(f"  {_headline(finding, one)}", style="bold")
         if finding.spots.bytes:
             more = " ..." if finding.spots.count > 1 else ""
             out.print(f"    {_spot_text(finding.spots.kept[0])}{more}")
-        shown = evidence(unit, memory, finding)
+        shown = evidence(one.unit, memory, finding)
         for each in shown:
             _print_evidence(each)
         if asked := [each.request for each in shown if each.request]:
-            output.line(f"    $ {_command(args, asked[-1])}", "dim")
+            output.line(f"    $ {_command(args, one, asked[-1])}", "dim")
     if len(findings) > SHOWN:
         out.print(f"  and {len(findings) - SHOWN} more (--json has all)")
     out.print()
@@ -184,19 +202,28 @@ def _print_evidence(each: Evidence) -> None:
 # ---------------------------------------------------------------- JSON
 
 
-def _print_json(args: argparse.Namespace, unit: Unit, memory: Memory, found: Audit) -> None:
+def _print_json(
+    args: argparse.Namespace, whole: Machine, memory: Memory, found: list[tuple[One, Audit]]
+) -> None:
+    audits = [_audit_json(args, one, memory, each) for one, each in found]
+    shown = {**audits[0]} if len(audits) == 1 else {"audits": audits}
+    output.emit_json(shown | whole.to_json())
+
+
+def _audit_json(args: argparse.Namespace, one: One, memory: Memory, found: Audit) -> dict[str, object]:
     from iommu_abi.audit import evidence
 
-    output.emit_json(
-        {
-            "summary": asdict(found.summary),
-            "findings": [_finding_json(args, f, evidence(unit, memory, f)) for f in found.findings],
-            **({"stopped": limits.stop_json(found.stop)} if found.stop else {}),
-        }
-    )
+    return {
+        **({} if one.alone else {"unit": one.found.name}),
+        "summary": asdict(found.summary),
+        "findings": [_finding_json(args, one, f, evidence(one.unit, memory, f)) for f in found.findings],
+        **({"stopped": limits.stop_json(found.stop)} if found.stop else {}),
+    }
 
 
-def _finding_json(args: argparse.Namespace, finding: Finding, shown: Iterable[Evidence]) -> dict[str, object]:
+def _finding_json(
+    args: argparse.Namespace, one: One, finding: Finding, shown: Iterable[Evidence]
+) -> dict[str, object]:
     return {
         "kind": finding.kind.name,
         "severity": finding.kind.severity.name.lower(),
@@ -216,7 +243,7 @@ def _finding_json(args: argparse.Namespace, finding: Finding, shown: Iterable[Ev
         "count": finding.spots.count,
         "bytes": finding.spots.bytes,
         "places": [_spot_json(spot) for spot in finding.spots.kept],
-        "evidence": [_evidence_json(args, each) for each in shown],
+        "evidence": [_evidence_json(args, one, each) for each in shown],
     }
 
 
@@ -230,10 +257,10 @@ def _spot_json(spot: Spot) -> dict[str, object]:
     }
 
 
-def _evidence_json(args: argparse.Namespace, each: Evidence) -> dict[str, object]:
+def _evidence_json(args: argparse.Namespace, one: One, each: Evidence) -> dict[str, object]:
     return {
         "note": each.note,
         "request": answers.request_json(each.request) if each.request else None,
         "entry": trace.step_json(each.step) if each.step else None,
-        "command": _command(args, each.request) if each.request else None,
+        "command": _command(args, one, each.request) if each.request else None,
     }

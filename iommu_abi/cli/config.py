@@ -1,18 +1,28 @@
-"""iommu-abi config: what a C compiler needs to know."""
+"""iommu-abi config: the IOMMUs of a memory image; or what a C compiler needs to know."""
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import output, words
+from iommu_abi.cli import output, target, words
 from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
 
+    from iommu_abi.acquire.units import Acquired
+
 EPILOG = """\
+With IMAGE: finds the IOMMUs of the Linux kernel in it, and their registers, devices and groups, and says
+how they are known and what had to be assumed. -o writes what --config of other commands reads.
+
+exit status: 0 they were found, 2 not.
+
 examples:
+  iommu-abi config vmcore
+  iommu-abi config vmcore -o meta.json
   cc $(iommu-abi config --cflags) driver.c $(iommu-abi config --libs)
   cc $(iommu-abi config --cflags) driver.c $(iommu-abi config --libs --static)
   PKG_CONFIG_PATH=$(iommu-abi config --libdir)/pkgconfig pkg-config --cflags --libs iommu_abi
@@ -23,7 +33,12 @@ QUESTIONS = ("cflags", "libs", "includedir", "libdir")
 
 def add(commands: words.Commands) -> None:
     """Describe the command."""
-    made = commands.add_parser("config", help="compiler flags for the C headers and library", epilog=EPILOG)
+    made = commands.add_parser(
+        "config", help="the IOMMUs of a memory image; flags for the C library", epilog=EPILOG
+    )
+    made.add_argument("images", metavar=target.IMAGE, nargs="*", help=target.IMAGE_HELP)
+    made.add_argument("-o", dest="file", metavar="META.json", help="write what was found there")
+    target.add_image_options(made)
     made.add_argument("--cflags", action="store_true", help="flags to compile with")
     made.add_argument("--libs", action="store_true", help="flags to link with; last on the command line")
     made.add_argument("--static", action="store_true", help="with --libs: link the archive")
@@ -34,11 +49,59 @@ def add(commands: words.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """What was found, or flags."""
+    asked = [f"--{question}" for question in QUESTIONS if getattr(args, question)]
+    if args.images and asked:
+        raise UsageError(f"config: {asked[0]} is about the C library, and an IMAGE is given too")
+    if args.images:
+        return _found(args)
+    if args.file:
+        raise UsageError("config: -o needs an IMAGE")
+    return _flags(args)
+
+
+def _found(args: argparse.Namespace) -> int:
+    """The IOMMUs of an image."""
+    from iommu_abi.acquire import linux, meta_file
+    from iommu_abi.errors import ImageError
+
+    memory = target.memory(args, target.sources(args.images))
+    try:
+        found = linux.acquire(memory)
+    except ImageError as error:
+        raise ImageError(f"{args.images[0]}: {error}") from None
+    if args.file:
+        text = json.dumps(meta_file.document(found), indent=1) + "\n"
+        output.write_bytes(args.file, text.encode())
+    if args.json:
+        output.emit_json(meta_file.report(found))
+    else:
+        _show(found)
+    return 0
+
+
+def _show(found: Acquired) -> None:
+    output.line(f"{found.source}: {len(found.units)} IOMMU{'s' * (len(found.units) > 1)}")
+    for unit in found.units:
+        output.line(f"{unit.place}, segment {unit.segment}", "bold")
+        for name, value in unit.registers.items():
+            output.line(f"  {name} {value:#x}")
+        for device in unit.devices:
+            ids = ", ".join(f"{number:#x}" for number in device.ids)
+            output.line(f"  {device.short} {device.known_as}{f', ID {ids}' if ids else ''}")
+        for text in unit.evidence:
+            output.line(f"  {text}", "dim")
+    for text in found.assumed:
+        output.line(f"assumed: {text}", "yellow")
+
+
+def _flags(args: argparse.Namespace) -> int:
     """Print what is asked for, in the order of QUESTIONS on one line."""
     from iommu_abi import get_include, get_library_dir
 
     if not any(getattr(args, question) for question in QUESTIONS):
-        raise UsageError(f"config: say what to print: {' '.join(f'--{q}' for q in QUESTIONS)}")
+        words_of = " ".join(f"--{question}" for question in QUESTIONS)
+        raise UsageError(f"config: say what to print: {words_of}; or give an IMAGE")
     if args.static and not args.libs:
         raise UsageError("config: --static says how to link: give --libs too")
     include, lib = get_include(), get_library_dir()

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 EPILOG = """\
 The kind of input is detected, --as overrides:
   faults  lines of Linux's drivers as dmesg shows them (DMAR, arm-smmu, arm-smmu-v3, AMD-Vi,
-          riscv-iommu, virtio-iommu), of Xen and FreeBSD; from journald and mail too. With IMAGE and
-          --config (or --iommu), the request of each fault is walked through the tables again; as a
-          read where the line does not say what it was.
+          riscv-iommu, virtio-iommu), of Xen and FreeBSD; from journald and mail too. With IMAGE the
+          request of each fault is walked through the tables again; as a read where the line does not
+          say what it was. FILE may be the image: then its kernel's own log is read.
   strace  lines of ioctls, of which those of iommufd and VFIO are explained. A dump below a line
           is the struct of its call, lines 0xADDRESS: BYTES are memory at the time.
   hex     hex, \\x10, xxd, hexdump -C, od -t x1, gdb's x/16xb; with addresses the first piece is the
@@ -35,6 +35,7 @@ lines say; 1 otherwise, also for a fault of an IOMMU that is not read; 2 there i
 
 examples:
   dmesg | iommu-abi decode
+  iommu-abi decode vmcore
   iommu-abi decode dmesg.txt vmcore.elf.xz --config meta.json
   strace -f -y -e trace=ioctl -o log qemu-system-x86_64 ...; iommu-abi decode log
   xxd alloc.bin | iommu-abi decode --ioctl IOMMU_HWPT_ALLOC --blob 0x7ffe1000=vtd.bin
@@ -60,10 +61,10 @@ def add(commands: words.Commands) -> None:
     )
     made.add_argument("--kernel", metavar="V", default="7.2", help="whose commands these are (default: 7.2)")
     made.add_argument("--abi", metavar="A", help="the ABI of the bytes (default: this machine's)")
-    target.add_unit_options(made, required=False)
+    target.add_unit_options(made)
     target.add_image_options(made)
     made.add_argument("--json", action="store_true", help="print JSON")
-    made.set_defaults(run=run)
+    made.set_defaults(run=run, memory=None)
 
 
 def _blobs(args: argparse.Namespace) -> list[Piece]:
@@ -179,8 +180,7 @@ def _log_of_image(args: argparse.Namespace) -> bytes:
         log = printk.read(memory)
     except ImageError as error:
         raise ImageError(words.input_name(args.text) + f": {error}") from None
-    if not (args.config or args.iommu):
-        args.images = []
+    args.memory = memory
     if not args.json:
         lost = f", {log.lost} records are not whole or not in it" if log.lost else ""
         output.line(f"the log of Linux {log.release} in it, {len(log.lines)} lines{lost}", "dim")

@@ -4,34 +4,73 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import answers, output, target, trace
-from iommu_abi.errors import UsageError
+from iommu_abi.cli import answers, machine, output, target, trace
+from iommu_abi.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
     import argparse
 
+    from iommu_abi.acquire.units import Device
+    from iommu_abi.cli.machine import Machine, One
     from iommu_abi.decode import Block, Decoded, Note, Report, Walked
+    from iommu_abi.memory import Memory
 
 MOST_SHOWN = 8
 
 
-def _walks(args: argparse.Namespace, decoded: Decoded) -> dict[Report, Walked]:
-    """Of each fault whose request the line says."""
+class _Walks:
+    """The walk of each fault whose request the line says, and the IOMMU and device that it is about."""
+
+    def __init__(self) -> None:
+        self.of: dict[Report, Walked] = {}
+        self.one: dict[Report, One] = {}
+        self.machine: Machine | None = None
+        self.why_not = ""
+
+    def device(self, report: Report) -> Device | None:
+        """What is known of the device of a fault."""
+        one = self.one.get(report)
+        return one.found.device(report.rid) if one and report.rid is not None else None
+
+
+def _walks(args: argparse.Namespace, decoded: Decoded) -> _Walks:
+    """An image that the log is of (``args.memory``) need not have IOMMUs that can be found."""
+    made = _Walks()
+    given = machine.described(args)
+    if given and not args.images:
+        raise UsageError("a walk needs IMAGE too, which --config and --iommu describe the IOMMU of")
+    if not args.images or not decoded.reports:
+        return made
+    memory = args.memory or target.memory(args, target.sources(args.images))
+    try:
+        whole = given or machine.found(args, memory, args.images[0])
+    except ImageError as error:
+        if not args.memory:
+            raise
+        made.why_not = str(error)
+        return made
+    made.machine = whole
+    kinds = {one.unit.kind for one in whole.units}
+    if all(report.kind not in kinds for report in decoded.reports):
+        said = " ".join(sorted({report.kind for report in decoded.reports}))
+        raise UsageError(f"the fault lines are of {said}, the IOMMU is {' '.join(sorted(kinds))}")
+    for report, _ in decoded.distinct:
+        _walk(made, whole, memory, report)
+    return made
+
+
+def _walk(made: _Walks, whole: Machine, memory: Memory, report: Report) -> None:
+    """By the IOMMU in whose scope the device is; else by each, until one stops as the line says."""
     from iommu_abi.decode import walk
 
-    described = args.config or args.iommu
-    if bool(described) != bool(args.images):
-        raise UsageError("a walk needs both IMAGE and --config or --iommu")
-    if not described or not decoded.reports:
-        return {}
-    images = target.sources(args.images)
-    unit = target.unit(args)
-    if all(report.kind != unit.kind for report in decoded.reports):
-        kinds = " ".join(sorted({report.kind for report in decoded.reports}))
-        raise UsageError(f"the fault lines are of {kinds}, the IOMMU is {unit.kind}")
-    memory = target.memory(args, images)
-    found = ((report, walk(unit, memory, report)) for report, _ in decoded.distinct)
-    return {report: walked for report, walked in found if walked}
+    units = [one for one in whole.units if one.unit.kind == report.kind]
+    own = [one for one in units if report.rid is not None and one.found.device(report.rid)]
+    for one in own or units:
+        walked = walk(one.unit, memory, report)
+        if walked and (report not in made.of or walked.same):
+            made.of[report], made.one[report] = walked, one
+            if walked.same:
+                return
 
 
 def _address(block: Block) -> str:
@@ -42,9 +81,12 @@ def _address(block: Block) -> str:
     return "" if block.report.address is None else f"{block.report.address:#x}"
 
 
-def _facts(block: Block) -> list[str]:
+def _facts(block: Block, device: Device | None) -> list[str]:
     report = block.report
-    who = [report.device or "no device"]
+    named = f"{report.device or 'no device'} {device.known_as if device else ''}".rstrip()
+    if device and device.short != report.device:
+        named = f"{report.device} = {device.short} {device.known_as}".rstrip()
+    who = [named]
     who.append("" if report.pasid is None else f"PASID {report.pasid:#x}")
     who.append({True: "privileged", False: "unprivileged", None: ""}[report.priv])
     who.append("" if report.access is None else str(report.access.name).lower())
@@ -84,10 +126,11 @@ def _next(look: str) -> None:
         output.line(f"  look at: {look}")
 
 
-def _show_block(block: Block, walked: Walked | None) -> None:
+def _show_block(block: Block, walks: _Walks) -> None:
     report = block.report
+    walked = walks.of.get(report)
     output.line(f"{places(block.at)}: {_title(report)}", "bold")
-    for fact in _facts(block):
+    for fact in _facts(block, walks.device(report)):
         output.line(f"  {fact}")
     output.line(f"  {report.source}", "dim")
     if walked:
@@ -105,9 +148,13 @@ def _show_note(note: Note, at: tuple[int, ...]) -> None:
     _next(note.look)
 
 
-def _show(decoded: Decoded, walks: dict[Report, Walked]) -> None:
-    for block in decoded.blocks(floods=not walks):
-        _show_block(block, walks.get(block.report))
+def _show(decoded: Decoded, walks: _Walks) -> None:
+    if walks.machine:
+        walks.machine.say()
+    if walks.why_not:
+        output.line(f"no walk: {walks.why_not}", "dim")
+    for block in decoded.blocks(floods=not walks.of):
+        _show_block(block, walks)
     for note, at in decoded.distinct_notes:
         _show_note(note, at)
     if decoded.unread:
@@ -130,8 +177,11 @@ def count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _json(block: Block, walked: Walked | None) -> dict[str, object]:
+def _json(block: Block, walks: _Walks) -> dict[str, object]:
+    from iommu_abi.acquire.meta_file import device_json
+
     report = block.report
+    walked, device = walks.of.get(report), walks.device(report)
     made: dict[str, object] = {
         "kind": report.kind,
         "code": f"{report.code:#x}",
@@ -154,6 +204,8 @@ def _json(block: Block, walked: Walked | None) -> dict[str, object]:
     if block.is_flood:
         first, last = block.addresses[0], block.addresses[-1]
         made["addresses"] = {"count": len(block.addresses), "first": f"{first:#x}", "last": f"{last:#x}"}
+    if device:
+        made["known_as"] = {"unit": walks.one[report].found.name, **device_json(device)}
     if walked:
         answer = answers.answer_json(walked.explained.answer)
         made["walk"] = {"same": walked.same, **answer, **trace.trace_json(walked.explained)}
@@ -173,13 +225,15 @@ def _note_json(note: Note, at: tuple[int, ...]) -> dict[str, object]:
     }
 
 
-def _all_json(decoded: Decoded, walks: dict[Report, Walked]) -> dict[str, object]:
+def _all_json(decoded: Decoded, walks: _Walks) -> dict[str, object]:
     return {
-        "faults": [_json(block, walks.get(block.report)) for block in decoded.blocks(floods=not walks)],
+        "faults": [_json(block, walks) for block in decoded.blocks(floods=not walks.of)],
         "messages": [_note_json(note, at) for note, at in decoded.distinct_notes],
         "unread": [i + 1 for i in decoded.unread],
         "skipped": decoded.skipped,
         "lost": decoded.lost,
+        **(walks.machine.to_json() if walks.machine else {}),
+        **({"no_walk": walks.why_not} if walks.why_not else {}),
     }
 
 
@@ -192,7 +246,7 @@ def run(args: argparse.Namespace, decoded: Decoded, calls: dict[str, object] | N
         output.emit_json({**_all_json(decoded, walks), **(calls or {})})
     else:
         _show(decoded, walks)
-    if any(walked.explained.differences for walked in walks.values()):
+    if any(walked.explained.differences for walked in walks.of.values()):
         return DISAGREE
     understood = not decoded.unread and all(note.read for note in decoded.notes)
-    return 0 if understood and all(walked.same for walked in walks.values()) else 1
+    return 0 if understood and all(walked.same for walked in walks.of.values()) else 1

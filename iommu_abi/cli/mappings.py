@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import limits, mapping_rows, mappings_diff, mappings_map, output, target, words
+from iommu_abi.cli import limits, machine, mapping_rows, mappings_diff, mappings_map, output, target, words
 from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from iommu_abi.cli.machine import Machine, One
     from iommu_abi.mappings import Reach
     from iommu_abi.memory import Memory
-    from iommu_abi.walk import Unit
 
 EPILOG = """\
 Neighbours that continue each other with the same rights are one line; interrupt messages are not
@@ -28,6 +28,7 @@ diff(1): 0 no difference, 1 differences, 2 misuse or unreadable input.
 out. With --reverse they show these addresses only.
 
 examples:
+  iommu-abi mappings vmcore
   iommu-abi mappings vmcore.elf.xz --config meta.json
   iommu-abi mappings vmcore.elf.xz --config meta.json --rid 00:03.0 --csv
   iommu-abi mappings vmcore.elf.xz --config meta.json --reverse 0x4ef1000:4096
@@ -43,7 +44,7 @@ def add(commands: words.Commands) -> None:
     """Describe the command."""
     made = commands.add_parser("mappings", help="what can each device reach?", epilog=EPILOG)
     made.add_argument("images", metavar=target.IMAGE, nargs="+", help=target.IMAGE_HELP)
-    target.add_unit_options(made, required=True)
+    target.add_unit_options(made)
     target.add_image_options(made)
     made.add_argument("--rid", metavar="[SSSS:]BB:DD.F|N", help="only this device")
     made.add_argument("--pasid", metavar="N", help="only this PASID")
@@ -64,9 +65,11 @@ def add(commands: words.Commands) -> None:
     made.set_defaults(run=run)
 
 
-def _row(each: Reach) -> dict[str, object]:
+def _row(each: Reach, name: str) -> dict[str, object]:
+    """``name`` of the unit, where there are several."""
     m, context = each.mapping, each.context
-    row: dict[str, object] = {
+    row: dict[str, object] = {"unit": name} if name else {}
+    row |= {
         "rid": words.name_of_requester(each.rid),
         "pasid": each.pasid,
         "ids": context.last - context.first + 1,
@@ -77,24 +80,24 @@ def _row(each: Reach) -> dict[str, object]:
     return row | {"first": hex(m.first), "last": hex(m.last)} | mapping_rows.reached_json(m)
 
 
-def _who(each: Reach) -> str:
+def _who(each: Reach, one: One) -> str:
     """Whose context it is, and what that does."""
     first, last = each.context.first, each.context.last
     if each.pasid is None:
-        name = words.names_of_requesters(first, last)
+        name = words.names_of_requesters(first, last) + (one.label(first) if first == last else "")
     else:
         name = words.name_of_context(each.rid, first) + (f"..{last}" if last > first else "")
     number = f", {last - first + 1} of them" if last > first else ""
     return f"{name}: {each.context.state.name.lower()}{number}"
 
 
-def _print(found: Iterator[Reach], listing: limits.Listing) -> int:
+def _print(found: Iterator[Reach], listing: limits.Listing, one: One) -> int:
     from iommu_abi.mappings import refusals_joined
 
     n, before = 0, None
     for each in refusals_joined(found):
         if before != (each.rid, each.pasid):
-            print(_who(each))
+            print(_who(each, one))
         before = each.rid, each.pasid
         if each.mapping is None:
             print(f"  {each.context.fault or 'nothing is mapped'}")
@@ -110,27 +113,13 @@ def _print(found: Iterator[Reach], listing: limits.Listing) -> int:
 class _Count:
     """Counts what is reached while it passes by."""
 
-    def __init__(self, found: Iterator[Reach]) -> None:
-        self.found, self.reached = found, 0
+    def __init__(self, found: Iterator[Reach], name: str) -> None:
+        self.found, self.name, self.reached = found, name, 0
 
     def rows(self) -> Iterator[dict[str, object]]:
         for each in self.found:
             self.reached += each.mapping is not None
-            yield _row(each)
-
-
-def _list(args: argparse.Namespace, found: Iterator[Reach], listing: limits.Listing) -> int:
-    """How many ranges are reached."""
-    until = listing.until(found)
-    if not args.json and not args.csv:
-        return _print(until, listing)
-    counted = _Count(until)
-    if args.json:
-        mapping_rows.emit_json(listing.rows(counted.rows()))
-    else:
-        mapping_rows.emit_csv(COLUMNS, counted.rows())
-        listing.say(to_stderr=True)
-    return counted.reached
+            yield _row(each, self.name)
 
 
 def _window(text: str | None) -> tuple[int, int] | None:
@@ -161,31 +150,73 @@ def run(args: argparse.Namespace) -> int:
     rid = None if args.rid is None else words.requester(args.rid)
     pasid = None if args.pasid is None else words.number(args.pasid, "--pasid", (1 << 20) - 1)
     window = _window(args.reverse)
-    unit: Unit = target.unit(args)
-    memory: Memory = target.memory(args, target.sources(args.images))
+    found, memory = machine.opened(args, target.sources(args.images))
+    if not args.json:
+        found.say(to_stderr=args.csv)
     if args.diff:
-        return mappings_diff.run(args, unit, memory, rid, pasid)
+        return mappings_diff.run(args, found.only("--diff"), memory, rid, pasid)
     good = None
     if args.file or args.map:
+        unit = found.only("a map").unit
         good = mappings_map.run(args, unit, memory, rid, pasid, window)
     if args.json or args.csv or good is None:
-        good = _run_list(args, unit, memory, rid, pasid, window)
+        good = _Lists(args, found, memory, pasid, window).print()
     return 0 if good else 1
 
 
-def _run_list(
-    args: argparse.Namespace,
-    unit: Unit,
-    memory: Memory,
-    rid: int | None,
-    pasid: int | None,
-    window: tuple[int, int] | None,
-) -> bool:
-    """Is anything reached, and is this all of it?"""
-    from iommu_abi.mappings import everything, reaching, requesters
+class _Lists:
+    """The lists of all units, whose budget is one."""
 
-    spent = limits.budget(args, memory)
-    listing = limits.Listing(spent, lambda most: requesters(unit, memory, rid, pasid, most))
-    found = everything(unit, memory, rid, pasid, spent)
-    reached = _list(args, reaching(found, *window) if window else found, listing)
-    return reached > 0 and listing.stop is None
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        found: Machine,
+        memory: Memory,
+        pasid: int | None,
+        window: tuple[int, int] | None,
+    ) -> None:
+        self.args, self.machine, self.memory = args, found, memory
+        self.pasid, self.window = pasid, window
+        self.spent = limits.budget(args, memory)
+        asked: list[tuple[One, int | None]] = [(one, None) for one in found.units]
+        if args.rid is not None:
+            asked = [(each.one, each.rid) for each in found.serving(args.rid)]
+        self.asked, self.several, self.reached, self.stopped = asked, len(found.units) > 1, 0, False
+
+    def _each(self) -> Iterator[tuple[One, Iterator[Reach], limits.Listing]]:
+        from iommu_abi.mappings import everything, reaching, requesters
+
+        for one, rid in self.asked:
+            listing = limits.Listing(
+                self.spent,
+                lambda most: requesters(one.unit, self.memory, rid, self.pasid, most),  # noqa: B023
+            )
+            found = everything(one.unit, self.memory, rid, self.pasid, self.spent)
+            yield one, listing.until(reaching(found, *self.window) if self.window else found), listing
+            self.stopped |= listing.stop is not None
+            if self.stopped:
+                return
+
+    def _rows(self, *, with_end: bool) -> Iterator[dict[str, object]]:
+        for one, found, listing in self._each():
+            counted = _Count(found, one.found.name if self.several else "")
+            yield from listing.rows(counted.rows()) if with_end else counted.rows()
+            self.reached += counted.reached
+            if not with_end:
+                listing.say(to_stderr=True)
+        if with_end and self.machine.source:
+            yield {"state": "found", **self.machine.to_json()}
+
+    def print(self) -> bool:
+        """Is anything reached, and is this all of it?"""
+        if self.args.json:
+            mapping_rows.emit_json(self._rows(with_end=True))
+        elif self.args.csv:
+            columns = ("unit", *COLUMNS) if self.several else COLUMNS
+            mapping_rows.emit_csv(columns, self._rows(with_end=False))
+        else:
+            for one, found, listing in self._each():
+                if self.several:
+                    output.line(one.found.place, "bold")
+                self.reached += _print(found, listing, one)
+        return self.reached > 0 and not self.stopped

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import limits, mapping_rows, output, target, words
+from iommu_abi.cli import limits, machine, mapping_rows, output, target, words
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
 
+    from iommu_abi.cli.machine import One
     from iommu_abi.mappings import Context, Mapping
     from iommu_abi.mappings_diff import ContextChange, RangeChange
     from iommu_abi.memory import Memory
@@ -125,12 +126,24 @@ def _print(found: Iterable[ContextChange | RangeChange], listing: limits.Listing
     return n
 
 
-def run(args: argparse.Namespace, unit: Unit, memory: Memory, rid: int | None, pasid: int | None) -> int:
+def _other(args: argparse.Namespace, one: One) -> tuple[Unit, Memory]:
+    """What is compared with: the same IOMMU, unless the image or --other-config says otherwise."""
+    described = machine.of_config(args, args.other_config) if args.other_config else None
+    images = target.sources(args.diff)
+    memory = target.memory(args, images)
+    if described is None:
+        if (args.config and args.config != machine.AUTO) or args.iommu:
+            return one.unit, memory
+        described = machine.found(args, memory, str(images[0]))
+    same = [each for each in described.units if each.found.base == one.found.base]
+    return (same[0] if len(same) == 1 else described.only("--diff")).unit, memory
+
+
+def run(args: argparse.Namespace, one: One, memory: Memory, rid: int | None, pasid: int | None) -> int:
     """Compare and print; the exit status of diff(1)."""
     from iommu_abi.mappings_diff import Side, differences, pairs
 
-    other = target.unit_of(args.other_config) if args.other_config else unit
-    before, after = Side(unit, memory), Side(other, target.memory(args, target.sources(args.diff)))
+    before, after = Side(one.unit, memory), Side(*_other(args, one))
     spent = limits.budget(args, memory, after.memory)
     listing = limits.Listing(spent, lambda most: pairs(before, after, rid, pasid, most))
     found = listing.until(differences(before, after, rid, pasid, spent))

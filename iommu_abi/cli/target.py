@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from iommu_abi.images import Source
     from iommu_abi.memory import Memory
-    from iommu_abi.walk import Unit
 
 IMAGE = "IMAGE[@BASE]"
 IMAGE_HELP = "ELF core, LiME, AVML, VMware, kdump-compressed or raw memory; several are one address space"
@@ -33,14 +32,19 @@ def add_image_options(made: argparse._ActionsContainer) -> None:
     made.add_argument("--max-size", metavar="BYTES", default=str(1 << 40), help="most bytes to unpack to")
 
 
-def add_unit_options(made: argparse.ArgumentParser, *, required: bool) -> None:
+def add_unit_options(made: argparse.ArgumentParser) -> None:
     """Which IOMMU it is."""
-    unit = made.add_mutually_exclusive_group(required=required)
-    unit.add_argument("--config", metavar="META.json", help="kind and registers as a capture has them")
+    unit = made.add_mutually_exclusive_group()
+    unit.add_argument(
+        "--config",
+        metavar="META.json",
+        help="kind and registers, as a capture or `config -o` has them (default: auto, found in IMAGE)",
+    )
     unit.add_argument("--iommu", metavar="KIND", help="vtd, amdvi, ...; with --reg")
     made.add_argument(
         "--reg", metavar="NAME=VALUE", action="append", default=[], help="a register; wins over --config"
     )
+    made.add_argument("--unit", metavar="NAME", help="only this IOMMU of several: its name or base")
 
 
 def source(text: str) -> Source:
@@ -68,47 +72,3 @@ def memory(args: argparse.Namespace, images: list[Source]) -> Memory:
     base, most = words.number(args.base, "--base"), words.number(args.max_size, "--max-size")
     with output.busy("opening the image", quiet=args.json):
         return Memory.open(*images, format=args.format, base=base, copy=args.copy, max_size=most)
-
-
-def _configured(config: str) -> tuple[str, dict[str, int]]:
-    """Kind and registers of a file."""
-    from iommu_abi import capture
-
-    meta = capture.read_meta(words.read_text(config), words.input_name(config))
-    if meta.ignored:
-        raise capture.unknown_register(meta.kind, list(meta.ignored))
-    return meta.kind, dict(meta.registers)
-
-
-def _given(args: argparse.Namespace) -> tuple[str, dict[str, int]]:
-    """Kind and registers."""
-    from iommu_abi import capture
-    from iommu_abi.walk import kinds, registers
-
-    found: dict[str, int] = {}
-    if args.config:
-        kind, found = _configured(args.config)
-    else:
-        kind = capture.KINDS.get(args.iommu, args.iommu)
-        if kind not in kinds():
-            raise UsageError(f"--iommu: unknown kind {args.iommu!r}, expected one of: {' '.join(kinds())}")
-    texts = words.assignments(args.reg, "--reg")
-    unknown = [name for name in texts if name not in registers(kind)]
-    if unknown:
-        raise capture.unknown_register(kind, unknown)
-    return kind, found | {name: words.number(text, f"--reg {name}") for name, text in texts.items()}
-
-
-def unit_of(config: str) -> Unit:
-    """The IOMMU of a file like --config's."""
-    from iommu_abi.capture import make_unit
-
-    return make_unit(*_configured(config), words.input_name(config))
-
-
-def unit(args: argparse.Namespace) -> Unit:
-    """The IOMMU of --config or --iommu, with --reg."""
-    from iommu_abi.capture import make_unit
-
-    kind, given = _given(args)
-    return make_unit(kind, given, words.input_name(args.config) if args.config else "--reg")

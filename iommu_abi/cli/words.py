@@ -29,12 +29,18 @@ def number(text: str, what: str, last: int = (1 << 64) - 1) -> int:
 
 def requester(text: str) -> int:
     """``[SSSS:]BB:DD.F`` or a number. The segment says which IOMMU is meant, and is not part of it."""
+    return segment_and_requester(text)[1]
+
+
+def segment_and_requester(text: str) -> tuple[int | None, int]:
+    """The same with the segment, None if the text has none."""
     if ":" not in text:
-        return number(text, "--rid", (1 << 32) - 1)
+        return None, number(text, "--rid", (1 << 32) - 1)
     found = _BDF.fullmatch(text)
     if not found or int(found[3], 16) > 31:
         raise UsageError(f"--rid: got {text!r}, expected [SSSS:]BB:DD.F with DD up to 1f, or a number")
-    return int(found[2], 16) << 8 | int(found[3], 16) << 3 | int(found[4])
+    segment = int(found[1], 16) if found[1] else None
+    return segment, int(found[2], 16) << 8 | int(found[3], 16) << 3 | int(found[4])
 
 
 def name_of_requester(rid: int) -> str:

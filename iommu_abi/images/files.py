@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-import mmap
 import os
 import stat
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from iommu_abi.errors import ImageError
+from iommu_abi.images.mapped import MappedFile
 from iommu_abi.images.pieces import Buffer
 
 CHUNK = 1 << 20
@@ -224,6 +224,6 @@ def contents(path: Path, file: BinaryIO, copy: bool) -> Buffer:
         file.seek(0)
         return file.read()
     try:
-        return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE)
+        return MappedFile.of(file)
     except (OSError, ValueError) as error:
         raise ImageError(f"{path}: cannot be mapped: {error}") from None

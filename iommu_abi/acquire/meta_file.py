@@ -1,0 +1,105 @@
+"""Units as JSON: what ``config`` prints and writes, and what ``--config`` reads.
+
+One unit has the form of a capture's ``meta.json``, which has its base among its registers; several are in
+a list ``units``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from iommu_abi import capture
+from iommu_abi.acquire.units import Acquired, Device, Found
+from iommu_abi.errors import UsageError
+from iommu_abi.inputs import Record, parse_json, to_number
+
+_WORDS = {ours: word for word, ours in capture.KINDS.items()}
+
+
+def device_json(device: Device) -> dict[str, object]:
+    """A device; ``bdf`` is null for those that are not on PCI."""
+    return {
+        "bdf": device.short if device.is_pci else None,
+        "device": device.name,
+        "name": device.label,
+        "driver": device.driver,
+        "group": device.group,
+        "segment": device.segment,
+        "ids": [f"{number:#x}" for number in device.ids],
+    }
+
+
+def unit_json(unit: Found, *, base_within: bool = False) -> dict[str, object]:
+    """A unit; ``base_within``: the base is among the registers, as meta.json has it."""
+    base = None if unit.base is None else f"{unit.base:#x}"
+    within = {"base": base} if base_within and base else {}
+    return {
+        "kind": _WORDS.get(unit.kind, unit.kind),
+        "name": unit.name,
+        "base": base,
+        "segment": unit.segment,
+        "registers": within | {name: f"{value:#x}" for name, value in unit.registers.items()},
+        "devices": [device_json(device) for device in unit.devices],
+        "evidence": list(unit.evidence),
+    }
+
+
+def report(found: Acquired) -> dict[str, object]:
+    """All that was found."""
+    return {
+        "source": found.source,
+        "units": [unit_json(unit) for unit in found.units],
+        "assumed": list(found.assumed),
+    }
+
+
+def document(found: Acquired) -> dict[str, object]:
+    """The file for --config."""
+    units = [unit_json(unit, base_within=True) for unit in found.units]
+    told: dict[str, object] = {"source": found.source, "assumed": list(found.assumed)}
+    return {**units[0], **told} if len(units) == 1 else {**told, "units": units}
+
+
+def _device(row: Any, where: str) -> Device:
+    record = Record(row, where)
+    group = record.number_or_none("group")
+    return Device(
+        name=record.text("device", record.text("bdf", "")),
+        ids=tuple(to_number(each, f"{where}: ids") for each in record.items("ids")),
+        segment=record.number("segment", 0),
+        label=record.text("name", ""),
+        driver=record.text("driver", ""),
+        group=group,
+    )
+
+
+def _unit(record: Record) -> Found:
+    meta = capture.meta_of(record)
+    if meta.ignored:
+        raise capture.unknown_register(meta.kind, list(meta.ignored))
+    within = record.record("registers")
+    base = record.number_or_none("base")
+    rows = record.data.get("devices", [])
+    if not isinstance(rows, list):
+        raise UsageError(f"{record.where}: devices: expected a list")
+    ours = [(i, row) for i, row in enumerate(rows) if isinstance(row, Mapping) and "ids" in row]
+    return Found(
+        kind=meta.kind,
+        name=record.text("name", meta.kind),
+        base=within.number_or_none("base") if base is None else base,
+        segment=record.number("segment", 0),
+        registers=dict(meta.registers),
+        devices=tuple(_device(row, f"{record.where}: devices: {i}") for i, row in ours),
+    )
+
+
+def read(text: str, where: str) -> tuple[Found, ...]:
+    """The units of a file; what is wrong with it raises a sentence with its place."""
+    whole = Record(parse_json(text, where), where)
+    if "units" not in whole:
+        return (_unit(whole),)
+    units = [Record(each, f"{where}: units: {i}") for i, each in enumerate(whole.items("units"))]
+    if not units:
+        raise UsageError(f"{where}: its list of units is empty")
+    return tuple(map(_unit, units))
