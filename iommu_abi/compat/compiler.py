@@ -17,6 +17,7 @@ from iommu_abi.errors import UsageError
 
 #: For one run: a header of Linux takes a tenth of a second and a few megabytes.
 SECONDS = 60
+_SECONDS_MORE_FOR_ZIGLANG = 240  # which fills its cache in the first run
 _KIB_OF_MEMORY = 4 << 20
 _BLOCKS_OF_A_FILE = 512 << 10  # of 512 bytes: what it writes, and what it says
 _LIMITS = f'ulimit -v {_KIB_OF_MEMORY}; ulimit -f {_BLOCKS_OF_A_FILE}; exec "$@"'
@@ -46,6 +47,7 @@ def command() -> tuple[str, ...]:
 def run(*arguments: str, directory: str) -> Done:
     """Compile, within the limits of time, memory and size; UsageError beyond that of time."""
     program = command()
+    seconds = SECONDS + (_SECONDS_MORE_FOR_ZIGLANG if "ziglang" in program else 0)
     if program[0] != sys.executable and not shutil.which(program[0]):
         raise UsageError(f"the C compiler {program[0]} cannot be run: it is not found")
     messages = Path(directory, "messages")
@@ -60,9 +62,9 @@ def run(*arguments: str, directory: str) -> Done:
             start_new_session=True,
         )
         try:
-            status = started.wait(SECONDS)
+            status = started.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise UsageError(f"the C compiler {program[0]} did not end within {SECONDS} s") from None
+            raise UsageError(f"the C compiler {program[0]} did not end within {seconds} s") from None
         finally:
             if started.returncode is None:
                 os.killpg(started.pid, signal.SIGKILL)
