@@ -133,6 +133,39 @@ def test_the_entry_printed_under_an_event_is_taken_apart_and_judged():
         assert word in extra["DTE"].split(", ")
     assert "illegal where SNP is on" in extra["DTE is wrong"]
     assert "IommuEn" in extra["CONTROL"]
+    assert report.look.startswith("the fields of the entry above")
+    assert "which newer kernels print below" in said("09.txt").reports[2].look  # not printed there
+
+
+def test_a_fault_of_a_trace_is_counted_as_one(capsys):
+    done = run(capsys, "decode", REPORTS / "17.txt")
+
+    assert done.status == 0
+    assert "a fault at 0x91553640" in done.out
+    assert "was mapped to 0x1120e4000 at 438.308470" in done.out
+    assert "unmapped at 438.308478 (line 2): the device used it AFTERWARDS" in done.out
+    assert done.out.endswith("\n1 fault, 2 other lines\n")
+
+
+def test_a_fault_line_and_a_reason_that_do_not_agree_are_explained():
+    # FreeBSD prints one bit of the record's type, which is 1 of reads and AtomicOps (VT-d 11.4.7.2)
+    assert "AtomicOp" in dict(said("23.txt").reports[1].extra)["access"]
+
+
+def test_calls_that_vfio_refused_have_reasons_and_names(capsys):
+    done = run(capsys, "decode", REPORTS / "19.txt")
+
+    assert done.status == 0
+    for text in (
+        "EINVAL if size: it is 0",
+        "the argument 0x1 is VFIO_TYPE1_IOMMU",
+        "allow_unsafe_interrupts=1",
+        "RMRR",
+        "EINVAL if the group has a container already",
+        "IOMMU_TEST_CMD (0x3ba0)",
+        "4 calls, 0 other lines",
+    ):
+        assert text in done.out
 
 
 def test_iommus_that_are_not_read_are_named_and_a_finding(capsys):

@@ -160,9 +160,10 @@ def _show(decoded: Decoded, walks: _Walks) -> None:
     if decoded.unread:
         verb = "look like faults, and are" if len(decoded.unread) > 1 else "looks like a fault, and is"
         output.line(f"{places(decoded.unread)}: {verb} of no known form", "red")
-    read = [note for note in decoded.notes if note.read and not note.lost]
+    read = [note for note in decoded.notes if note.read and not note.lost and not note.fault]
     foreign = sum(not note.read for note in decoded.notes)
-    parts = [count(len(decoded.reports), "fault"), count(decoded.skipped, "other line")]
+    faults = len(decoded.reports) + sum(note.fault for note in decoded.notes)
+    parts = [count(faults, "fault"), count(decoded.skipped, "other line")]
     if read:
         parts.insert(1, count(len(read), "other message"))
     if foreign:

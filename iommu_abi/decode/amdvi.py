@@ -6,7 +6,7 @@ Codes and flags: AMD I/O Virtualization Technology specification, 2.5 Event Logg
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from iommu_abi.decode import amdvi_dumps
 from iommu_abi.decode.lines import Found, Lines
@@ -101,6 +101,12 @@ _LOOK = {
     " requests?",
     "EVENT_COUNTER_ZERO": "whose performance counter it is",
     "RMP_PAGE_FAULT": "who owns this page (SNP), and who gave it to the device",
+}
+#: The same where the kernel printed what is to be looked at, and it is taken apart above.
+_LOOK_TAKEN_APART = {
+    ("ILLEGAL_DEV_TABLE_ENTRY", "DTE"): "the fields of the entry above, and who set them: the driver of the"
+    " IOMMU, or a kernel before this one (kexec, kdump)",
+    ("ILLEGAL_COMMAND_ERROR", "command"): "the command above; the command buffer after a resume",
 }
 _LOOK_HARDWARE = (
     "machine checks and PCIe errors at the same time: the memory of IOMMU tables could not be accessed"
@@ -290,9 +296,14 @@ def event(
         access=access,
         priv=not (flags or 0) >> US & 1 if access is not None and guest else None,
         extra=(*extra, *below),
-        look=_LOOK.get(name, _LOOK_HARDWARE),
+        look=_look(name, dict(below)),
         dma=access is not None,
     )
+
+
+def _look(name: str, below: Mapping[str, str]) -> str:
+    taken_apart = (look for (event, key), look in _LOOK_TAKEN_APART.items() if event == name and key in below)
+    return next(taken_apart, _LOOK.get(name, _LOOK_HARDWARE))
 
 
 def _fields(text: str) -> dict[str, str]:

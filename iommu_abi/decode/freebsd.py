@@ -36,10 +36,13 @@ def recognise(lines: Lines, at: int) -> Report | Note | None:
     extra: tuple[tuple[str, str], ...] = (("address type", _TYPES[type_]),) if type_ in _TYPES else ()
     if address is None:
         extra += (("address", UNSAID),)
+    about = meaning(vtd.MEANINGS, code)
+    if found["access"] == "1" and about.text.startswith("a write"):
+        extra += (("access", "bit T1 of the record alone, which an AtomicOp has too: it reads and writes"),)
     return Report(
         vtd.KIND,
         code,
-        meaning(vtd.MEANINGS, code),
+        about,
         vtd.SOURCE,
         found.at,
         sid,

@@ -74,7 +74,8 @@ class Report:
 class Note:
     """What a message says that is no fault of a request: lost faults, failed commands, registers.
 
-    ``lost`` is how many messages are missing, ``read`` is False for what is named and not read.
+    ``lost`` is how many messages are missing, ``read`` is False for what is named and not read. ``fault``
+    is one of a request after all, without the reason and stage that a Report has.
     """
 
     kind: str
@@ -85,6 +86,7 @@ class Note:
     source: str = ""
     lost: int = 0
     read: bool = True
+    fault: bool = False
 
     @property
     def same(self) -> Note:

@@ -163,4 +163,4 @@ def recognise(lines: Lines, at: int) -> Note | None:
     driver = f" ({found['driver']})" if found["driver"] else ""
     when = f" at {found['time']}" if found.match["time"] else ""
     title = f"{found['device']}{driver}: a fault at {iova:#x}{when}"
-    return Note(KIND, title, found.at, (_access(int(found["flags"], 16)), *facts), look, SOURCE)
+    return Note(KIND, title, found.at, (_access(int(found["flags"], 16)), *facts), look, SOURCE, fault=True)
