@@ -50,9 +50,7 @@ def _facts(call: Decoded) -> list[str]:
             found.append(f"{prefix}{_without_struct(command, call.call.arg)}")
             continue
         size = command.kind.layout.size
-        writes = (
-            f"the kernel writes {', '.join(command.writes)}" if command.writes else "the kernel only reads it"
-        )
+        writes = f"writes {', '.join(command.writes)}" if command.writes else "only reads it"
         least = f", at least {command.least}" if command.least != size else ""
         found.append(f"{prefix}struct {command.kind.name}, {size} bytes{least}; the kernel {writes}")
     known = {command.name for command in call.meaning.commands}
