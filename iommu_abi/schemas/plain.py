@@ -187,11 +187,18 @@ class Paging(ABC):
 
     @abstractmethod
     def refuses(self, fields: Fields, level: int, rights: int, use: Use) -> Reason | None:
-        """Why a leaf does not allow a use with the rights of all levels; None if it does."""
+        """Why a leaf does not allow a use with the rights of all levels; None if it does.
+
+        Asked for the request's own access, and then for the others: what is refused here is not
+        shown in ``access`` of the answer.
+        """
 
     @abstractmethod
     def grants(self, rights: int) -> Access:
-        """Every access that the rights of all levels cover."""
+        """Every access that the rights of all levels cover.
+
+        The walk leaves out of it what ``refuses`` refuses, and what needs flags that cannot be set.
+        """
 
     @abstractmethod
     def flags(self, fields: Fields, access: Access, leaf: bool) -> int:
@@ -204,6 +211,10 @@ class Paging(ABC):
     def lets_update(self, page: Found) -> bool:
         """Whether this stage lets hardware set flags in an entry of stage 1 that lies in ``page``."""
         return Access.WRITE in page.grants
+
+    def forbids_updates(self, level: int, use: Use) -> int | None:
+        """Return the code of the fault, if hardware may write no flags in the entries of this stage."""
+        return None
 
     @abstractmethod
     def native(self, reason: Reason, level: int, use: Use) -> int:
@@ -304,37 +315,85 @@ class Walk:
             rights &= paging.rights(fields, leaf=isinstance(step, Page))
             if isinstance(step, Page):
                 break
-            self._update(paging, entry, fields, use.access, leaf=False)
+            self._update(paging, entry, fields, use, leaf=False)
             table, level = step.table, step.level
             place = replace(place, level=level)
         self._stop_if(paging.refuses(fields, level, rights, use), paging, entry, use)
-        self._update(paging, entry, fields, use.access, leaf=True)
-        return Found(step.output, step.size_lg2, paging.grants(rights), entry, fields)
+        self._update(paging, entry, fields, use, leaf=True)
+        grants = self._granted(paging, entry, fields, rights, use)
+        return Found(step.output, cut_lg2(step.size_lg2, address, paging.takes), grants, entry, fields)
 
     @staticmethod
     def _stop_if(reason: Reason | None, paging: Paging, entry: Fetched, use: Use) -> None:
         if reason is not None:
             raise Stop(reason, paging.native(reason, entry.place.level, use), entry.place, entry)
 
-    def _update(self, paging: Paging, entry: Fetched, fields: Fields, access: Access, leaf: bool) -> None:
-        """Note what hardware changes in an entry that it has used; stage 2 must let it write there."""
-        ref = self.refs[entry.ref]
-        sets, clears = paging.flags(fields, access, leaf), paging.clears(fields, access, leaf)
-        if not sets & ~ref.raw and not clears & ref.raw:
-            return
-        if entry.page is not None and paging.through is not None:
-            self._write_through(paging.through, entry.page, entry)
-        self.refs[entry.ref] = replace(ref, updated=(ref.updated | sets) & ~clears)
+    def _granted(self, paging: Paging, entry: Fetched, fields: Fields, rights: int, use: Use) -> Access:
+        """Every access that would be granted if it were asked for: flags count too."""
+        granted = Access.NONE
+        for access in (Access.READ, Access.WRITE, Access.EXEC):
+            other = replace(use, access=access)
+            if access not in paging.grants(rights) or paging.refuses(
+                fields, entry.place.level, rights, other
+            ):
+                continue
+            if self._update_refused(paging, entry, fields, other, leaf=True) is None:
+                granted |= access
+        return granted
 
-    def _write_through(self, second: Paging, page: Found, entry: Fetched) -> None:
+    # Flags of the entries used.
+
+    def _update(self, paging: Paging, entry: Fetched, fields: Fields, use: Use, leaf: bool) -> None:
+        """Note what hardware changes in an entry that it has used; stage 2 must let it write there."""
+        refused = self._update_refused(paging, entry, fields, use, leaf)
+        if refused is not None:
+            raise refused
+        self._note_update(paging, entry, fields, use.access, leaf)
+
+    def _changes(
+        self, paging: Paging, entry: Fetched, fields: Fields, access: Access, leaf: bool
+    ) -> tuple[int, int]:
+        """Return the flags that are to be set and cleared; 0, 0 if all of them are as wanted."""
+        raw = self.refs[entry.ref].raw
+        sets, clears = paging.flags(fields, access, leaf), paging.clears(fields, access, leaf)
+        return (sets, clears) if sets & ~raw or clears & raw else (0, 0)
+
+    def _update_refused(
+        self, paging: Paging, entry: Fetched, fields: Fields, use: Use, leaf: bool
+    ) -> Stop | None:
+        """Return the fault of an update; None where it is allowed or there is none to make."""
+        if self._changes(paging, entry, fields, use.access, leaf) == (0, 0):
+            return None
+        code = paging.forbids_updates(entry.place.level, use)
+        if code is not None:
+            place = replace(entry.place, purpose=use.purpose, for_level=use.for_level)
+            return Stop(Reason.UPDATE_DENIED, code, place, entry)
+        if entry.page is None or paging.through is None:
+            return None
+        return self._write_refused(paging.through, entry.page, entry)
+
+    def _write_refused(self, second: Paging, page: Found, entry: Fetched) -> Stop | None:
         """Let stage 2 judge the update of a stage-1 entry: a write to the page that holds it."""
         level = page.entry.place.level
         use = Use(Access.WRITE, Purpose.S1_UPDATE, entry.place.level)
         if not second.lets_update(page):
             place = Place(second.stage, level, entry.gpa, use.purpose, use.for_level)
             code = second.native(Reason.UPDATE_DENIED, level, use)
-            raise Stop(Reason.UPDATE_DENIED, code, place, page.entry)
-        self._update(second, page.entry, page.fields, Access.WRITE, leaf=True)
+            return Stop(Reason.UPDATE_DENIED, code, place, page.entry)
+        return self._update_refused(second, page.entry, page.fields, use, leaf=True)
+
+    def _note_update(
+        self, paging: Paging, entry: Fetched, fields: Fields, access: Access, leaf: bool
+    ) -> None:
+        """Change ``updated`` of the reference, and of the stage-2 leaf through which it is written."""
+        sets, clears = self._changes(paging, entry, fields, access, leaf)
+        if not sets and not clears:
+            return
+        if entry.page is not None and paging.through is not None:
+            page = entry.page
+            self._note_update(paging.through, page.entry, page.fields, Access.WRITE, leaf=True)
+        ref = self.refs[entry.ref]
+        self.refs[entry.ref] = replace(ref, updated=(ref.updated | sets) & ~clears)
 
     def stages(self, first: Paging | None, second: Paging | None, access: Access) -> Translation:
         """Take the request's address through one stage or both; the rights of both are needed."""
@@ -347,6 +406,30 @@ class Walk:
             found = self.stage(second, answer.gpa, Use(access))
             answer = combine(answer, found)
         return answer
+
+
+def cut_lg2(size_lg2: int, address: int, same: Callable[[int], bool]) -> int:
+    """log2 of the largest aligned range around ``address``, at most ``size_lg2``, with both ends ``same``."""
+    while size_lg2:
+        first = address & -(1 << size_lg2)
+        if same(first) and same(first + (1 << size_lg2) - 1):
+            break
+        size_lg2 -= 1
+    return size_lg2
+
+
+def apart_lg2(address: int, other: int) -> int:
+    """log2 of the largest aligned range around ``address`` without ``other``.
+
+    If ``other`` is the first address of an aligned window outside of which ``address`` lies, the range
+    has nothing of the window.
+    """
+    return max((address ^ other).bit_length() - 1, 0)
+
+
+def without(answer: Translation, address: int, other: int) -> Translation:
+    """Cut the size of an answer: the range around ``address``, an IOVA, GPA or HPA, spares ``other``."""
+    return replace(answer, size_lg2=min(answer.size_lg2, apart_lg2(address, other)))
 
 
 def combine(answer: Translation, found: Found) -> Translation:
