@@ -90,6 +90,13 @@ class Features:
         """The layout of device contexts."""
         return rv.EXTENDED_DC if self.capabilities.MSI_FLAT else rv.DC
 
+    @property
+    def guest_page_bits(self) -> int:
+        """Return the bits of a guest's page numbers that there are: those below MGPAW (3.1.3.6)."""
+        widths = {"Sv57x4": 59, "Sv48x4": 50, "Sv39x4": 41, "Sv32x4": 34}
+        width = next((widths[name] for name in widths if self.capabilities[name]), self.capabilities.PAS)
+        return (1 << max(width - PAGE_LG2, 0)) - 1
+
     def first_mode(self, sxl: int, mode: int) -> Mode | None:
         """Return the format that iosatp.MODE names; None if the unit has none of that number."""
         found = MODES.get((sxl, mode))
@@ -135,7 +142,7 @@ class Features:
     def _sxl_misconfigured(self, sxl: int) -> bool:
         if self.gxl:
             return not sxl
-        return bool(sxl and not (self.gxl_writable and self.capabilities.Sv32))
+        return bool(sxl and not self.gxl_writable)
 
     def _second_misconfigured(self, dc: Fields) -> bool:
         if dc.iohgatp_MODE == 0:
@@ -304,19 +311,30 @@ class Riscv(Translator):
             return self.untranslated(ALL_ACCESS)
         answer = self.walk.stages(first, None, self.request.access)
         if second is not None:
-            answer = self._msi(dc, answer) or self._second_answer(second, answer)
-        if self.request.at is At.TRANSLATION and dc.T2GPA:
-            return replace(answer, hpa=answer.gpa)
-        return answer
+            answer = self._msi(dc, answer) or self._second_answer(dc, second, answer)
+        return self._completion(dc, answer) if self.request.at is At.TRANSLATION else answer
 
-    def _second_answer(self, second: Paging, answer: Translation) -> Translation:
-        return combine(answer, self.walk.stage(second, answer.gpa, Use(self.request.access)))
+    def _second_answer(self, dc: Fields, second: Paging, answer: Translation) -> Translation:
+        """Translate a GPA; the range of the answer holds no virtual interrupt file."""
+        answer = combine(answer, self.walk.stage(second, answer.gpa, Use(self.request.access)))
+        if not self._has_msi_table(dc):
+            return answer
+        pages_lg2 = self._file_mismatch(dc, answer.gpa).bit_length() - 1
+        return replace(answer, size_lg2=min(answer.size_lg2, PAGE_LG2 + pages_lg2))
+
+    @staticmethod
+    def _completion(dc: Fields, answer: Translation) -> Translation:
+        """Return what a completion says: X only with R, and with T2GPA the GPA (3.6)."""
+        if Access.READ not in answer.access:
+            answer = replace(answer, access=answer.access & ~Access.EXEC)
+        return replace(answer, hpa=answer.gpa) if dc.T2GPA else answer
 
     def _second(self, dc: Fields) -> SecondStage | None:
         mode = self.features.second_mode(dc.iohgatp_MODE)
         if mode is None:
             return None
         second = SecondStage(dc.iohgatp_PPN, mode, self.capabilities, self.request.access)
+        second.narrow_guest = bool(dc.SXL)
         second.hardware_ad = bool(dc.GADE)
         second.judged = self.request.at is not At.TRANSLATION
         return second
@@ -356,21 +374,30 @@ class Riscv(Translator):
         first.judged = self.request.at is not At.TRANSLATION
         return first
 
-    # The MSI page table (3.5).
+    # The MSI page table (3.1.3.6 and 3.3.3).
+
+    def _has_msi_table(self, dc: Fields) -> bool:
+        return bool(self.capabilities.MSI_FLAT) and dc.msiptp_MODE == rv.MSI_FLAT
+
+    def _file_mismatch(self, dc: Fields, gpa: int) -> int:
+        """Return the bits of the page number of ``gpa`` that no virtual interrupt file has; 0 for a file.
+
+        Bits beyond the width of guest addresses do not count: software must set them to 0 in mask
+        and pattern, and the reference model looks at none of them.
+        """
+        differs = gpa >> PAGE_LG2 ^ dc.msi_addr_pattern
+        return differs & ~dc.msi_addr_mask & self.features.guest_page_bits
 
     def _msi(self, dc: Fields, answer: Translation) -> Translation | None:
         """Answer a GPA that is a virtual interrupt file's; None for all others."""
-        if not self.capabilities.MSI_FLAT or dc.msiptp_MODE != rv.MSI_FLAT:
+        if not self._has_msi_table(dc) or self._file_mismatch(dc, answer.gpa):
             return None
-        page, mask = answer.gpa >> PAGE_LG2, dc.msi_addr_mask
-        if (page ^ dc.msi_addr_pattern) & ~mask:
-            return None
+        number = extract(answer.gpa >> PAGE_LG2, dc.msi_addr_mask & self.features.guest_page_bits)
         place = Place(Stage.S2, 0, answer.gpa)
-        if self.request.access is Access.EXEC:
-            raise Stop(Reason.DENIED, INSTRUCTION_ACCESS_FAULT, place)
-        where = dc.msiptp_PPN + 16 * extract(page, mask)
-        entry = self.walk.fetch(place, where, 16, MSI_LOAD)
+        entry = self.walk.fetch(place, dc.msiptp_PPN | 16 * number, 16, MSI_LOAD)
         found = self._mrif(entry) if _is_mrif(entry.contents) else self._basic(entry, answer.gpa)
+        if self.request.access is Access.EXEC and self.request.at is not At.TRANSLATION:
+            raise self._stop(Reason.DENIED, INSTRUCTION_ACCESS_FAULT, entry)
         access = answer.access & (Access.READ | Access.WRITE)
         return replace(found, gpa=answer.gpa, size_lg2=PAGE_LG2, access=access)
 

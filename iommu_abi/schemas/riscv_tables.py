@@ -14,7 +14,7 @@ from enum import IntFlag
 
 from iommu_abi.schemas import riscv_entries as rv
 from iommu_abi.schemas.entries import Fields, Layout
-from iommu_abi.schemas.plain import ADDRESS_MASK, PAGE_LG2, Found, Next, Page, Paging, Use
+from iommu_abi.schemas.plain import ADDRESS_MASK, PAGE_LG2, Next, Page, Paging, Use
 from iommu_abi.terms import Access, Purpose, Reason, Stage
 
 # ---------------------------------------------------------------- causes (4.2)
@@ -22,6 +22,8 @@ from iommu_abi.terms import Access, Purpose, Reason, Stage
 ACCESS_FAULTS = {Access.EXEC: 1, Access.READ: 5, Access.WRITE: 7}
 PAGE_FAULTS = {Access.EXEC: 12, Access.READ: 13, Access.WRITE: 15}
 GUEST_PAGE_FAULTS = {Access.EXEC: 20, Access.READ: 21, Access.WRITE: 23}
+#: Bits of a GPA if SXL=1.
+NARROW_GPA_LG2 = 34
 #: A second-stage entry that cannot be read for an entry of the process directory.
 PDT_LOAD = 265
 
@@ -225,14 +227,23 @@ class FirstStage(Tables):
 
 
 class SecondStage(Tables):
-    """Sv32x4 to Sv57x4: the root is four times as large, and every page must be a user's."""
+    """Sv32x4 to Sv57x4: the root is four times as large, and every page must be a user's.
+
+    ``narrow_guest``: the guest is one of 32 bits (tc.SXL), and no GPA of it has a bit beyond 33.
+    """
 
     stage = Stage.S2
     root_lg2 = 2
 
-    def lets_update(self, page: Found) -> bool:
-        """Want W, and D where hardware does not set it."""
-        return super().lets_update(page) and bool(self.hardware_ad or page.fields.D)
+    def __init__(self, root: int, mode: Mode, capabilities: Fields, request_access: Access) -> None:
+        super().__init__(root, mode, capabilities, request_access)
+        self.narrow_guest = False
+
+    def takes(self, address: int) -> bool:
+        """Take what the format does; of a guest of 32 bits what Sv32x4 would (3.1.3.1, SXL)."""
+        if self.narrow_guest and address >> NARROW_GPA_LG2:
+            return False
+        return super().takes(address)
 
     def native(self, reason: Reason, level: int, use: Use) -> int:
         """Name the cause."""
