@@ -4,6 +4,8 @@ Sources:
 - AMD I/O Virtualization Technology (IOMMU) Specification, document 48882: 2.2.2 (device
   table), 2.2.3 (host page tables), 2.2.6 (guest tables), 2.5 (events), 3.4 (registers); as
   read by Linux 7.2 ``drivers/iommu/amd`` and ``drivers/iommu/generic_pt/fmt/amdv1.h``.
+- Where Linux does not look: VirtualBox's model (``DevIommuAmd.cpp``, ``iommu-amd.h``), and what
+  illumos (``amd_iommu_log.c``) and FreeBSD (``amdvi_priv.h``) say of events.
 - ``docs/walk.md`` where these are silent.
 
 In this file the vendor's words are used: host tables (v1) are stage 2, guest tables (v2)
@@ -32,6 +34,7 @@ from iommu_abi.schemas.plain import (
     Translator,
     Use,
     Walk,
+    without,
 )
 from iommu_abi.terms import Access, At, Fault, Reason, Ref, Stage, Target, Translation
 
@@ -79,7 +82,9 @@ EXT_FEATURES = Layout(
     bits(36, 32, "PASmax", "PASID bits - 1"),
     ignored(47, 37),
     bit(48, "GIoSup", "guest translation without PASID"),
-    ignored(63, 49),
+    ignored(49),
+    bit(50, "EPHSup", "enhanced handling of page requests"),
+    ignored(63, 51),
 )
 #: Says what CONTROL may hold; the walk looks at CONTROL.
 EXT_FEATURES2 = Layout(
@@ -88,7 +93,7 @@ EXT_FEATURES2 = Layout(
 
 #: What is assumed of a unit of which only the device table is known.
 DEFAULT_CONTROL = CONTROL.value(IommuEn=1, GTEn=1, GCR3TRPMode=1)
-DEFAULT_EXT_FEATURES = EXT_FEATURES.value(HATS=2, GTSup=1, NXSup=1, GIoSup=1, GLXSup=2, PASmax=19)
+DEFAULT_EXT_FEATURES = EXT_FEATURES.value(HATS=2, GTSup=1, NXSup=1, GIoSup=1, EPHSup=1, GLXSup=2, PASmax=19)
 
 # ---------------------------------------------------------------- device table (2.2.2)
 
@@ -123,14 +128,14 @@ DEVICE_TABLE_ENTRY = Layout(
         bits(15, 0, "DomainID", "domain"),
         bits(31, 16, "GCR3TRP_30_15", "GCR3 root"),
         bit(32, "I", "IOTLB (ATS)"),
-        bit(33, "SE", "page faults are not recorded"),
-        bit(34, "SA", "nothing is recorded"),
+        bit(33, "SE", "page faults after the first are not recorded"),
+        bit(34, "SA", "page faults are not recorded"),
         bits(36, 35, "IoCtl", "port I/O"),
         bit(37, "Cache"),
         bit(38, "SD"),
         bit(39, "EX"),
         bits(41, 40, "SysMgt"),
-        ignored(42),
+        reserved(42),
         bits(63, 43, "GCR3TRP_51_31", "GCR3 root"),
     ),
     *word(
@@ -157,6 +162,14 @@ DEVICE_TABLE_ENTRY = Layout(
         bits(63, 56, "SnoopAttribute"),
     ),
 )
+
+#: Feature of EXT_FEATURES -> the fields of a DTE that are reserved without it (VirtualBox,
+#: IOMMU_DTE_QWORD_n_FEAT_*; the upper part of GCR3TRP is in no list there).
+FEATURE_FIELDS = {
+    "GTSup": ("GV", "GLX", "GCR3TRP_14_12", "GCR3TRP_30_15"),
+    "GIoSup": ("GIoV",),
+    "EPHSup": ("PPR", "GPRP"),
+}
 
 #: 2.2.6: an entry of a GCR3 table of any level.
 GCR3_ENTRY = Layout(
@@ -394,7 +407,9 @@ def _walk_event(reason: Reason) -> int:
     return PAGE_TAB_HARDWARE_ERROR if reason is Reason.UNREADABLE else IO_PAGE_FAULT
 
 
-_ABSENT = (Reason.NOT_PRESENT, Reason.INPUT_RANGE, Reason.ABORTED)
+_ABSENT = (Reason.NOT_PRESENT, Reason.ABORTED, Reason.RID_RANGE)
+#: The page faults of a translation request that are recorded (2.1.3.2, as VirtualBox cites it).
+_RECORDED_OF_TRANSLATIONS = (Reason.PRIVILEGE, Reason.RID_RANGE)
 _PERMISSION = (Reason.DENIED, Reason.PRIVILEGE, Reason.UPDATE_DENIED)
 
 
@@ -409,17 +424,18 @@ class Amdvi(Translator):
         self.device_table = DEVTAB_BASE.of(self.register("DEVTAB_BASE"))
         self.control = CONTROL.of(self.register("CONTROL", DEFAULT_CONTROL))
         self.features = EXT_FEATURES.of(self.register("EXT_FEATURES", DEFAULT_EXT_FEATURES))
-        self.suppressed_events: frozenset[int] = frozenset()
+        self.page_faults_suppressed = False
 
     # Events.
 
     def finish(self, fault: Fault) -> Fault:
-        """Note SE and SA, and the flags of an IO_PAGE_FAULT."""
-        if fault.native in self.suppressed_events:
-            fault = replace(fault, recorded=False)
-        if fault.native == IO_PAGE_FAULT:
-            fault = replace(fault, detail=int(self._flags(fault)))
-        return fault
+        """Note the flags of an IO_PAGE_FAULT, and whether it is recorded; other events always are."""
+        if fault.native != IO_PAGE_FAULT:
+            return fault
+        recorded = not self.page_faults_suppressed
+        if self.request.at is At.TRANSLATION:
+            recorded = recorded and fault.reason in _RECORDED_OF_TRANSLATIONS
+        return replace(fault, detail=int(self._flags(fault)), recorded=recorded)
 
     def _flags(self, fault: Fault) -> EventFlags:
         request = self.request
@@ -427,10 +443,10 @@ class Amdvi(Translator):
             EventFlags.GN: fault.stage in (Stage.S1, Stage.PASID),
             EventFlags.NX: fault.reason is Reason.DENIED and request.access is Access.EXEC,
             EventFlags.US: fault.reason is Reason.PRIVILEGE,
-            EventFlags.PR: fault.reason not in _ABSENT,
+            EventFlags.PR: self._is_present(fault),
             EventFlags.RW: request.access is Access.WRITE,
             EventFlags.PE: fault.reason in _PERMISSION,
-            EventFlags.RZ: fault.reason is Reason.RESERVED,
+            EventFlags.RZ: self._has_reserved_bits(fault),
             EventFlags.TR: request.at is At.TRANSLATION,
         }
         flags = EventFlags(0)
@@ -438,11 +454,22 @@ class Amdvi(Translator):
             flags |= flag if on else EventFlags(0)
         return flags
 
-    def _note_suppression(self, dte: Fields) -> None:
-        if dte.SA:
-            self.suppressed_events = frozenset(range(16))
-        elif dte.SE:
-            self.suppressed_events = frozenset((IO_PAGE_FAULT,))
+    @staticmethod
+    def _is_present(fault: Fault) -> bool:
+        """Whether the fault is of an entry that is present: also of one that skips levels wrongly."""
+        if fault.reason is Reason.INPUT_RANGE:
+            return fault.raw is not None
+        return fault.reason not in _ABSENT
+
+    @staticmethod
+    def _has_reserved_bits(fault: Fault) -> bool:
+        """Tell reserved bits from a level or page size that there is not, which only v1 entries have."""
+        if fault.reason is not Reason.RESERVED or fault.raw is None:
+            return False
+        if fault.stage is not Stage.S2:
+            return True
+        layout = v1_layout(fault.raw)
+        return layout.has_reserved_bits(layout.of(fault.raw))
 
     @staticmethod
     def _stop(reason: Reason, event: int, entry: Fetched) -> Stop:
@@ -458,10 +485,12 @@ class Amdvi(Translator):
             return self._interrupt()
         entry = self._device_entry()
         dte = DEVICE_TABLE_ENTRY.parse(entry.contents)
-        self._note_suppression(dte)
+        self._check(entry, dte)
+        self._check_ats(entry, dte)
         if not dte.V:
             return self.untranslated()
-        self._check(entry, dte)
+        if not dte.TV:
+            raise self._stop(Reason.ABORTED, IO_PAGE_FAULT, entry)
         if self.request.at is At.TRANSLATED:
             return self.untranslated()
         self._check_access(entry, dte)
@@ -469,27 +498,48 @@ class Amdvi(Translator):
         if self.request.pasid is not None and not dte.GV:
             raise self._stop(Reason.BLOCKED, INVALID_DEVICE_REQUEST, entry)
         if dte.GV and (self.request.pasid is not None or dte.GIoV):
-            return self._guest(entry, dte)
-        return self._host_alone(dte)
+            answer = self._guest(entry, dte)
+        else:
+            answer = self._host_alone(dte)
+        # Without a PASID the interrupt range is not translated.
+        return (
+            answer
+            if self.request.pasid is not None
+            else without(answer, self.request.iova, X86_INTERRUPTS.start)
+        )
 
     def _interrupt(self) -> Translation:
+        """Let messages pass; what is none is an illegal request of type 0 or 1 (illumos)."""
         if self.request.access is not Access.WRITE or self.request.at is At.TRANSLATION:
-            raise Stop(Reason.INTERRUPT_RANGE, 0, self.place(Stage.DEVICE), recorded=False)
+            raise Stop(Reason.INTERRUPT_RANGE, INVALID_DEVICE_REQUEST, self.place(Stage.DEVICE))
         return replace(self.untranslated(Access.WRITE), target=Target.INTERRUPT)
 
     def _device_entry(self) -> Fetched:
         offset = 32 * self.request.rid
         if offset >= (self.device_table.Size + 1) << PAGE_LG2:
-            raise Stop(Reason.RID_RANGE, ILLEGAL_DEV_TABLE_ENTRY, self.place(Stage.DEVICE))
+            raise Stop(Reason.RID_RANGE, IO_PAGE_FAULT, self.place(Stage.DEVICE))
         address = self.device_table.DevTabBase + offset
         return self.walk.fetch(self.place(Stage.DEVICE), address, 32, DEV_TAB_HARDWARE_ERROR)
 
     def _check(self, entry: Fetched, dte: Fields) -> None:
-        if DEVICE_TABLE_ENTRY.has_reserved_bits(dte):
+        """Judge the reserved bits of a valid entry, and of which features the unit has none."""
+        if not dte.V:
+            return
+        self.page_faults_suppressed = bool(dte.SA)
+        lacking = (
+            name for feature, names in FEATURE_FIELDS.items() if not self.features[feature] for name in names
+        )
+        if DEVICE_TABLE_ENTRY.has_reserved_bits(dte) or any(dte[name] for name in lacking):
             raise self._stop(Reason.RESERVED, ILLEGAL_DEV_TABLE_ENTRY, entry)
-        if not dte.TV:
-            raise self._stop(Reason.ABORTED, IO_PAGE_FAULT, entry)
-        if self.request.at is not At.UNTRANSLATED and not dte.I:
+
+    def _check_ats(self, entry: Fetched, dte: Fields) -> None:
+        """Refuse translation requests with I, V or TV 0, translated requests with I or V 0 (illumos)."""
+        needs = {
+            At.UNTRANSLATED: True,
+            At.TRANSLATION: dte.I and dte.V and dte.TV,
+            At.TRANSLATED: dte.I and dte.V,
+        }
+        if not needs[self.request.at]:
             raise self._stop(Reason.BLOCKED, INVALID_DEVICE_REQUEST, entry)
 
     def _check_access(self, entry: Fetched, dte: Fields) -> None:
