@@ -320,11 +320,11 @@ def test_a_write_to_the_interrupt_range_reaches_the_interrupt_logic() -> None:
     assert (answer.target, answer.hpa, answer.access) == (Target.INTERRUPT, 0xFEE0_1234, WRITE)
 
 
-def test_a_read_of_the_interrupt_range_is_refused_without_a_record() -> None:
+def test_a_read_of_the_interrupt_range_is_an_invalid_device_request() -> None:
     fault = v1().ask(iova=0xFEE0_1234).fault
 
     assert fault is not None
-    assert (fault.reason, fault.native, fault.recorded) == (Reason.INTERRUPT_RANGE, 0, False)
+    assert (fault.reason, fault.native, fault.recorded) == (Reason.INTERRUPT_RANGE, 8, True)
 
 
 # ---------------------------------------------------------------- accessed and dirty
@@ -443,13 +443,13 @@ class Fact:
 
 DEVICE_FACTS = {
     "beyond the device table": Fact(
-        v1, nothing, "RID_RANGE DEVICE 0 1", request={"rid": 256}, more={"entry_hpa": None}
+        v1, nothing, "RID_RANGE DEVICE 0 2", request={"rid": 256}, more={"entry_hpa": None}
     ),
     "beyond the smallest device table": Fact(
-        v1, table_of(0), "RID_RANGE DEVICE 0 1", request={"rid": 128}, more={"entry_hpa": None}
+        v1, table_of(0), "RID_RANGE DEVICE 0 2", request={"rid": 128}, more={"entry_hpa": None}
     ),
     "beyond half of the largest device table": Fact(
-        v1, table_of(255), "RID_RANGE DEVICE 0 1", request={"rid": 32768}, more={"entry_hpa": None}
+        v1, table_of(255), "RID_RANGE DEVICE 0 2", request={"rid": 32768}, more={"entry_hpa": None}
     ),
     "the last of the largest device table, unreadable": Fact(
         v1, table_of(511), "UNREADABLE DEVICE 0 3", request={"rid": 65535}
@@ -464,7 +464,12 @@ DEVICE_FACTS = {
     "IR 0": Fact(v1, dte(IR=0), "DENIED DEVICE 0 2", PR | PE),
     "IW 0": Fact(v1, dte(IW=0), "DENIED DEVICE 0 2", PR | PE | WR, {"access": WRITE}),
     "IR 0, translation request to execute": Fact(
-        v1, dte(IR=0, I=1), "DENIED DEVICE 0 2", PR | PE | NX | TR, {"at": At.TRANSLATION, "access": EXEC}
+        v1,
+        dte(IR=0, I=1),
+        "DENIED DEVICE 0 2",
+        PR | PE | NX | TR,
+        {"at": At.TRANSLATION, "access": EXEC},
+        {"recorded": False},
     ),
     "mode 7": Fact(v1, dte(Mode=7), "INVALID DEVICE 0 2", PR),
     "mode above HATS": Fact(lambda: v1(5), without(HATS=3), "INVALID DEVICE 0 2", PR),
@@ -503,29 +508,29 @@ HOST_FACTS = {
     "root unreadable": Fact(v1, dte(HostPTRoot=NOWHERE), "UNREADABLE S2 3 4"),
     "PR 0": Fact(v1, host_entry(1, V1_TABLE, PR=0), "NOT_PRESENT S2 1 2"),
     "PR 0, write": Fact(v1, host_entry(0, V1_PAGE, PR=0), "NOT_PRESENT S2 0 2", WR, {"access": WRITE}),
-    "NextLevel of its own level": Fact(v1, host_entry(2, V1_TABLE, NextLevel=3), "RESERVED S2 2 2", PR | RZ),
+    "NextLevel of its own level": Fact(v1, host_entry(2, V1_TABLE, NextLevel=3), "RESERVED S2 2 2", PR),
     "NextLevel above its own level": Fact(
-        v1, host_entry(0, V1_TABLE, NextLevel=6), "RESERVED S2 0 2", PR | RZ
+        v1, host_entry(0, V1_TABLE, NextLevel=6), "RESERVED S2 0 2", PR
     ),
     "no leaf at level 6": Fact(
-        lambda: v1(6), host_entry(5, V1_TABLE, NextLevel=0), "RESERVED S2 5 2", PR | RZ
+        lambda: v1(6), host_entry(5, V1_TABLE, NextLevel=0), "RESERVED S2 5 2", PR
     ),
     # Level 2's own size is 2 MiB: it must be above, and below level 3's.
     "encoded size of the level's own": Fact(
-        lambda: v1(page=LARGE), host_entry(1, V1_PAGE, NextLevel=7, ADDR=0xFF000), "RESERVED S2 1 2", PR | RZ
+        lambda: v1(page=LARGE), host_entry(1, V1_PAGE, NextLevel=7, ADDR=0xFF000), "RESERVED S2 1 2", PR
     ),
     "encoded size of the next level's own": Fact(
         lambda: v1(page=LARGE),
         host_entry(1, V1_PAGE, NextLevel=7, ADDR=0x1FFF_F000),
         "RESERVED S2 1 2",
-        PR | RZ,
+        PR,
     ),
     "bit 60 of a table entry": Fact(
         v1, host_entry(1, V1_TABLE, rsvd_60_52=1 << 8), "RESERVED S2 1 2", PR | RZ
     ),
     "bit 58 of a leaf": Fact(v1, host_entry(0, V1_PAGE, rsvd_58_52=1 << 6), "RESERVED S2 0 2", PR | RZ),
     "skipped bits": Fact(
-        lambda: v1(4, skip=(3,), iova=0x7000), nothing, "INPUT_RANGE S2 3 2", request={"iova": 1 << 30}
+        lambda: v1(4, skip=(3,), iova=0x7000), nothing, "INPUT_RANGE S2 3 2", PR, {"iova": 1 << 30}
     ),
     "rights accumulate, the leaf is named": Fact(v1, host_entry(3, V1_TABLE, IR=0), "DENIED S2 0 2", PR | PE),
     "write to a read-only page": Fact(
@@ -640,13 +645,14 @@ def test_flags_have_the_bits_of_the_event() -> None:
 @pytest.mark.parametrize(
     ("fields", "edit", "recorded"),
     [
-        ({"SE": 1}, dte(TV=0), False),
-        ({"SE": 1}, dte(rsvd_q0_63=1), True),  # not an IO_PAGE_FAULT
-        ({"SA": 1}, dte(rsvd_q0_63=1), False),
-        ({"SA": 1}, dte(HostPTRoot=NOWHERE), False),
+        ({"SE": 1}, dte(TV=0), True),  # the first fault of this device
+        ({"SE": 1}, dte(rsvd_q0_63=1), True),
+        ({"SA": 1}, dte(TV=0), False),
+        ({"SA": 1}, dte(rsvd_q0_63=1), True),  # not an IO_PAGE_FAULT
+        ({"SA": 1}, dte(HostPTRoot=NOWHERE), True),
     ],
 )
-def test_se_suppresses_page_faults_and_sa_everything(
+def test_sa_suppresses_page_faults_and_se_those_after_the_first(
     fields: dict[str, int], edit: Edit, recorded: bool
 ) -> None:
     world = v1(**fields)

@@ -28,13 +28,15 @@ enum { DEVTAB_BASE, CONTROL, EXT_FEATURES, EXT_FEATURES2 };
 #define EFR_GLX_SUP(e) ((unsigned int)((e) >> 14 & 3))
 #define EFR_PAS_MAX(e) ((unsigned int)((e) >> 32 & 31))
 #define EFR_GIO_SUP BIT(48)
+#define EFR_EPH_SUP BIT(50)
 #define EFR2_GCR3TRP_MODE BIT(3)
 
 static const struct pt_reg regs[] = {
 	[DEVTAB_BASE] = { "DEVTAB_BASE", 0, true },
 	[CONTROL] = { "CONTROL", CONTROL_IOMMU_EN | CONTROL_GT_EN | CONTROL_GCR3TRP_MODE, false },
 	[EXT_FEATURES] = { "EXT_FEATURES",
-			   EFR_NX_SUP | EFR_GT_SUP | 2ull << 10 | 2ull << 14 | 19ull << 32 | EFR_GIO_SUP,
+			   EFR_NX_SUP | EFR_GT_SUP | 2ull << 10 | 2ull << 14 | 19ull << 32 | EFR_GIO_SUP |
+				   EFR_EPH_SUP,
 			   false },
 	[EXT_FEATURES2] = { "EXT_FEATURES2", EFR2_GCR3TRP_MODE, false },
 	/* known, and without influence on a translation */
@@ -49,18 +51,27 @@ static const struct pt_reg regs[] = {
 enum {
 	V1_RSVD = PT_MAX_REGS, /* [leaf][level] */
 	V2_RSVD = V1_RSVD + 2 * PT_MAX_LEVELS,
+	DTE_RSVD = V2_RSVD + 2 * PT_MAX_LEVELS, /* [word], of the first two */
 };
+
+/* Reserved bits of a v1 entry that points to a table, and of a page's. */
+#define V1_TABLE_HIGH BITS(60, 52)
+#define V1_LEAF_HIGH BITS(58, 52)
 
 static int amdvi_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
 {
 	u64 *v1 = &u->state[V1_RSVD], *v2 = &u->state[V2_RSVD];
-	u64 nx = u->state[EXT_FEATURES] & EFR_NX_SUP ? 0 : BIT(63);
+	u64 efr = u->state[EXT_FEATURES], nx = efr & EFR_NX_SUP ? 0 : BIT(63);
 
 	(void)err;
+	/* GV, GLX, GCR3TRP; GIoV; PPR and GPRP: reserved without their feature */
+	u->state[DTE_RSVD] = BITS(6, 2) | BIT(63) | (efr & EFR_GT_SUP ? 0 : BITS(60, 55)) |
+			     (efr & EFR_GIO_SUP ? 0 : BIT(54)) | (efr & EFR_EPH_SUP ? 0 : BITS(53, 52));
+	u->state[DTE_RSVD + 1] = BIT(42) | (efr & EFR_GT_SUP ? 0 : BITS(31, 16));
 	for (unsigned int level = 0; level < PT_MAX_LEVELS; level++) {
-		v1[level] = BITS(60, 52);
+		v1[level] = V1_TABLE_HIGH;
 		/* no leaf in the table of AMD's level 6; bit 0 is set in every entry used */
-		v1[PT_MAX_LEVELS + level] = BITS(58, 52) | (level == 5 ? BIT(0) : 0);
+		v1[PT_MAX_LEVELS + level] = V1_LEAF_HIGH | (level == 5 ? BIT(0) : 0);
 		v2[level] = nx;
 		v2[PT_MAX_LEVELS + level] = nx | (level > 2 ? BIT(7) : level ? BITS(11 + 9 * level, 13) : 0);
 	}
@@ -154,35 +165,54 @@ enum {
 	FLAG_TR = 256
 };
 
-enum { SE = 1, SA = 2 }; /* pt_walk.flags: DTE bits that suppress events */
+enum { SA = 1 }; /* pt_walk.flags: DTE bit that suppresses page faults. SE suppresses only later ones */
+
+/* RESERVED is one of reserved bits, or of a level or page size that there is not. */
+static bool by_reserved_bits(const struct iommu_abi_fault *f)
+{
+	unsigned int next = f->raw >> 9 & 7;
+
+	if (f->stage != IOMMU_ABI_S2)
+		return true;
+	return f->raw & (next && next != 7 ? V1_TABLE_HIGH : V1_LEAF_HIGH);
+}
 
 static u64 event_flags(const struct pt_walk *w)
 {
 	const struct iommu_abi_fault *f = &w->out->fault;
 	bool denied = f->reason == IOMMU_ABI_DENIED || f->reason == IOMMU_ABI_PRIVILEGE ||
 		      f->reason == IOMMU_ABI_UPDATE_DENIED;
-	bool absent = f->reason == IOMMU_ABI_NOT_PRESENT || f->reason == IOMMU_ABI_INPUT_RANGE ||
-		      f->reason == IOMMU_ABI_ABORTED;
+	bool absent = f->reason == IOMMU_ABI_NOT_PRESENT || f->reason == IOMMU_ABI_ABORTED ||
+		      f->reason == IOMMU_ABI_RID_RANGE ||
+		      (f->reason == IOMMU_ABI_INPUT_RANGE && !f->has_entry);
 
 	return (f->stage == IOMMU_ABI_S1 || f->stage == IOMMU_ABI_PASID ? FLAG_GN : 0) |
 	       (f->reason == IOMMU_ABI_DENIED && w->q->access == PT_X ? FLAG_NX : 0) |
 	       (f->reason == IOMMU_ABI_PRIVILEGE ? FLAG_US : 0) | (absent ? 0 : FLAG_PR) |
 	       (w->q->access == PT_W ? FLAG_RW : 0) | (denied ? FLAG_PE : 0) |
-	       (f->reason == IOMMU_ABI_RESERVED ? FLAG_RZ : 0) |
+	       (f->reason == IOMMU_ABI_RESERVED && by_reserved_bits(f) ? FLAG_RZ : 0) |
 	       (w->q->at == IOMMU_ABI_TRANSLATION ? FLAG_TR : 0);
+}
+
+/* A device learns from the completion what its translation request met; user and supervisor are logged. */
+static bool silent_for_ats(const struct pt_walk *w)
+{
+	unsigned int reason = w->out->fault.reason;
+
+	return w->q->at == IOMMU_ABI_TRANSLATION && reason != IOMMU_ABI_PRIVILEGE &&
+	       reason != IOMMU_ABI_RID_RANGE;
 }
 
 static void amdvi_native(struct pt_walk *w)
 {
 	struct iommu_abi_fault *f = &w->out->fault;
 
-	if (f->reason == IOMMU_ABI_INTERRUPT_RANGE)
-		return;
 	if (!f->native)
 		f->native = f->reason == IOMMU_ABI_UNREADABLE ? PAGE_TAB_HARDWARE_ERROR : IO_PAGE_FAULT;
-	if (f->native == IO_PAGE_FAULT)
-		f->detail = event_flags(w);
-	if (w->flags & SA || (w->flags & SE && f->native == IO_PAGE_FAULT))
+	if (f->native != IO_PAGE_FAULT)
+		return;
+	f->detail = event_flags(w);
+	if (w->flags & SA || silent_for_ats(w))
 		f->recorded = 0;
 }
 
@@ -205,9 +235,7 @@ static enum pt_verdict interrupt_message(struct pt_walk *w)
 		w->out->target = IOMMU_ABI_INTERRUPT;
 		return pass(w, PT_W);
 	}
-	pt_refuse(w, IOMMU_ABI_INTERRUPT_RANGE, 0, &none, NULL);
-	w->out->fault.recorded = 0;
-	return PT_FAULT;
+	return pt_refuse(w, IOMMU_ABI_INTERRUPT_RANGE, INVALID_DEVICE_REQUEST, &none, NULL);
 }
 
 static void host_stage(struct pt_walk *w, const u64 *dte, unsigned int mode)
@@ -310,6 +338,20 @@ static enum pt_verdict stages(struct pt_walk *w, const u64 *dte, const struct pt
 	return mode ? PT_GO : pass(w, ir_iw);
 }
 
+/* Interrupt messages of requests without PASID: no memory, whatever the tables say. */
+#define INTERRUPTS 0xfee00000ull
+#define INTERRUPTS_LG2 20
+
+/* May a device with this DTE ask for translations (I, V, TV), or use them (I, V)? */
+static bool ats_allowed(const struct iommu_abi_request *q, const u64 *dte)
+{
+	if (q->at == IOMMU_ABI_UNTRANSLATED)
+		return true;
+	if (!(dte[0] & BIT(0)) || !(dte[1] & BIT(32)))
+		return false;
+	return q->at == IOMMU_ABI_TRANSLATED || dte[0] & BIT(1);
+}
+
 static enum pt_verdict amdvi_resolve(struct pt_walk *w)
 {
 	const u64 *state = w->unit->state;
@@ -318,33 +360,49 @@ static enum pt_verdict amdvi_resolve(struct pt_walk *w)
 
 	if (!(state[CONTROL] & CONTROL_IOMMU_EN))
 		return pass(w, PT_R | PT_W);
-	if (w->q->iova >> 20 == 0xfee && !(w->q->flags & IOMMU_ABI_HAS_PASID))
+	if (w->q->iova >> INTERRUPTS_LG2 == INTERRUPTS >> INTERRUPTS_LG2 &&
+	    !(w->q->flags & IOMMU_ABI_HAS_PASID))
 		return interrupt_message(w);
 	if (w->q->rid * 32ull >= bytes)
-		return pt_refuse(w, IOMMU_ABI_RID_RANGE, ILLEGAL_DEV_TABLE_ENTRY, &at, NULL);
+		return pt_refuse(w, IOMMU_ABI_RID_RANGE, IO_PAGE_FAULT, &at, NULL);
 	at.gpa = at.hpa = (state[DEVTAB_BASE] & ADDR) + w->q->rid * 32ull;
 	if (!pt_read_hpa(w, IOMMU_ABI_DEVICE, 0, at.hpa, 4, dte)) {
 		w->out->fault.native = DEV_TAB_HARDWARE_ERROR;
 		return PT_FAULT;
 	}
+	if (dte[0] & BIT(0)) {
+		w->flags = dte[1] & BIT(34) ? SA : 0;
+		if (dte[0] & state[DTE_RSVD] || dte[1] & state[DTE_RSVD + 1])
+			return pt_refuse(w, IOMMU_ABI_RESERVED, ILLEGAL_DEV_TABLE_ENTRY, &at, dte);
+	}
+	if (!ats_allowed(w->q, dte))
+		return pt_refuse(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, &at, dte);
 	if (!(dte[0] & BIT(0)))
 		return pass(w, PT_R | PT_W);
-	w->flags = (dte[1] & BIT(33) ? SE : 0) | (dte[1] & BIT(34) ? SA : 0);
-	if (dte[0] & (BITS(6, 2) | BIT(63)))
-		return pt_refuse(w, IOMMU_ABI_RESERVED, ILLEGAL_DEV_TABLE_ENTRY, &at, dte);
 	if (!(dte[0] & BIT(1)))
 		return pt_refuse(w, IOMMU_ABI_ABORTED, IO_PAGE_FAULT, &at, dte);
-	if (w->q->at != IOMMU_ABI_UNTRANSLATED && !(dte[1] & BIT(32)))
-		return pt_refuse(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, &at, dte);
 	if (w->q->at == IOMMU_ABI_TRANSLATED)
 		return pass(w, PT_R | PT_W);
 	return stages(w, dte, &at);
 }
 
+static enum pt_verdict amdvi_output(struct pt_walk *w)
+{
+	struct iommu_abi_translation *out = w->out;
+
+	if (PT_UNLIKELY(out->size_lg2 > INTERRUPTS_LG2) && !(w->q->flags & IOMMU_ABI_HAS_PASID)) {
+		unsigned int apart = pt_apart(w->q->iova, INTERRUPTS, INTERRUPTS_LG2);
+
+		if (apart < out->size_lg2)
+			out->size_lg2 = (u8)apart;
+	}
+	return PT_GO;
+}
+
 static u64 amdvi_window(const struct pt_walk *w, u64 addr)
 {
 	(void)w;
-	return pt_beside(addr, 0xfee00000, 0xfeefffff);
+	return pt_beside(addr, INTERRUPTS, INTERRUPTS | (BIT(INTERRUPTS_LG2) - 1));
 }
 
 /* The device table has one level, GCR3 tables take 9 bits of PASID each. */
@@ -363,6 +421,7 @@ const struct pt_vendor pt_vendor_amdvi = {
 	.regs = regs,
 	.init = amdvi_init,
 	.resolve = amdvi_resolve,
+	.output = amdvi_output,
 	.native = amdvi_native,
 	.window = amdvi_window,
 	.covers_lg2 = amdvi_covers_lg2,

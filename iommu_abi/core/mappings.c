@@ -96,6 +96,8 @@ static bool is_alias(const struct pt_walk *w)
 {
 	u64 iova = w->q->iova, ignored = ~w->s1.in_mask;
 
+	if (w->alias)
+		return w->s1_lg2 == PT_NO_SIZE;
 	if (!w->s1_lg2 && !w->out->fault.reason && w->out->hpa != iova)
 		return true; /* cut off where nothing is translated */
 	return w->s1.top != PT_OFF && (iova & ignored) && (~iova & ignored);

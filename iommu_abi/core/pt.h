@@ -126,6 +126,7 @@ struct pt_walk {
 	u32 flags;                       /* the vendor's: mode, FPD seen, ... */
 	u8 access, judge;                /* how the request counts; begin as it says */
 	u8 report, s1_lg2, s2_lg2;       /* rights that an answer may show; page sizes, once known */
+	bool alias;                      /* intercept() ignored bits of the GPA that are not 0 */
 };
 
 /* How resolve() ends: go on with the stages, answer now from *out, or a fault in *out. */

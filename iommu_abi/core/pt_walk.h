@@ -72,6 +72,7 @@ PT_INLINE void pt_begin(struct pt_walk *w, const struct pt_vendor *v)
 	w->s1_lg2 = w->s2_lg2 = 0;
 	w->pas_last = ~0ull;
 	w->flags = 0;
+	w->alias = false;
 	w->access = w->q->access;
 	w->judge = (u8)(w->q->access >> 1);
 	memset(w->out, 0, sizeof(*w->out));
@@ -131,6 +132,7 @@ struct pt_cursor {
 struct pt_result {
 	u64 out;
 	unsigned int size_lg2, grant;
+	unsigned int barred; /* PT_W where a write needs a flag that stays clear */
 };
 
 enum { PT_NO_SIZE = 63 }; /* of a stage that is off */
@@ -217,6 +219,7 @@ PT_INLINE int pt_use(const struct pt_format *f, const struct pt_stage *s, u64 ra
 	r->out = k->va ^ ((k->va ^ e.base) & ~0ull << e.size_lg2);
 	r->size_lg2 = e.size_lg2;
 	r->grant = k->grant;
+	r->barred = 0;
 	return PT_END;
 }
 
@@ -227,6 +230,12 @@ PT_INLINE int pt_use(const struct pt_format *f, const struct pt_stage *s, u64 ra
 				   .for_level = (u8)(fl), \
 				   .gpa = (g),            \
 				   .hpa = (h) })
+
+/* PT_W if this leaf must be dirty for a write, is not, and hardware does not make it so. */
+PT_INLINE unsigned int pt_clean_faults(const struct pt_format *f, const struct pt_stage *s, u64 raw)
+{
+	return f->ad_faults && s->ad == PT_AD_FAULT && f->update(raw, true, PT_W, s) != raw ? PT_W : 0;
+}
 
 /* @purpose, @for_level: what this stage is walked for. @judge: by which rule; @access: the flags to set. */
 PT_INLINE int pt_s2(struct pt_walk *w, const struct pt_format *f, bool tracing, unsigned int purpose,
@@ -265,6 +274,8 @@ PT_INLINE int pt_s2(struct pt_walk *w, const struct pt_format *f, bool tracing, 
 				rc = IOMMU_ABI_ACCESS_FLAG;
 			else if (tracing)
 				pt_updated(w, 0, updated);
+			if (rc == PT_END)
+				r->barred = pt_clean_faults(f, s, raw);
 		}
 		if (PT_UNLIKELY(rc > 0))
 			return pt_stop(w, (unsigned int)rc,
@@ -296,6 +307,18 @@ static PT_COLD int pt_dirty(struct pt_walk *w, const struct pt_format *f2, unsig
 		}
 	}
 	return 0;
+}
+
+/* The same for a leaf of stage 1, whose flags hardware can set only where stage 2 lets it. @entry: how
+ * stage 2 maps the leaf itself. */
+PT_INLINE unsigned int pt_clean_s1(struct pt_walk *w, const struct pt_format *f, const struct pt_format *f2,
+				   u64 raw, const struct pt_result *entry)
+{
+	if (f->update(raw, true, PT_W, &w->s1) == raw)
+		return 0;
+	if (w->s2.top != PT_OFF && !pt_allows(f2, &w->s2, entry->grant, PT_JUDGE_W))
+		return PT_W;
+	return pt_clean_faults(f, &w->s1, raw) | entry->barred;
 }
 
 PT_INLINE int pt_s1(struct pt_walk *w, const struct pt_format *f, const struct pt_format *f2, bool tracing,
@@ -338,6 +361,8 @@ PT_INLINE int pt_s1(struct pt_walk *w, const struct pt_format *f, const struct p
 				       PT_PLACE(IOMMU_ABI_S1, level, 0, 0, gpa, entry.out), in, true, raw);
 		if (PT_UNLIKELY(updated != raw) && pt_dirty(w, f2, level, gpa, updated))
 			return 1;
+		if (rc == PT_END && w->access != PT_W)
+			r->barred = pt_clean_s1(w, f, f2, updated, &entry);
 	} while (rc == PT_BELOW);
 	return 0;
 }
@@ -395,6 +420,15 @@ PT_INLINE u64 pt_beside(u64 addr, u64 first, u64 last)
 	return addr < first ? first - 1 : addr <= last ? last : ~0ull;
 }
 
+/* lg2 of the largest aligned block around @addr without the window of 2^@lg2 bytes at @first; at least @lg2.
+ * @addr lies outside it. */
+PT_INLINE unsigned int pt_apart(u64 addr, u64 first, unsigned int lg2)
+{
+	u64 apart = (addr ^ first) >> lg2;
+
+	return lg2 + 63 - (unsigned int)__builtin_clzll(apart | 1);
+}
+
 /* ---- the whole job ---- */
 
 /* What lies behind resolve(). */
@@ -409,7 +443,7 @@ PT_INLINE int pt_stages(const struct pt_vendor *v, const struct pt_format *f1, c
 		return 1;
 	w->s1_lg2 = (u8)r1.size_lg2;
 	out->gpa = r1.out;
-	out->access = w->report;
+	out->access = w->report & (u8)~r1.barred;
 	if (w->s1.top != PT_OFF)
 		out->access &= pt_rights(f1, &w->s1, r1.grant);
 	out->size_lg2 = (u8)r1.size_lg2;
@@ -423,6 +457,7 @@ PT_INLINE int pt_stages(const struct pt_vendor *v, const struct pt_format *f1, c
 			return 1;
 		w->s2_lg2 = (u8)r2.size_lg2;
 		out->hpa = r2.out;
+		out->access &= (u8)~r2.barred;
 		if (w->s2.top != PT_OFF)
 			out->access &= pt_rights(f2, &w->s2, r2.grant);
 		if (r2.size_lg2 < out->size_lg2)

@@ -31,15 +31,27 @@ static const struct pt_reg regs[] = {
 	{ NULL, 0, false },
 };
 
+/* MGPAW, of the section on msi_addr_mask. */
+static unsigned int guest_address_bits(u64 cap)
+{
+	return cap & CAP_SV57X4   ? 59
+	       : cap & CAP_SV48X4 ? 50
+	       : cap & CAP_SV39X4 ? 41
+	       : cap & CAP_SV32X4 ? 34
+				  : CAP_PAS(cap);
+}
+
 static int riscv_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
 {
 	u64 *sv64 = &u->state[SV64_RSVD], *sv32 = &u->state[SV32_RSVD];
 	u64 cap = u->state[CAPABILITIES], always = BITS(58, 54);
+	u64 gpa_last = BIT(guest_address_bits(cap)) - 1;
 
 	if (u->state[FCTL] & FCTL_BE)
 		return refuse(err, RULE_UNIT_ENDIAN, FCTL, u->state[FCTL], 0);
 	if (!(cap & CAP_SVRSW60T59B))
 		always |= BITS(60, 59);
+	u->state[MSI_PAGES] = gpa_last >> 12;
 	for (unsigned int level = 0; level < PT_MAX_LEVELS; level++) {
 		sv64[level] = always | PBMT | NAPOT | TABLE_FLAGS;
 		sv64[PT_MAX_LEVELS + level] = always | (cap & CAP_SVPBMT ? 0 : PBMT) | (level ? NAPOT : 0);
@@ -160,6 +172,12 @@ static u64 extract(u64 value, u64 mask)
 	return out;
 }
 
+/* Bits in which this page's number differs from those of interrupt files; 0: it is one. */
+static u64 msi_apart(const struct pt_walk *w, u64 page)
+{
+	return (page ^ w->own[MSI_TABLE_PATTERN]) & ~w->own[MSI_TABLE_MASK] & w->unit->state[MSI_PAGES];
+}
+
 static enum pt_verdict refuse_msi(struct pt_walk *w, unsigned int reason, u32 cause,
 				  const struct pt_place *at, u64 gpa, const u64 *raw)
 {
@@ -191,17 +209,15 @@ static void msi_target(struct pt_walk *w, u64 gpa, const u64 *entry, bool mrif)
 	out->detail = TABLE_OF_ENTRY(entry[1]) | (entry[1] >> 60 & 1) << 10 | (entry[1] & BITS(9, 0));
 }
 
-static enum pt_verdict riscv_intercept(struct pt_walk *w, u64 gpa)
+static enum pt_verdict msi_translate(struct pt_walk *w, u64 gpa)
 {
 	struct pt_place at = { .stage = IOMMU_ABI_S2 };
-	u64 page = gpa >> 12, mask = w->own[MSI_TABLE_MASK], entry[2];
+	u64 page = gpa >> 12, counts = w->unit->state[MSI_PAGES], entry[2];
 	unsigned int mode;
 
-	if (w->own[MSI_TABLE] == MSI_OFF || (page ^ w->own[MSI_TABLE_PATTERN]) & ~mask & BITS(51, 0))
-		return PT_GO;
-	if (w->access == PT_X)
-		return refuse_msi(w, IOMMU_ABI_DENIED, ACCESS_FAULT, &at, gpa, NULL);
-	at.hpa = at.gpa = PAGE_OF_PPN(w->own[MSI_TABLE]) + extract(page, mask) * 16;
+	w->alias = page & ~counts;
+	at.hpa = PAGE_OF_PPN(w->own[MSI_TABLE]) | extract(page, w->own[MSI_TABLE_MASK] & counts) * 16;
+	at.gpa = at.hpa;
 	if (!pt_read_hpa(w, IOMMU_ABI_S2, 0, at.hpa, 2, entry))
 		return refuse_msi(w, IOMMU_ABI_UNREADABLE, MSI_LOAD, &at, gpa, NULL);
 	mode = entry[0] >> 1 & 3;
@@ -213,8 +229,17 @@ static enum pt_verdict riscv_intercept(struct pt_walk *w, u64 gpa)
 		return refuse_msi(w, IOMMU_ABI_INVALID, MSI_MISCONFIGURED, &at, gpa, entry);
 	if (msi_reserved(entry, mode == 1))
 		return refuse_msi(w, IOMMU_ABI_RESERVED, MSI_MISCONFIGURED, &at, gpa, entry);
+	if (w->access == PT_X && w->q->at != IOMMU_ABI_TRANSLATION)
+		return refuse_msi(w, IOMMU_ABI_DENIED, ACCESS_FAULT, &at, gpa, entry);
 	msi_target(w, gpa, entry, mode == 1);
 	return PT_DONE;
+}
+
+static enum pt_verdict riscv_intercept(struct pt_walk *w, u64 gpa)
+{
+	if (w->own[MSI_TABLE] == MSI_OFF || msi_apart(w, gpa >> 12))
+		return PT_GO;
+	return msi_translate(w, gpa);
 }
 
 /* ---- the whole request ---- */
@@ -313,23 +338,46 @@ static enum pt_verdict riscv_resolve(struct pt_walk *w)
 	}
 }
 
+/* A page may hold an interrupt file, which has another answer, or GPAs that this stage 2 does not take. */
+static u8 size_of_answer(const struct pt_walk *w)
+{
+	const struct iommu_abi_translation *out = w->out;
+	u64 apart = w->own[MSI_TABLE] == MSI_OFF ? 0 : msi_apart(w, out->gpa >> 12);
+	unsigned int lg2 = out->size_lg2;
+
+	if (apart && lg2 > 75 - (unsigned int)__builtin_clzll(apart))
+		lg2 = 75 - (unsigned int)__builtin_clzll(apart);
+	if (w->s2.top != PT_OFF && lg2 > 34 && w->s2.in_span < BIT(34))
+		lg2 = 34;
+	return (u8)lg2;
+}
+
 static enum pt_verdict riscv_output(struct pt_walk *w)
 {
-	if (w->q->at == IOMMU_ABI_TRANSLATION && w->flags & ANSWER_GPA)
-		w->out->hpa = w->out->gpa;
+	struct iommu_abi_translation *out = w->out;
+
+	if (out->size_lg2 > 12)
+		out->size_lg2 = size_of_answer(w);
+	if (w->q->at != IOMMU_ABI_TRANSLATION)
+		return PT_GO;
+	if (w->flags & ANSWER_GPA)
+		out->hpa = out->gpa;
+	if (!(out->access & PT_R)) /* ATS has no pages that can be executed only */
+		out->access &= PT_W;
 	return PT_GO;
 }
 
-/* The first page from @page on whose address is one of interrupt files; ~0: none. */
-static u64 next_msi_page(u64 page, u64 pattern, u64 mask)
+/* The first page from @page on whose address is one of interrupt files, by its bits under @counts; ~0: none
+ * with the same bits above. */
+static u64 next_msi_page(u64 page, u64 pattern, u64 mask, u64 counts)
 {
-	u64 off = (page ^ pattern) & ~mask & BITS(51, 0), bit, free;
+	u64 off = (page ^ pattern) & ~mask & counts, bit, free;
 
 	if (!off)
 		return page;
 	bit = BIT(63 - __builtin_clzll(off));
 	if (page & bit) { /* too high there: count up above it */
-		free = mask & ~page & ~(bit - 1);
+		free = mask & counts & ~page & ~(bit - 1);
 		if (!free)
 			return ~0ull;
 		bit = free & -free;
@@ -339,12 +387,14 @@ static u64 next_msi_page(u64 page, u64 pattern, u64 mask)
 
 static u64 riscv_window(const struct pt_walk *w, u64 addr)
 {
-	u64 page = addr >> 12, next;
+	u64 page = addr >> 12, counts = w->unit->state[MSI_PAGES], next;
 
 	if (w->own[MSI_TABLE] == MSI_OFF)
 		return ~0ull;
-	next = next_msi_page(page, w->own[MSI_TABLE_PATTERN], w->own[MSI_TABLE_MASK]);
-	return next == page ? addr | 0xfff : next == ~0ull ? next : (next << 12) - 1;
+	next = next_msi_page(page, w->own[MSI_TABLE_PATTERN], w->own[MSI_TABLE_MASK], counts);
+	if (next == ~0ull)
+		return addr | counts << 12 | 0xfff;
+	return next == page ? addr | 0xfff : (next << 12) - 1;
 }
 
 static unsigned int riscv_covers_lg2(const struct pt_walk *w, unsigned int stage, unsigned int level)

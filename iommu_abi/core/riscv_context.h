@@ -76,7 +76,7 @@ static bool pdtp_known(u64 word, u64 cap)
 static bool dc_legal(const u64 *state, const u64 *dc)
 {
 	u64 cap = state[CAPABILITIES], tc = dc[TC];
-	bool gxl = state[FCTL] & FCTL_GXL, sxl = tc & TC_SXL, may_sxl = state[GXL_WRITABLE] && cap & CAP_SV32;
+	bool gxl = state[FCTL] & FCTL_GXL, sxl = tc & TC_SXL;
 
 	if (tc & (TC_EN_ATS | TC_EN_PRI | TC_PRPR) && !(cap & CAP_ATS))
 		return false;
@@ -90,7 +90,7 @@ static bool dc_legal(const u64 *state, const u64 *dc)
 		return false;
 	if (tc & (TC_SADE | TC_GADE) && !(cap & CAP_AMO_HWAD))
 		return false;
-	if (tc & TC_SBE || (sxl && !gxl && !may_sxl) || (!sxl && gxl))
+	if (tc & TC_SBE || (sxl && !gxl && !state[GXL_WRITABLE]) || (!sxl && gxl))
 		return false;
 	if (!iohgatp_known(dc[IOHGATP], gxl, cap))
 		return false;
@@ -141,7 +141,8 @@ static void second_stage(struct pt_walk *w, const u64 *dc)
 	w->f2 = gxl ? &sv32 : &sv64;
 	w->s2 = (struct pt_stage){
 		.root = PAGE_OF_PPN(dc[IOHGATP]),
-		.in_span = BIT(bits) - 1,
+		/* a guest of 32 bits has no GPA above bit 33, whatever the tables could take */
+		.in_span = BIT(dc[TC] & TC_SXL ? 34 : bits) - 1,
 		.in_mask = BIT(bits) - 1,
 		.rsvd = (const u64(*)[PT_MAX_LEVELS]) & w->unit->state[gxl ? SV32_RSVD : SV64_RSVD],
 		.top = (u8)(gxl ? 1 : mode - 6),

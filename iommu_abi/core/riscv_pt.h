@@ -44,6 +44,7 @@ enum { DDTP, CAPABILITIES, FCTL, GXL_WRITABLE };
 enum {
 	SV64_RSVD = PT_MAX_REGS, /* [leaf][level] */
 	SV32_RSVD = SV64_RSVD + 2 * PT_MAX_LEVELS,
+	MSI_PAGES = SV32_RSVD + 2 * PT_MAX_LEVELS, /* bits of a page number that name an interrupt file */
 };
 
 /* In an entry that points to a table these must be 0: D, A and U. */
