@@ -632,7 +632,7 @@ def test_a_fault_names_reason_stage_level_event_and_flags(fact: Fact) -> None:
     assert words(fault) == fact.stops.split()
     assert fault.detail == fact.flags
     assert {name: getattr(fault, name) for name in fact.more} == fact.more
-    assert fault.recorded
+    assert fault.recorded is fact.more.get("recorded", True)
 
 
 def test_flags_have_the_bits_of_the_event() -> None:

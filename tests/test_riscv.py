@@ -210,6 +210,17 @@ def with_msi(stage1: bool = False, **dc: int) -> World:
     return World(host, unit, dc_at, first, second, guest, msi=table, request={"iova": iova, "access": WRITE})
 
 
+def narrow_msi() -> World:
+    """The same for a guest of 32 bits."""
+    host = build.Memory()
+    second = build.RiscvSecondStage(host, "Sv32")
+    table = build.MsiTable(host, MSI_MASK, MSI_PATTERN)
+    table.basic(MSI_ADDRESS, FILE)
+    unit = build.RiscvUnit(host, 1, FCTL=4)
+    at = unit.device(DEVICE, None, second, msi=table, SXL=1)
+    return World(host, unit, at, None, second, msi=table, request={"iova": MSI_ADDRESS, "access": WRITE})
+
+
 # ---------------------------------------------------------------- how many references
 
 # walk_algorithm.md, section 3: directories 1 to 3, each PDT level m+1, the stages n(m+1)+m.
@@ -490,6 +501,98 @@ def test_a_translation_request_still_wants_to_read_tables() -> None:
     assert fault is not None
     assert words(fault) == ["DENIED", "S2", "0", "21"]
     assert not fault.recorded
+
+
+def test_a_completion_grants_execute_only_with_read() -> None:
+    """"PCIe ATS translation request handling": PCIe has no pages that can be executed only."""
+    world = nested(EN_ATS=1)
+    world.edit_first(0, R=0, W=0)
+
+    for access in (READ, WRITE, EXEC):
+        assert world.ask(at=At.TRANSLATION, access=access).access == NONE
+    assert world.ask(access=EXEC).access == EXEC
+
+
+# ---------------------------------------------------------------- what an answer claims
+
+
+@pytest.mark.parametrize("world", [first_only, second_only])
+def test_write_is_not_shown_where_d_is_clear_and_hardware_does_not_set_it(
+    world: Callable[..., World],
+) -> None:
+    """tc.SADE, GADE: with 0 a store to a page with D=0 is a page fault."""
+    clean = {"D": 0}
+    for access in (READ, EXEC):
+        assert world(leaf=clean).ask(access=access).access == READ | EXEC
+        assert world(leaf=clean, SADE=1, GADE=1).ask(access=access).access == RWX
+        assert world(leaf={"D": 1}).ask(access=access).access == RWX
+
+
+@pytest.mark.parametrize(("fields", "gade", "access"), [
+    ({"W": 0}, 1, READ | EXEC),
+    ({"W": 0}, 0, READ | EXEC),
+    ({"D": 0}, 0, READ | EXEC),
+    ({"D": 0}, 1, RWX),
+    ({}, 0, RWX),
+])  # fmt: skip
+def test_write_is_not_shown_where_hardware_cannot_set_d(
+    fields: dict[str, int], gade: int, access: Access
+) -> None:
+    """SADE=1, and the page of the table is behind a second stage that lets no write through."""
+    world = nested("Sv39", "Sv39", SADE=1, GADE=gade)
+    world.edit_first(0, D=0)
+    world.edit_table_page(0, **fields)
+
+    assert world.ask().access == access
+    assert (world.ask(access=WRITE).fault is None) is bool(access & WRITE)
+
+
+@pytest.mark.parametrize("mode", ["Sv39", "Sv48", "Sv57"])
+@pytest.mark.parametrize("at", [At.UNTRANSLATED, At.TRANSLATED])
+def test_a_guest_of_32_bits_has_no_gpa_above_bit_33(mode: str, at: At) -> None:
+    """tc.SXL, where GXL is 0 and can be written: a guest page fault, however wide the second stage is."""
+    host = build.Memory()
+    second = build.RiscvSecondStage(host, mode)
+    second.map(0, 0, page=512 * HUGE if mode != "Sv39" else HUGE)
+    if mode == "Sv39":
+        second.map((1 << 34) - HUGE, 0, page=HUGE)
+    unit = build.RiscvUnit(host, 1, GXL_WRITABLE=1)
+    unit.device(DEVICE, None, second, SXL=1, EN_ATS=1, T2GPA=1)
+
+    for gpa in (1 << 34, 1 << 39, (1 << 63) | 0x123):
+        fault = ask(unit.registers, host, Request(DEVICE, gpa, at=at)).fault
+        assert fault is not None
+        assert (fault.reason, fault.stage, fault.native) == (Reason.INPUT_RANGE, Stage.S2, GUEST[READ])
+        assert fault.detail == gpa & ~3
+    low = ask(unit.registers, host, Request(DEVICE, (1 << 34) - 1, at=at))
+    assert low.fault is None
+    assert low.size_lg2 == (34 if mode != "Sv39" else 30)
+
+
+def test_sxl_needs_a_gxl_that_can_be_written_and_no_sv32() -> None:
+    """"Device-context configuration checks": SXL may be 0 or 1 if fctl.GXL can be written."""
+    host = build.Memory()
+    second = build.RiscvSecondStage(host)
+    second.map(0x5000, host.page())
+    for writable, sv32, passes in ((1, 0, True), (1, 1, True), (0, 1, False)):
+        unit = build.RiscvUnit(host, 1, GXL_WRITABLE=writable, CAPABILITIES=capabilities(Sv32=sv32))
+        unit.device(DEVICE, None, second, SXL=1)
+        answer = ask(unit.registers, host, Request(DEVICE, 0x5000))
+        assert (answer.fault is None) is passes
+
+
+def test_a_size_never_spans_an_interrupt_file() -> None:
+    """A 1 GiB page of the second stage; files are at 0x28000 to 0x28003 and 0x28100 to 0x28103 x 4 KiB in it."""
+    world = with_msi()
+    world.second.map(0, 0, page=HUGE)
+    files = [0x28000 + i + j for j in (0, 0x100) for i in range(4)]
+    for page in (0x28004, 0x28010, 0x28104, 0x27FFF, 0x20000, 0x2A000, 0, 0x3FFFF):
+        answer = world.ask(iova=page << 12)
+        assert (answer.hpa, answer.fault) == (page << 12, None)
+        pages_lg2 = answer.size_lg2 - 12
+        assert not any(file >> pages_lg2 == page >> pages_lg2 for file in files)
+        # and none larger would do
+        assert any(file >> pages_lg2 + 1 == page >> pages_lg2 + 1 for file in files)
 
 
 # ---------------------------------------------------------------- rights
@@ -976,12 +1079,24 @@ NESTED_FACTS = {
 
 # format notes, section 6, and riscv_more.md, section 6.
 MSI_FACTS = {
+    # The entry is read and judged before that: "Process to translate addresses of MSIs", last step.
     "fetch": Fact(
-        with_msi,
+        with_msi, nothing, "DENIED S2 0 1", {"access": EXEC}, {"input": MSI_ADDRESS | 0x10, "detail": 0}
+    ),
+    "fetch, unreadable": Fact(
+        with_msi, dc(msiptp_PPN=NOWHERE), "UNREADABLE S2 0 261", {"access": EXEC}, {"raw": None}
+    ),
+    "fetch, absent": Fact(with_msi, msi(V=0), "NOT_PRESENT S2 0 262", {"access": EXEC}),
+    "fetch, M 2": Fact(with_msi, msi(M=2), "RESERVED S2 0 263", {"access": EXEC}),
+    "fetch, M 1 without MSI_MRIF": Fact(
+        with_msi, both(msi(M=1), lacks("MSI_MRIF")), "INVALID S2 0 263", {"access": EXEC}
+    ),
+    "fetch, translated": Fact(
+        lambda: with_msi(EN_ATS=1, T2GPA=1),
         nothing,
         "DENIED S2 0 1",
-        {"access": EXEC},
-        NO_ENTRY | {"input": MSI_ADDRESS | 0x10, "detail": 0},
+        {"access": EXEC, "at": At.TRANSLATED},
+        {"recorded": True},
     ),
     "unreadable": Fact(with_msi, dc(msiptp_PPN=NOWHERE), "UNREADABLE S2 0 261"),
     "beyond PAS": Fact(
@@ -1204,6 +1319,59 @@ def test_what_does_not_match_goes_to_the_second_stage(gpa: int) -> None:
 
     assert fault is not None
     assert (fault.stage, fault.native) == (Stage.S2, GUEST[WRITE])
+
+
+@pytest.mark.parametrize("mrif", [False, True])
+@pytest.mark.parametrize("t2gpa", [0, 1])
+def test_a_translation_request_for_an_interrupt_file_lacks_execute_and_succeeds(
+    mrif: bool, t2gpa: int
+) -> None:
+    """The same step names untranslated and translated requests only; "PCIe ATS translation request handling"."""
+    world = with_msi(EN_ATS=1, T2GPA=t2gpa)
+    if mrif:
+        world.msi.mrif(MSI_ADDRESS, 0x12_3456_7800, notice=0x9_8765_4000, data=0x5A3)
+
+    for access in (READ, WRITE, EXEC):
+        answer = world.ask(at=At.TRANSLATION, access=access)
+        assert answer.fault is None
+        assert (answer.access, answer.size_lg2) == (RW, 12)
+        assert answer.target is (Target.MRIF if mrif else Target.MEMORY)
+
+
+@pytest.mark.parametrize(("modes", "width"), [("Sv57x4", 59), ("Sv48x4", 50), ("Sv39x4", 41), ("Sv32x4", 34)])
+def test_bits_of_a_page_number_above_mgpaw_do_not_name_an_interrupt_file(modes: str, width: int) -> None:
+    """The section on msi_addr_mask has MGPAW; the reference model ignores what lies above, on both sides."""
+    larger = ["Sv57x4", "Sv48x4", "Sv39x4", "Sv32x4"]
+    lacks_larger = dict.fromkeys(larger[: larger.index(modes)], 0)
+    world = with_msi() if modes != "Sv32x4" else narrow_msi()
+    if modes == "Sv39x4":
+        world.edit_dc(iohgatp_MODE=8)  # the tables of Sv48x4 are not read here
+    with_registers(world, CAPABILITIES=capabilities(**lacks_larger))
+
+    for bits in (0, 1 << width - 12, 1 << 51):
+        world.edit_dc(msi_addr_pattern=MSI_PATTERN | bits, msi_addr_mask=MSI_MASK | bits)
+        assert world.ask(iova=MSI_ADDRESS | 0x10).hpa == FILE | 0x10
+        assert world.ask(iova=MSI_ADDRESS | 0x10 | bits << 12).hpa == FILE | 0x10
+    world.edit_dc(msi_addr_pattern=MSI_PATTERN | 1 << width - 13, msi_addr_mask=MSI_MASK)
+    fault = world.ask(iova=MSI_ADDRESS | 0x10).fault
+    assert fault is not None  # this bit counts
+    assert fault.native == GUEST[WRITE]
+
+
+def test_the_entry_lies_at_m_or_16_i_where_the_table_is_not_aligned_to_its_size() -> None:
+    """m | (I x 16): the bits that both have are not carried."""
+    world = with_msi()
+    world.edit_dc(msi_addr_mask=0x1FF, msi_addr_pattern=0)  # 512 entries, two pages; I is 0x102
+    odd = world.host.page(4) | 0x1000
+    odd = odd if odd & 0x1000 else odd + 0x1000
+    world.edit_dc(msiptp_PPN=odd)
+    world.host.write(odd | 16 * 0x102, MSI_BASIC.build(V=1, M=3, PPN=FILE))
+    world.host.write((odd & ~0xFFF) + 16 * 0x102 + 0x1000, MSI_BASIC.build(V=0))
+
+    answer = world.ask(iova=0x10_2010)
+
+    assert answer.refs[-1].hpa == odd | 16 * 0x102
+    assert answer.hpa == FILE | 0x10
 
 
 def test_msiptp_off_and_units_without_msi_flat_have_no_interrupt_files() -> None:

@@ -7,7 +7,7 @@ bytes back. docs/drivers.md has what each of them takes and writes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -87,7 +87,7 @@ class Binder:
         at = self.context_address(dev)
         before = self.read_words(at, self.WORDS, dev)
         after = self.bound_context(dev, before, info)
-        self.write_words(at, after)
+        self.write_words(at, self.stores(before, after, bound=True))
         self.bindings[dev.rid] = Binding(at, before)
 
     def unbind(self, dev: Device) -> None:
@@ -95,7 +95,8 @@ class Binder:
         if dev.rid not in self.bindings:
             raise broken("unbind.unbound", repr(dev))
         binding = self.bindings[dev.rid]
-        self.write_words(binding.at, binding.before)
+        now = self.read_words(binding.at, self.WORDS, dev)
+        self.write_words(binding.at, self.stores(now, binding.before, bound=False))
         del self.bindings[dev.rid]
 
     def read_words(self, at: int, n: int, dev: Device) -> tuple[int, ...]:
@@ -105,13 +106,24 @@ class Binder:
             raise broken("bind.context", repr(dev), got=at)
         return tuple(int.from_bytes(data[i : i + 8], "little") for i in range(0, 8 * n, 8))
 
-    def write_words(self, at: int, words: tuple[int, ...]) -> None:
-        """Store an entry, the word with the valid bit last: hardware may look at any time."""
-        region = self.memory.find(at, 8 * len(words))
+    def stores(
+        self, old: tuple[int, ...], new: tuple[int, ...], *, bound: bool
+    ) -> Iterable[tuple[int, int]]:
+        """Which word to store when, to make ``new`` of ``old``, which hardware may read at any time between.
+
+        What it finds must mean ``old``, ``new`` or that nothing passes. Word 0 has the bit that makes a
+        guest's table count: it comes last on the way in, and first on the way out.
+        """
+        order = range(len(new))
+        return [(i, new[i]) for i in (reversed(order) if bound else order)]
+
+    def write_words(self, at: int, stores: Iterable[tuple[int, int]]) -> None:
+        """Store words of an entry, in this order."""
+        region = self.memory.find(at, 8 * self.WORDS)
         if region is None or not region.writable:
             raise UsageError(f"the context entry at {at:#x} does not lie in writable memory")
-        for i in reversed(range(len(words))):
-            self.memory.write64(at + 8 * i, words[i])
+        for i, word in stores:
+            self.memory.write64(at + 8 * i, word)
 
 
 class Driver(Binder, IommuOps):

@@ -7,7 +7,7 @@ The seed's enum has no RISC-V, so the operation has a name of its own; docs/driv
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from iommu_abi.drivers import Binder, field, put
@@ -92,3 +92,10 @@ class RiscvDriver(Binder):
         for flag, bit in ((Flag.DPE, DPE), (Flag.SADE, SADE)):
             tc = put(tc, bit, bit, bool(info.flags & flag))
         return put(tc, PDTV, PDTV, 1), iohgatp, ta, info.levels << 60 | info.ptr >> 12
+
+    def stores(
+        self, old: tuple[int, ...], new: tuple[int, ...], *, bound: bool
+    ) -> Iterable[tuple[int, int]]:
+        """tc and fsc must fit each other: V is 0 while they do not ("Updating in-memory data structure entries")."""
+        del bound
+        return [(0, new[0] & ~1), *((i, new[i]) for i in (3, 2, 1)), (0, new[0])]
