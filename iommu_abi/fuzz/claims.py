@@ -1,0 +1,101 @@
+"""What an answer claims beside the address that was asked for: rights, and the range that it holds for.
+
+Both are asked back. Every right of ``access`` is granted when the same requester asks for it, and no other is;
+both ends of the range of ``size_lg2`` and a point inside have the same answer. The C walk is asked: that
+the plain ledger says the same of each request is held elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from random import Random
+
+from iommu_abi.terms import Access, At, Purpose, Ref, Request, Stage, Target, Translation
+
+Ask = Callable[[Request], Translation]
+
+#: Kinds in which an execute request is a read where the tables do not know that right.
+EXECUTE_MAY_BE_A_READ = ("vtd", "amdvi")
+#: Bits of a page's entry that say: there are more entries like this one. RISC-V N.
+_REPEATED = {("riscv", Stage.S1): 1 << 63, ("riscv", Stage.S2): 1 << 63}
+
+
+def problems(kind: str, request: Request, answer: Translation, ask: Ask, dice: Random) -> tuple[str, ...]:
+    """What is untrue of an answer that lets a request pass, in words."""
+    return (*_rights(kind, request, answer, ask), *_range(kind, request, answer, ask, dice))
+
+
+# ---------------------------------------------------------------- rights
+
+
+def _rights(kind: str, request: Request, answer: Translation, ask: Ask) -> Iterator[str]:
+    for access in (Access.READ, Access.WRITE, Access.EXEC):
+        other = ask(replace(request, access=access))
+        if access in answer.access:
+            if other.fault is not None:
+                yield f"{access.name} is claimed and refused: {other.fault}"
+            elif _facts(other) != _facts(answer):
+                yield f"{access.name} has another answer: {_facts(other)}, not {_facts(answer)}"
+        elif other.fault is None and not _refuses(kind, request, access, other):
+            yield f"{access.name} is not claimed and granted: {_facts(other)}"
+
+
+def _refuses(kind: str, request: Request, access: Access, other: Translation) -> bool:
+    """An answer without a fault that all the same does not grant this access."""
+    if access in other.access:
+        return False
+    if request.at is At.TRANSLATION:  # the completion says what is granted
+        return True
+    return access is Access.EXEC and kind in EXECUTE_MAY_BE_A_READ and Access.READ in other.access
+
+
+def _facts(answer: Translation) -> tuple[object, ...]:
+    return answer.hpa, answer.gpa, answer.target, answer.detail, answer.size_lg2, answer.access
+
+
+# ---------------------------------------------------------------- range
+
+
+def _range(kind: str, request: Request, answer: Translation, ask: Ask, dice: Random) -> Iterator[str]:
+    size = 1 << answer.size_lg2
+    first = request.iova & -size
+    for iova in (first, first + size - 1, first + dice.randrange(size)):
+        other = ask(replace(request, iova=iova))
+        expected = moved(answer, iova - request.iova)
+        if other.fault is not None or _facts(other) != expected:
+            if not _told_otherwise(kind, answer, other):
+                got = other.fault or _facts(other)
+                yield f"{iova:#x} is in the range of 2^{answer.size_lg2}: {got}, not {expected}"
+
+
+def moved(answer: Translation, by: int) -> tuple[object, ...]:
+    """The answer for an address that is higher by so much in the same range."""
+    hpa = answer.hpa if answer.target is Target.MRIF else answer.hpa + by
+    return hpa, answer.gpa + by, answer.target, answer.detail, answer.size_lg2, answer.access
+
+
+def _told_otherwise(kind: str, answer: Translation, other: Translation) -> bool:
+    """A page that takes several entries, of which the other address finds one that differs: either may be used."""
+    for stage in (Stage.S1, Stage.S2):
+        mine, theirs = _page(answer, stage), _page(other, stage)
+        if mine is None or not repeated(kind, mine):
+            continue
+        if theirs is None:
+            return True  # this one cannot even be read
+        if theirs.hpa != mine.hpa and theirs.raw != mine.raw and theirs.len == mine.len:
+            return True
+    return False
+
+
+def _page(answer: Translation, stage: Stage) -> Ref | None:
+    """The entry in which a stage has ended."""
+    refs = [ref for ref in answer.refs if ref.stage is stage and ref.purpose is Purpose.DATA]
+    return refs[-1] if refs else None
+
+
+def repeated(kind: str, page: Ref) -> bool:
+    """Whether a page's entry says that its neighbours are alike."""
+    if kind == "amdvi":
+        return page.stage is Stage.S2 and page.raw >> 9 & 7 == 7  # NextLevel 7: the size is in the address
+    return bool(page.raw & _REPEATED.get((kind, page.stage), 0))
