@@ -509,12 +509,8 @@ HOST_FACTS = {
     "PR 0": Fact(v1, host_entry(1, V1_TABLE, PR=0), "NOT_PRESENT S2 1 2"),
     "PR 0, write": Fact(v1, host_entry(0, V1_PAGE, PR=0), "NOT_PRESENT S2 0 2", WR, {"access": WRITE}),
     "NextLevel of its own level": Fact(v1, host_entry(2, V1_TABLE, NextLevel=3), "RESERVED S2 2 2", PR),
-    "NextLevel above its own level": Fact(
-        v1, host_entry(0, V1_TABLE, NextLevel=6), "RESERVED S2 0 2", PR
-    ),
-    "no leaf at level 6": Fact(
-        lambda: v1(6), host_entry(5, V1_TABLE, NextLevel=0), "RESERVED S2 5 2", PR
-    ),
+    "NextLevel above its own level": Fact(v1, host_entry(0, V1_TABLE, NextLevel=6), "RESERVED S2 0 2", PR),
+    "no leaf at level 6": Fact(lambda: v1(6), host_entry(5, V1_TABLE, NextLevel=0), "RESERVED S2 5 2", PR),
     # Level 2's own size is 2 MiB: it must be above, and below level 3's.
     "encoded size of the level's own": Fact(
         lambda: v1(page=LARGE), host_entry(1, V1_PAGE, NextLevel=7, ADDR=0xFF000), "RESERVED S2 1 2", PR

@@ -174,9 +174,7 @@ def test_riscv_between_two_stores_of_bind_and_unbind(tc: int, extended: int, fla
     driver = RiscvDriver(ram.memory(), {"DDTP": 2 | DDT >> 12 << 10, "CAPABILITIES": capabilities})
     payload = struct.pack("=II", 1, flags)
 
-    bind = states(
-        driver, lambda: driver.bind_process_directory(Device(RID), PDT, 4096, payload=payload)
-    )
+    bind = states(driver, lambda: driver.bind_process_directory(Device(RID), PDT, 4096, payload=payload))
     unbind = states(driver, lambda: driver.unbind_process_directory(Device(RID)))
 
     never_anything_else(bind)

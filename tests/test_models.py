@@ -205,16 +205,19 @@ def test_of_one_request_only_sa_suppresses_and_page_faults_only(suppress: int) -
     illegal = ask_amd(amd(V_TV_RW | 4, suppress)).fault
     device = ask_amd(amd(V_TV_RW, suppress), at=At.TRANSLATION).fault
 
-    assert page_fault is not None and page_fault.native == 2
+    assert page_fault is not None
+    assert page_fault.native == 2
     assert page_fault.recorded is (not suppress >> 34)
     for fault, code in ((unreadable, 4), (illegal, 1), (device, 8)):
-        assert fault is not None and (fault.native, fault.recorded) == (code, True)
+        assert fault is not None
+        assert (fault.native, fault.recorded) == (code, True)
 
 
 @pytest.mark.parametrize(
     ("q0", "q1", "at", "blocked"),
     [
-        # illumos amd_iommu_log.c get_illegal_req(): Translation I=0/V=0/V=1&&TV=0; pre-translated with I=0 or V=0
+        # illumos amd_iommu_log.c get_illegal_req(): translation with I=0, V=0, or V=1 and TV=0;
+        # pre-translated with I=0 or V=0
         (V_TV_RW, 0, At.TRANSLATION, True),
         (V_TV_RW, 1 << 32, At.TRANSLATION, False),
         (0, 1 << 32, At.TRANSLATION, True),

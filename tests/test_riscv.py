@@ -504,7 +504,7 @@ def test_a_translation_request_still_wants_to_read_tables() -> None:
 
 
 def test_a_completion_grants_execute_only_with_read() -> None:
-    """"PCIe ATS translation request handling": PCIe has no pages that can be executed only."""
+    """ "PCIe ATS translation request handling": PCIe has no pages that can be executed only."""
     world = nested(EN_ATS=1)
     world.edit_first(0, R=0, W=0)
 
@@ -570,7 +570,7 @@ def test_a_guest_of_32_bits_has_no_gpa_above_bit_33(mode: str, at: At) -> None:
 
 
 def test_sxl_needs_a_gxl_that_can_be_written_and_no_sv32() -> None:
-    """"Device-context configuration checks": SXL may be 0 or 1 if fctl.GXL can be written."""
+    """ "Device-context configuration checks": SXL may be 0 or 1 if fctl.GXL can be written."""
     host = build.Memory()
     second = build.RiscvSecondStage(host)
     second.map(0x5000, host.page())
@@ -582,7 +582,7 @@ def test_sxl_needs_a_gxl_that_can_be_written_and_no_sv32() -> None:
 
 
 def test_a_size_never_spans_an_interrupt_file() -> None:
-    """A 1 GiB page of the second stage; files are at 0x28000 to 0x28003 and 0x28100 to 0x28103 x 4 KiB in it."""
+    """A 1 GiB page of the second stage; files are its pages 0x28000 to 0x28003 and 0x28100 to 0x28103."""
     world = with_msi()
     world.second.map(0, 0, page=HUGE)
     files = [0x28000 + i + j for j in (0, 0x100) for i in range(4)]
@@ -1326,7 +1326,7 @@ def test_what_does_not_match_goes_to_the_second_stage(gpa: int) -> None:
 def test_a_translation_request_for_an_interrupt_file_lacks_execute_and_succeeds(
     mrif: bool, t2gpa: int
 ) -> None:
-    """The same step names untranslated and translated requests only; "PCIe ATS translation request handling"."""
+    """That step names untranslated and translated requests only; "PCIe ATS translation request handling"."""
     world = with_msi(EN_ATS=1, T2GPA=t2gpa)
     if mrif:
         world.msi.mrif(MSI_ADDRESS, 0x12_3456_7800, notice=0x9_8765_4000, data=0x5A3)
@@ -1359,7 +1359,7 @@ def test_bits_of_a_page_number_above_mgpaw_do_not_name_an_interrupt_file(modes: 
 
 
 def test_the_entry_lies_at_m_or_16_i_where_the_table_is_not_aligned_to_its_size() -> None:
-    """m | (I x 16): the bits that both have are not carried."""
+    """At m | (I x 16): what both have is not carried."""
     world = with_msi()
     world.edit_dc(msi_addr_mask=0x1FF, msi_addr_pattern=0)  # 512 entries, two pages; I is 0x102
     odd = world.host.page(4) | 0x1000

@@ -7,10 +7,10 @@ from iommu_abi.inputs import Record
 from iommu_abi.terms import Request
 
 _FIELDS = (Bits("hats", "EXT_FEATURES", 11, 10, minus=4),)
-#: IommuEn, GTEn, GCR3TRPMode; NXSup, GTSup, GLXSup 2, PASmax 19, GIoSup; GCR3TRPMode
+#: IommuEn, GTEn, GCR3TRPMode; NXSup, GTSup, GLXSup 2, PASmax 19, GIoSup, EPHSup; GCR3TRPMode
 _ASSUMED = {
     "CONTROL": 1 | 1 << 16 | 1 << 58,
-    "EXT_FEATURES": 1 << 3 | 1 << 4 | 2 << 14 | 19 << 32 | 1 << 48,
+    "EXT_FEATURES": 1 << 3 | 1 << 4 | 2 << 14 | 19 << 32 | 1 << 48 | 1 << 50,
     "EXT_FEATURES2": 1 << 3,
 }
 _ALL_DEVICES = 0x1FF  # DEVTAB_BASE.Size: 2 MiB, 65536 entries

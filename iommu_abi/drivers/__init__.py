@@ -106,9 +106,7 @@ class Binder:
             raise broken("bind.context", repr(dev), got=at)
         return tuple(int.from_bytes(data[i : i + 8], "little") for i in range(0, 8 * n, 8))
 
-    def stores(
-        self, old: tuple[int, ...], new: tuple[int, ...], *, bound: bool
-    ) -> Iterable[tuple[int, int]]:
+    def stores(self, old: tuple[int, ...], new: tuple[int, ...], *, bound: bool) -> Iterable[tuple[int, int]]:
         """Which word to store when, to make ``new`` of ``old``, which hardware may read at any time between.
 
         What it finds must mean ``old``, ``new`` or that nothing passes. Word 0 has the bit that makes a

@@ -205,7 +205,17 @@ VENDOR = Vendor(
         ("", DEVICE, Reason.RID_RANGE): (outside,),
         ("", DEVICE, Reason.ABORTED): (dte(TV=0),),
         ("", DEVICE, Reason.DENIED): (refused_access,),
-        ("", DEVICE, Reason.BLOCKED): (both(dte(I=0), ats),),
+        ("", DEVICE, Reason.BLOCKED): (
+            both(dte(I=0), ats),
+            both(dte(V=0), ats),
+            both(dte(TV=0), ask(at=At.TRANSLATION)),
+        ),
+        ("", DEVICE, Reason.RESERVED): (
+            both(dte(PPR=1), features(EPHSup=0)),
+            both(dte(GPRP=1), features(EPHSup=0)),
+            both(dte(GIoV=1), features(GIoSup=0)),
+            both(dte(GV=1), features(GTSup=0)),
+        ),
         (V1, DEVICE, Reason.BLOCKED): (both(dte(GV=0), ask(pasid=1)),),
         ("", DEVICE, Reason.INTERRUPT_RANGE): (no_interrupt,),
         (V1, DEVICE, Reason.INVALID): (dte(Mode=7), too_many_levels),

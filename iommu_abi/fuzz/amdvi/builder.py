@@ -123,6 +123,7 @@ class Builder:
                 NXSup=self.nx,
                 GTSup=1,
                 GIoSup=1,
+                EPHSup=1,  # DTEs have PPR and GPRP
                 XTSup=dice.getrandbits(1),
                 PPRSup=dice.getrandbits(1),
             ),

@@ -64,7 +64,7 @@ WAYS = Ways(
     },
     named=NAMED,
     causes=CAUSES,
-    codes=dict.fromkeys(ALL, "0 1 2 3 4 8"),
+    codes=dict.fromkeys(ALL, "1 2 3 4 8"),
     silent={
         "5 6 7": "the command buffer",
         "9": "page requests",

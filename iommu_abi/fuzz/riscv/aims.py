@@ -85,7 +85,6 @@ _CONTEXT = (
     both(dc(GADE=1), caps(AMO_HWAD=0)),
     dc(SBE=1),
     both(dc(SXL=1), number("GXL_WRITABLE", 0), register("FCTL", FCTL, GXL=0)),
-    both(dc(SXL=1), caps(Sv32=0), register("FCTL", FCTL, GXL=0)),
     both(dc(SXL=0), register("FCTL", FCTL, GXL=1)),
     dc(fsc_MODE=4),
     dc(PDTV=0, DPE=0, fsc_MODE=11),
@@ -206,9 +205,31 @@ def far_root(case: Case, row: Row) -> None:
     if first >= 56:
         raise Miss
     contexts = [ref for ref in case.path if ref.stage in (DEVICE, PASID) and not ref.level]
-    bits = next(bits for bits in case.layout(contexts[-1]).fields if bits.name == "fsc_PPN")
-    bit = bits.low + case.dice.randrange(first, 56) - 12
-    case.put(contexts[-1], bit, bit, 1)
+    raise_root(case, contexts[-1], case.dice.randrange(first, 56))
+
+
+def raise_root(case: Case, context: Ref, bit: int) -> None:
+    """Set a bit of the address that a context has in fsc."""
+    field = next(bits for bits in case.layout(context).fields if bits.name == "fsc_PPN")
+    case.put(context, field.low + bit - 12, field.low + bit - 12, 1)
+
+
+def narrow_guest(case: Case, row: Row) -> None:
+    """A guest of 32 bits, and a GPA above bit 33, which the tables could take."""
+    case.one_walk([walk for walk in case.walks(S2) if walk[0].level == row.level])
+    if case.value("FCTL") >> 2 & 1:  # GXL: the tables are as narrow
+        raise Miss
+    context, nested = case.entry(DEVICE, 0), bool(case.walks(S1))
+    case.registers["GXL_WRITABLE"] = 1
+    case.set(context, SXL=1)
+    bit = case.dice.randrange(34, 56)
+    if not nested:
+        case.ask(replace(case.request, iova=case.request.iova | 1 << bit))
+        return
+    if not case.raw(context) >> 5 & 1:  # PDTV; what it has is iosatp, and Sv32 is its only mode
+        case.set(context, fsc_MODE=8)
+        case.register("CAPABILITIES", CAPABILITIES, Sv32=1)
+    raise_root(case, context, bit)
 
 
 # ---------------------------------------------------------------- MSI page tables
@@ -283,7 +304,8 @@ AIMS: dict[tuple[str, Stage, Reason], tuple[Aim, ...]] = {
     ("", S2, Reason.PRIVILEGE): (not_a_users,),
     ("", S2, Reason.NOT_PRESENT): (msi_not_valid, msi_not_valid),
     ("", S2, Reason.UNREADABLE): (msi_lost, msi_lost, msi_lost),
-    (NESTED, S2, Reason.INPUT_RANGE): (far_root,),
+    ("", S2, Reason.INPUT_RANGE): (narrow_guest,),
+    (NESTED, S2, Reason.INPUT_RANGE): (far_root, narrow_guest),
     ("", S2, Reason.INVALID): (mrif_without_support,),
 }
 

@@ -37,8 +37,7 @@ NAMED = (
     Named(
         WITH_S2, S2, levels(0, 4), f"{_ENTRY} {_PAGE}", "second stage: 20, 21, 23; at level 0 also 261-263"
     ),
-    Named(WITH_S2, S2, levels(1, 3), "INPUT_RANGE", "GPA above 34, 41, 50 bits: 20, 21, 23"),
-    Named((STAGE_2,), S2, levels(4), "INPUT_RANGE", "GPA above 59 bits: 20, 21, 23"),
+    Named(WITH_S2, S2, levels(1, 4), "INPUT_RANGE", "GPA above 34, 41, 50, 59 bits, SXL: 34: 20, 21, 23"),
     Named(WITH_S2, S2, levels(0), "INVALID", "MSI page table entry with M=1 without MSI_MRIF: 263"),
     Named((NESTED,), S2, levels(0, 4), "UPDATE_DENIED", "A/D of the first stage: 20, 21, 23"),
 )
@@ -70,13 +69,6 @@ CAUSES = (
     Cause(WITH_S2, (S2,), levels(0), "INPUT_RANGE", "Sv32x4, the narrowest, has 2 levels"),
     Cause(WITH_S2, (S2,), levels(1, 4), "INVALID", "MSI page tables have one level"),
     Cause(WITH_S1, (S1,), ANY, "INVALID", "decided in the directories"),
-    Cause(
-        (NESTED,),
-        (S2,),
-        levels(4),
-        "INPUT_RANGE",
-        "a PPN reaches 56 bits, Sv57x4 takes 59",
-    ),
     Cause((STAGE_2,), (S2,), ANY, "UPDATE_DENIED", "there is no first stage to update"),
 )
 
