@@ -243,8 +243,8 @@ DEPARTED: dict[str, tuple[list[int], list[int], int | None, dict[str, int] | Non
     "no rights left": ([], [IW, IR], 0x1234_5008, None),
     "entry: reserved bits": ([], [0, 0, 0, 1 << 52], 0x3000_0008, None),
     "DTE: reserved bits": ([0, 0, 0, 1], [], None, ILLEGAL),
-    "DTE: GV": ([3 << 54], [], 0x3000_0008, None),
-    "SE, SA": ([0, 1 << 33], [0, 0, 0, 1], None, EVENT),
+    "DTE: features": ([3 << 54], [], 0x3000_0008, None),
+    "SA": ([0, 1 << 34], [0, 0, 0, 1], None, EVENT),
     "no event": ([2], [], None, None),
     "event": ([], [0, 0, 0, 1], None, EVENT),
 }

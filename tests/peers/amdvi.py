@@ -117,10 +117,11 @@ def host(dice: Dice, machine: Amdvi) -> World:
 def device_fields(dice: Dice) -> dict[str, int]:
     """What a device table entry says beside its tables."""
     odds = {"SE": 0.1, "SA": 0.05, "GV": 0.1, "IR": 0.95, "IW": 0.95}
+    odds |= {"PPR": 0.02, "GPRP": 0.02, "GIoV": 0.02}  # reserved: the machine has not the features
     return {
         "DomainID": dice.getrandbits(16),
         "HAD": dice.pick((0, 0, 1, 3)),
-        **dice.flags("PPR", "GPRP", "GIoV", "I", "SD", "EX", "AttrV"),
+        **dice.flags("I", "SD", "EX", "AttrV"),
         **{name: int(dice.chance(probability)) for name, probability in odds.items()},
     }
 

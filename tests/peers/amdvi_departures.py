@@ -10,7 +10,13 @@ from iommu_abi.terms import Access, Reason, Ref, Stage
 from peers.compare import Departure, View
 
 ILLEGAL_DEV_TABLE_ENTRY, IO_PAGE_FAULT, FLAG_I = 1, 2, 1 << 3
-GIOV, GV = 1 << 54, 1 << 55
+#: EXT_FEATURES -> the bits of the first two words of a device table entry that need it; 0: none does.
+NEEDS = {
+    0: (0, 1 << 42),
+    1 << 4: (0x3F << 55, 0xFFFF << 16),  # GTSup
+    1 << 48: (1 << 54, 0),  # GIoSup
+    1 << 50: (3 << 52, 0),  # EPHSup
+}
 NO_LEVELS, BAD_MODE = 0, 7
 IR_IW = 3 << 61
 #: Of the words of a device table entry.
@@ -58,12 +64,18 @@ def device_reserved(view: View) -> bool:
     return True
 
 
-def guest(view: View) -> bool:
-    ref = _dte(view)
-    if not ref or not ref.raw & GV or not ref.raw & GIOV:
+def features(view: View) -> bool:
+    ref, fault = _dte(view), view.fault
+    if not ref or not fault or fault.native != ILLEGAL_DEV_TABLE_ENTRY:
         return False
-    view.put(ref.hpa, ref.raw & ~GV)
-    return True
+    has = view.registers["EXT_FEATURES"]
+    for i in range(2):
+        needy = sum(words[i] for feature, words in NEEDS.items() if not has & feature)
+        word = view.load(ref.hpa + 8 * i)
+        if word & needy:
+            view.put(ref.hpa + 8 * i, word & ~needy)
+            return True
+    return False
 
 
 # ---------------------------------------------------------------- host tables
@@ -164,7 +176,11 @@ ALL = (
         "words 2 and 3 do not bear on translation, and nothing does with V=0; QEMU tests all of it",
         device_reserved,
     ),
-    Departure("DTE: GV", "QEMU has no guest tables, though EXT_FEATURES says GTSup; it ignores GV", guest),
+    Departure(
+        "DTE: features",
+        "bits of features that EXT_FEATURES lacks are reserved, and bit 106; QEMU does not test them",
+        features,
+    ),
     Departure(
         "DTE: IR, IW",
         "say what the device may do; QEMU sees only that both are 0, with Mode 0 not even that "
@@ -193,7 +209,7 @@ ALL = (
         "of the address must be 0 where NextLevel skips levels; not tested (findings/amdvi_skipped_bits.py)",
         skipped_bits,
     ),
-    Departure("SE, SA", "suppress events; QEMU does not look at them", suppressed, last=True),
+    Departure("SA", "suppresses page faults; QEMU does not look at it", suppressed, last=True),
     Departure(
         "no event", "TV=0 and Mode 7 are an IO_PAGE_FAULT; QEMU blocks and records nothing", silent, last=True
     ),
