@@ -388,6 +388,19 @@ def sxl(view: View) -> bool:
     return True
 
 
+def sxl_guest(view: View) -> bool:
+    """Leave out what cannot be asked without SXL: tables of a first stage that lie where QEMU reads them."""
+    fault, ref = view.fault, _context(view)
+    if not fault or not ref or not ref.raw & SXL or fault.reason is not Reason.INPUT_RANGE:
+        return False
+    if fault.stage is not Stage.S2 or not fault.input >> 34:
+        return False
+    if fault.purpose is not Purpose.DATA or any(each.stage is Stage.S1 for each in view.answer.refs):
+        raise Unfit
+    view.put(ref.hpa, ref.raw & ~SXL)
+    return True
+
+
 def sv32_wide(view: View) -> bool:
     fault, ref = view.fault, _context(view)
     if not fault or not ref or not ref.raw & SXL or fault.reason is not Reason.INPUT_RANGE:
@@ -474,6 +487,7 @@ ALL: tuple[Departure, ...] = (
     Departure("SXL: mode", "Sv48 and Sv57 of a process context with SXL are 267; QEMU says 259", process_sxl),
     Departure("process context: reserved bits", "are not tested", process_reserved),
     Departure("SXL", "needs fctl.GXL, or that it can be written; QEMU takes it for Sv32 always", sxl),
+    Departure("SXL: GPA", "leaves a GPA 34 bits; QEMU takes what the second stage has", sxl_guest),
     Departure(
         "bits 60:59 of an entry",
         "are software's with Svrsw60t59b, which QEMU has; it says page fault",
