@@ -504,7 +504,7 @@ def test_a_translation_request_still_wants_to_read_tables() -> None:
 
 
 def test_a_completion_grants_execute_only_with_read() -> None:
-    """ "PCIe ATS translation request handling": PCIe has no pages that can be executed only."""
+    """By "PCIe ATS translation request handling": PCIe has no pages that can be executed only."""
     world = nested(EN_ATS=1)
     world.edit_first(0, R=0, W=0)
 
@@ -570,7 +570,7 @@ def test_a_guest_of_32_bits_has_no_gpa_above_bit_33(mode: str, at: At) -> None:
 
 
 def test_sxl_needs_a_gxl_that_can_be_written_and_no_sv32() -> None:
-    """ "Device-context configuration checks": SXL may be 0 or 1 if fctl.GXL can be written."""
+    """By "Device-context configuration checks": SXL may be 0 or 1 if fctl.GXL can be written."""
     host = build.Memory()
     second = build.RiscvSecondStage(host)
     second.map(0x5000, host.page())

@@ -94,6 +94,6 @@ class RiscvDriver(Binder):
         return put(tc, PDTV, PDTV, 1), iohgatp, ta, info.levels << 60 | info.ptr >> 12
 
     def stores(self, old: tuple[int, ...], new: tuple[int, ...], *, bound: bool) -> Iterable[tuple[int, int]]:
-        """Tc and fsc must fit each other: V is 0 while they do not ("Updating in-memory data structure entries")."""
+        """Store with V=0 while tc and fsc do not fit ("Updating in-memory data structure entries")."""
         del bound
         return [(0, new[0] & ~1), *((i, new[i]) for i in (3, 2, 1)), (0, new[0])]
