@@ -73,8 +73,7 @@ enum pt_judge { PT_JUDGE_R, PT_JUDGE_W, PT_JUDGE_X, PT_JUDGE_TABLE, PT_JUDGE_NON
 /* What the hardware does about flags that pt_format.update() would set. */
 enum pt_ad { PT_AD_SET, PT_AD_FAULT };
 
-/* One stage of one translation. Everything that varies per context is a number here, so
- * that decode() is a pure function of (raw, level, stage). */
+/* One stage of one translation. What varies per context is a number: decode() stays pure. */
 struct pt_stage {
 	u64 root;
 	u64 in_first, in_span;            /* legal input: in_span bytes beyond in_first; else INPUT_RANGE */
