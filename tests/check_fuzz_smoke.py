@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from iommu_abi.fuzz import blobs, coverage
+from iommu_abi.fuzz import blobs, claims, coverage
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,6 +55,12 @@ def test_at_least_30_percent_of_translations_succeed(run):
     assert numbers["passed"] >= 0.30 * numbers["translations"]
     assert numbers["valid passed"] == numbers["valid"]
     assert numbers["mutated"] > numbers["valid"]
+
+
+@pytest.mark.parametrize("kind", claims.KINDS)
+def test_what_answers_claim_is_asked_back_250_000_times_of_each_kind(run, kind):
+    """Four kinds make 10^6; what is untrue is a finding."""
+    assert run["numbers"][f"claims {kind}"] >= 250_000
 
 
 def test_every_way_to_fail_is_hit_100_times(run):

@@ -11,11 +11,11 @@ The attempts of a walk's plan come in blocks of :data:`BLOCK`, which share a wor
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from iommu_abi import ledgers
 from iommu_abi.errors import AbiError, UsageError
-from iommu_abi.fuzz import blobs, coverage
+from iommu_abi.fuzz import blobs, claims, coverage
 from iommu_abi.fuzz.aimed import aim
 from iommu_abi.fuzz.formats import FORMATS
 from iommu_abi.fuzz.free import free
@@ -74,7 +74,10 @@ def index_of(plan: int, attempt: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """How a request ended. ``row`` is None if it passed or was refused as senseless."""
+    """How a request ended. ``row`` is None if it passed or was refused as senseless.
+
+    ``claims``: of how many answers all that they claim was asked back.
+    """
 
     mutated: bool
     passed: bool
@@ -82,6 +85,7 @@ class Walked:
     row: Row | None = None
     purpose: Purpose = Purpose.DATA
     native: int = 0
+    claims: int = 0
     problems: tuple[str, ...] = ()
 
 
@@ -220,13 +224,24 @@ def judge(case: Case, mutated: bool) -> Walked:
         return Walked(mutated, False, True, problems=problems)
     fault = answer.fault
     if fault is None:
-        return Walked(mutated, True, problems=problems)
+        count, untrue = claimed(case, answer)
+        return Walked(mutated, True, claims=count, problems=problems + untrue)
     if not mutated:
         problems += (f"a valid request of the world fails: {fault}",)
     row = Row(case.vendor.format_of(case, answer), fault.stage, fault.level, fault.reason)
     if row not in _REACHABLE:
         problems += (f"the coverage table says that {row} is out of reach: {coverage.cause(row)}",)
-    return Walked(mutated, False, False, row, fault.purpose, fault.native, problems)
+    return Walked(mutated, False, False, row, fault.purpose, fault.native, problems=problems)
+
+
+def claimed(case: Case, answer: Translation) -> tuple[int, tuple[str, ...]]:
+    """Hold an answer, and some around it, to what they claim: how many, and what is untrue."""
+    kind, request = case.world.kind, case.request
+    if kind not in claims.KINDS:
+        return 0, ()
+    unit, memory = Unit(kind, case.registers), case.image.memory
+    asker = claims.Asker(partial(unit.translate, memory), partial(unit.translate, memory, trace=True))
+    return claims.check(kind, request, answer, asker, Dice("claims", request))
 
 
 _REACHABLE = frozenset(coverage.ROWS)

@@ -83,8 +83,13 @@ def load(path: Path) -> tuple[str | None, tuple[str, ...]]:
     if "data" in found:
         data, before = bytes.fromhex(found["data"]), bytes.fromhex(found["before"])
         return blobs.both(blobs.Blob(found["generation"], found["payload"], before, data, found["rule"]))
-    answer, problems = cases.ask(_case(found))
-    return (None if answer is None or answer.fault is None else str(answer.fault)), problems
+    case = _case(found)
+    answer, problems = cases.ask(case)
+    if answer is None:
+        return None, problems
+    if answer.fault is None:
+        return None, problems + cases.claimed(case, answer)[1]
+    return str(answer.fault), problems
 
 
 def _case(found: dict[str, Any]) -> Case:

@@ -67,12 +67,15 @@ class Tally:
         if result.problems:
             self.findings.append(Finding(index, "\n".join(result.problems)))
         if isinstance(result, cases.Walked):
-            self._walked(result)
+            self._walked(index, result)
         else:
             self._checked(index, result)
 
-    def _walked(self, result: cases.Walked) -> None:
+    def _walked(self, index: int, result: cases.Walked) -> None:
         numbers = self.numbers
+        if result.claims:
+            plan = cases.PLANS[index % len(cases.PLANS)]
+            numbers[f"claims {plan.format.split('-')[0]}"] += result.claims
         if result.refused:
             numbers["refused"] += 1
             return
