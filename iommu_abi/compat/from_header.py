@@ -1,4 +1,4 @@
-"""A C header as a model: compiled for this machine, its integer macros evaluated."""
+"""A C header as a model: compiled for this machine or another, its integer macros evaluated."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from iommu_abi.compat import compiler, elf, from_object, macros, roots
+from iommu_abi.compat import compiler, dependence, elf, from_object, machines, macros, roots
 from iommu_abi.compat.model import Model
 from iommu_abi.errors import UsageError
+from iommu_abi.uapi import layout as layouts
+from iommu_abi.uapi.layout import Abi
 
-_FLAGS = ("-std=gnu11", "-x", "c", "-w", "-D__user=", "-fmax-errors=0")
+_FLAGS = ("-std=gnu11", "-x", "c", "-w", "-D__user=")
 #: Linked, because nothing then has to be relocated: elftools cannot do that for every machine.
-_DEBUG = ("-g", "-fno-eliminate-unused-debug-types", "-shared", "-fPIC", "-nostdlib")
+_DEBUG = ("-g", "-gdwarf-5", "-fno-eliminate-unused-debug-types", "-shared", "-fPIC", "-nostdlib")
 #: ``__u16 :16;``: a type, and no name before the colon.
 _UNNAMED_BITS = re.compile(
     r"(?:^|[;{,])\s*(?:__\w+|(?:unsigned|signed|int|long|short|char|uint\d+_t) ?)+\s*:\s*\d+\s*;"
@@ -30,16 +32,48 @@ def read(path: Path, include: tuple[str, ...], label: str) -> Model:
     if size > _HEADER_BYTES:
         raise UsageError(f"{label}: {size} bytes are no C header, expected {_HEADER_BYTES} at most")
     with tempfile.TemporaryDirectory(prefix="iommu-abi-") as directory:
-        return _Header(path, include, label, directory).read()
+        header = _Header(path.resolve(), label, directory)
+        header.directories = roots.directories(header.path, include)
+        made = header.read()
+    if not compiler.ziglang():
+        return made
+    return replace(made, compile_for=lambda abi: read_for(abi, path, include, label))
+
+
+def read_for(abi: Abi, path: Path, include: tuple[str, ...], label: str) -> Model:
+    """The same on an ABI, by the compiler of the package ziglang."""
+    package = compiler.ziglang()
+    if not package:
+        raise UsageError("headers are compiled for other machines by the package ziglang, which is not here")
+    machine = machines.MACHINES[abi.name]
+    with tempfile.TemporaryDirectory(prefix="iommu-abi-") as directory:
+        header = _Header(path.resolve(), label, directory)
+        header.flags = [*_FLAGS, *machines.target(machine)]
+        header.directories = roots.directories_for(header.path, include, machine, package)
+        header.program = compiler.ZIG
+        return _on(abi, header.read())
+
+
+def _on(abi: Abi, model: Model) -> Model:
+    """A model with the ABI's name, where another machine stood in for it (machines.py)."""
+    if model.abi == abi:
+        return model
+    measured = {
+        name: layouts.layout(model.record(name), abi) if model.portable(name) else replace(made, abi=abi)
+        for name, made in model.measured.items()
+    }
+    return replace(model, abi=abi, measured=measured)
 
 
 class _Header:
-    def __init__(self, path: Path, include: tuple[str, ...], label: str, directory: str) -> None:
-        self.label, self.directory = label, directory
-        full = path.resolve()
-        self.of_machines = _of_machines(full)
-        self.include = f'#include <linux/types.h>\n#include "{full}"'
-        self.flags = [f"-isystem{path}" for path in roots.directories(full, include)]
+    """One compilation of a header; which compiler, for which machine, is set from outside."""
+
+    def __init__(self, path: Path, label: str, directory: str) -> None:
+        self.path, self.label, self.directory = path, label, directory
+        self.include = f'#include <linux/types.h>\n#include "{path}"'
+        self.flags = [*_FLAGS, "-fmax-errors=0"]
+        self.directories: list[Path] = []
+        self.program: tuple[str, ...] = ()
 
     def read(self) -> Model:
         self._accepted(self._run(self.include, "-E", "-dD", "-o", "header.i"))
@@ -57,7 +91,8 @@ class _Header:
             unevaluated=frozenset(lost),
             texts={name: found.own[name] for name in own},
             unnamed=frozenset(_with_unnamed_bits(reader.lines)),
-            of_machines=self.of_machines,
+            of_machines=_of_machines(self.path),
+            depends=dependence.first(found.files, found.included),
         )
 
     def _notes(self, lost: list[str]) -> tuple[str, ...]:
@@ -93,12 +128,17 @@ class _Header:
         if done.status:
             found = re.search(r"^(.*?:\d+:.*?error: .*|.*error.*)$", done.messages, re.M)
             said = (found[1] if found else done.messages).strip() or f"it ended with status {done.status}"
-            raise UsageError(f"{self.label}: the C compiler {compiler.command()[0]} refuses it: {said}")
+            raise UsageError(f"{self.label}: the C compiler {self._name()} refuses it: {said}")
+
+    def _name(self) -> str:
+        return "of ziglang" if self.program else compiler.command()[0]
 
     def _run(self, source: str, *arguments: str) -> compiler.Done:
         Path(self.directory, _FILE).write_text(source)
         try:
-            return compiler.run(*_FLAGS, *self.flags, *arguments, _FILE, directory=self.directory)
+            include = [f"-isystem{path}" for path in self.directories]
+            words = (*self.flags, *include, *arguments, _FILE)
+            return compiler.run(*words, directory=self.directory, program=self.program)
         except UsageError as error:
             raise UsageError(f"{self.label}: {error}") from None
 

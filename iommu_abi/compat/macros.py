@@ -24,9 +24,10 @@ ELEMENT = 16
 
 @dataclass
 class Found:
-    """What the preprocessor says: the header's own files, and the macros that stand at its end."""
+    """What the preprocessor says: the header's own files and others, and the macros that stand at its end."""
 
     files: set[str] = field(default_factory=set)
+    included: set[str] = field(default_factory=set)
     own: dict[str, str] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
 
@@ -47,6 +48,8 @@ def found(preprocessed: str, directory: str) -> Found:
             into = made.others if _SYSTEM in marker[2].split() else made.own
             if into is made.own:
                 made.files.add(os.path.realpath(os.path.join(directory, path)))
+            else:
+                made.included.add(path)
         elif into is not None and (define := _DEFINE.match(line)):
             made.own.pop(define[1], None)
             made.others.pop(define[1], None)

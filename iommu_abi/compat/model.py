@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from iommu_abi.errors import UsageError
@@ -65,6 +65,10 @@ class Model:
     of_machines: Mapping[str, str] = field(default_factory=dict)
     #: Records with bit fields that have no name, of which the declarations know nothing.
     unnamed: frozenset[str] = frozenset()
+    #: Where the source says one thing on one machine and another on the next; empty if nowhere.
+    depends: str = ""
+    #: Compiles it for another ABI; None where nobody can.
+    compile_for: Callable[[Abi], Model] | None = field(default=None, compare=False)
 
     def structs(self) -> Mapping[str, Record]:
         """Structs and unions by name."""

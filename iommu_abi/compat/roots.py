@@ -7,6 +7,8 @@ import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from iommu_abi.compat import machines
+from iommu_abi.compat.machines import Machine
 from iommu_abi.uapi.layout import host
 
 #: Directories in which the kernel's headers are installed, beside one another.
@@ -19,10 +21,26 @@ def directories(header: Path, include: Iterable[str]) -> list[Path]:
 
     Of the given ones those first that are nearest to the header: each of two trees has its own.
     """
+    found = _roots(header, include)
+    return list(dict.fromkeys(each for root in found for each in (*_machine(root), root)))
+
+
+def directories_for(header: Path, include: Iterable[str], machine: Machine, package: Path) -> list[Path]:
+    """The same for another machine, and then the headers in the package ziglang.
+
+    Its asm/ comes first: what lies in a tree itself may be that of the machine the tree was made for.
+    """
+    found = _roots(header, include)
+    own = [path for root in found for path in _asm_of(root, machine.family, machine.multiarch)]
+    return list(
+        dict.fromkeys([*own, machines.asm(machine, package), *found, *machines.libraries(machine, package)])
+    )
+
+
+def _roots(header: Path, include: Iterable[str]) -> list[Path]:
     own = _root(header)
     given = sorted((Path(name).resolve() for name in include), key=lambda path: -_shared(path, header))
-    found = [*given, *([own] if own else [])]
-    return list(dict.fromkeys(each for root in found for each in (*_machine(root), root)))
+    return [*given, *([own] if own else [])]
 
 
 def _shared(path: Path, header: Path) -> int:
@@ -58,7 +76,10 @@ def of_other_machines(header: Path) -> Iterator[tuple[str, Path]]:
 def _machine(root: Path) -> Iterator[Path]:
     """Directories with this machine's asm/, which come first: Debian's and ziglang's beside all others."""
     family = host().name.replace("x86_64", "x86")
-    multiarch = str(sysconfig.get_config_var("MULTIARCH"))
+    yield from _asm_of(root, family, str(sysconfig.get_config_var("MULTIARCH")))
+
+
+def _asm_of(root: Path, family: str, multiarch: str) -> Iterator[Path]:
     path = root.with_name(f"{family}-linux-any") if root.name == _ZIG else root / multiarch
     if (path / "asm").is_dir():
         yield path

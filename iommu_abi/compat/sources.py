@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from iommu_abi import uapi
 from iommu_abi.compat import from_generation, from_header, from_object
 from iommu_abi.compat.model import Model
 from iommu_abi.errors import UsageError
+from iommu_abi.uapi.layout import Abi
 
 
 def read(source: str, include: tuple[str, ...] = ()) -> Model:
@@ -27,10 +32,22 @@ def read(source: str, include: tuple[str, ...] = ()) -> Model:
 
 def read_bytes(data: bytes, label: str, include: tuple[str, ...] = ()) -> Model:
     """A header or an object file that has no path; reports call it ``label``."""
+    with _file(data) as path:
+        made = _read_file(path, include, label)
+    return replace(made, compile_for=made.compile_for and partial(_compile_bytes, data, label, include))
+
+
+def _compile_bytes(data: bytes, label: str, include: tuple[str, ...], abi: Abi) -> Model:
+    with _file(data) as path:
+        return from_header.read_for(abi, path, include, label)
+
+
+@contextmanager
+def _file(data: bytes) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="iommu-abi-") as directory:
         path = Path(directory, "input.h")
         path.write_bytes(data)
-        return _read_file(path, include, label)
+        yield path
 
 
 def _read_file(path: Path, include: tuple[str, ...], label: str) -> Model:
