@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from iommu_abi.compat.fields import place
+from iommu_abi.compat.fields import place, real
 from iommu_abi.compat.model import Model
 from iommu_abi.compat.verdict import Finding, breaking, note
-from iommu_abi.uapi.layout import ABIS, Layout
+from iommu_abi.uapi.layout import ABIS, Layout, Record
+
+#: 64-bit machines whose kernels run programs of the 32-bit ones after them.
+_FAMILIES = (
+    ("x86_64", "x32", "i386"), ("aarch64", "arm"), ("aarch64_be", "armeb"), ("riscv64", "riscv32"),
+    ("powerpc64", "powerpc"), ("mips64", "mips64n32", "mips"), ("sparc64", "sparc"),
+)  # fmt: skip
 
 _Judge = Callable[[Layout, Layout], Sequence[Finding]]
 _Shape = tuple[int, tuple[tuple[int, int], ...]]
@@ -106,3 +112,70 @@ def judge(old: Model | None, new: Model, names: tuple[str, str], grows: bool) ->
         if _shapes(groups, grows) == _shapes(before, grows)
         else [note(field, "ABIs differ", f"{reason}; it differed before")]
     )
+
+
+# ---------------------------------------------------------------- what is not the same declaration on each
+
+
+def judge_compiled(
+    on: Mapping[str, tuple[Model, Model]], usual: str, names: tuple[str, str], grows: bool
+) -> list[Finding]:
+    """The same for models by ABI: of one machine with another only where its kernel runs its programs.
+
+    A struct that says one thing on all ABIs is judged as any other.
+    """
+    before = {abi: old.structs().get(names[0]) for abi, (old, _) in on.items()}
+    now = {abi: new.structs().get(names[1]) for abi, (_, new) in on.items()}
+    if now[usual] and _is_one(before.values()) and _is_one(now.values()):
+        old, new = on[usual]
+        return judge(old if before[usual] else None, new, names, grows)
+    return [f for family in _FAMILIES for f in _in_family([on[a] for a in family if a in on], names, grows)]
+
+
+def _is_one(records: Iterable[Record | None]) -> bool:
+    """Whether all ABIs have the same declaration, or none of them any."""
+    first, *others = records
+    return all(other == first for other in others)
+
+
+def _in_family(models: Sequence[tuple[Model, Model]], names: tuple[str, str], grows: bool) -> list[Finding]:
+    before = [old.measured[names[0]] for old, _ in models if names[0] in old.structs()]
+    now = [new.measured[names[1]] for _, new in models if names[1] in new.structs()]
+    field, reason = _first_difference(now, grows)
+    if not reason:
+        return []
+    if not before:
+        return [note(field, "ABIs differ", f"{reason}; the struct is new: its kernel has to know them all")]
+    if not _first_difference(before, grows)[1]:
+        return [breaking(field, "ABIs differ", reason)]
+    if [_named(made, grows) for made in now] == [_named(made, grows) for made in before]:
+        return []
+    return [note(field, "ABIs differ", f"{reason}; it differed before")]
+
+
+def _named(layout: Layout, grows: bool) -> dict[str, tuple[int, int]]:
+    """Where its real fields are, and its size: what a kernel has to find again."""
+    size = {} if grows else {"": (0, 8 * layout.size)}
+    return {f.name: place(f) for f in real(layout)} | size
+
+
+def _first_difference(layouts: Sequence[Layout], grows: bool) -> tuple[str, str]:
+    """The first field in another place than on the first machine, and a sentence; empty if none is."""
+    for other in layouts[1:]:
+        first = layouts[0]
+        a, b = _named(first, grows), _named(other, grows)
+        for name in dict.fromkeys([*a, *b]):
+            if a.get(name) != b.get(name):
+                here, there = _words(a.get(name)), _words(b.get(name))
+                places = f"{here} on {first.abi.name}, and {there} on {other.abi.name}"
+                return name, f"{name or 'the struct'} is {places}"
+    return "", ""
+
+
+def _words(bits: tuple[int, int] | None) -> str:
+    if bits is None:
+        return "not there"
+    at, count = bits
+    if at % 8 or count % 8:
+        return f"{count} bits at bit {at}"
+    return f"{count // 8} bytes at {at // 8}"

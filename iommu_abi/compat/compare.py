@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from iommu_abi.compat import between_abis, constants, structs, versions
+from iommu_abi.compat import between_abis, constants, everywhere, structs, versions
 from iommu_abi.compat.contracts import Contracts, contracts
 from iommu_abi.compat.model import Model
 from iommu_abi.compat.verdict import Finding, Report, Subject, Verdict, note
 from iommu_abi.errors import UsageError
-from iommu_abi.uapi.layout import Abi, Layout, host
+from iommu_abi.uapi.layout import ABIS, Abi, Layout, host
 
 
 def compare(
@@ -24,26 +25,77 @@ def compare(
     for model in (old, new):
         if abi and not model.complete and abi != model.abi:
             raise UsageError(f"{model.label} is an object file for another ABI than {abi.name}")
+    may_grow = extensible or {}
     sides = abi or old.abi or new.abi or host(), abi or new.abi or old.abi or host()
     names = " and ".join(dict.fromkeys(side.name for side in sides))
-    made = _Comparison(old, new, *sides, abi is None, contracts(old, new, extensible or {}))
     notes = (*old.notes, *(n for n in new.notes if n not in old.notes))
-    return Report(old.label, new.label, names, tuple(made.subjects()), notes)
+    depends = everywhere.depends(old, new, sides if abi else ())
+    if not depends:
+        subjects = list(_as_they_are(old, new, sides, abi is None, may_grow).subjects())
+    elif everywhere.can_compile(old, new):
+        subjects, more = _compiled(old, new, everywhere.abis(old, new, abi), may_grow)
+        notes += (f"compiled for each ABI: {depends}", *more)
+    else:
+        subjects = list(_as_they_are(old, new, sides, abi is None, may_grow).subjects())
+        notes += (f"seen as {names} has it only, for other ABIs the package ziglang compiles it: {depends}",)
+    return Report(old.label, new.label, names, tuple(subjects), notes)
+
+
+def _as_they_are(
+    old: Model, new: Model, sides: tuple[Abi, Abi], on_all: bool, extensible: Mapping[str, str]
+) -> _Comparison:
+    """Two models, of which one layout is known or computed for each ABI."""
+
+    def between(names: tuple[str, str], grows: bool, is_new: bool) -> list[Finding]:
+        return between_abis.judge(None if is_new else old, new, names, grows)
+
+    return _Comparison(old, new, *sides, on_all, contracts(old, new, extensible), between)
+
+
+def _compiled(
+    old: Model, new: Model, abis: Sequence[Abi], extensible: Mapping[str, str]
+) -> tuple[list[Subject], tuple[str, ...]]:
+    """On each ABI by what a compiler for it saw; and on which that was not possible."""
+    found = everywhere.compiled(old, new, abis)
+    if not found.on:
+        raise UsageError(found.notes[0])
+    own = [abi.name for abi in (old.abi, new.abi) if abi and abi.name in found.on]
+    usual = next(iter([*own, *found.on]))
+
+    @cache
+    def between(names: tuple[str, str], grows: bool, is_new: bool) -> list[Finding]:
+        return between_abis.judge_compiled(found.on, usual, names, grows)
+
+    numbers = bool(old.compile_for and new.compile_for)
+    subjects = {
+        name: list(
+            _Comparison(
+                *both, ABIS[name], ABIS[name], False, contracts(*both, extensible), between,
+                numbers or name == usual,
+            ).subjects()
+        )
+        for name, both in found.on.items()
+    }  # fmt: skip
+    return everywhere.merged(subjects, usual), found.notes
 
 
 @dataclass(frozen=True)
 class _Comparison:
+    """``between`` judges a struct's differences between ABIs; without ``numbers`` there are no constants."""
+
     old: Model
     new: Model
     old_abi: Abi
     new_abi: Abi
     on_all: bool
     contracts: Contracts
+    between: Callable[[tuple[str, str], bool, bool], list[Finding]]
+    numbers: bool = True
 
     def subjects(self) -> Iterator[Subject]:
         """Structs, then constants."""
         yield from filter(self._means_something, self._structs())
-        made = constants.compare(self.old, self.new, self.contracts)
+        made = constants.compare(self.old, self.new, self.contracts) if self.numbers else []
         yield from filter(self._means_something, made)
 
     def _means_something(self, subject: Subject) -> bool:
@@ -93,7 +145,7 @@ class _Comparison:
         if self.on_all and not contract.is_of_one_abi:
             findings += between_abis.elsewhere(self.old, self.new, (name, now), is_now, judge)
         if not contract.is_of_one_abi:
-            findings += between_abis.judge(self.old, self.new, (name, now), bool(contract.surplus))
+            findings += self.between((name, now), bool(contract.surplus), False)
         return Subject(is_now.record.kind, now, contract.name, was.size, is_now.size, tuple(findings))
 
     def _withdrawn(self, name: str) -> Subject:
@@ -112,5 +164,5 @@ class _Comparison:
         findings = [note("", "added", f"{made.size} bytes"), *(structs.hole(*h) for h in made.holes)]
         contract = self.contracts.of(made, made)
         if not contract.is_of_one_abi:
-            findings += between_abis.judge(None, self.new, (name, name), bool(contract.surplus))
+            findings += self.between((name, name), bool(contract.surplus), True)
         return Subject(made.record.kind, name, contract.name, None, made.size, tuple(findings))

@@ -23,10 +23,6 @@ _BLOCKS_OF_A_FILE = 512 << 10  # of 512 bytes: what it writes, and what it says
 _LIMITS = f'ulimit -v {_KIB_OF_MEMORY}; ulimit -f {_BLOCKS_OF_A_FILE}; exec "$@"'
 
 
-#: The C compiler of the package ziglang, in this Python.
-ZIG = (sys.executable, "-m", "ziglang", "cc")
-
-
 @dataclass(frozen=True)
 class Done:
     """A run that ended: its status, its messages in English."""
@@ -44,7 +40,7 @@ def command() -> tuple[str, ...]:
         if shutil.which(name):
             return (name,)
     if find_spec("ziglang"):
-        return ZIG
+        return (sys.executable, "-m", "ziglang", "cc")
     raise UsageError("no C compiler for headers: expected $CC, cc, gcc, clang or the package ziglang")
 
 
@@ -54,10 +50,17 @@ def ziglang() -> Path | None:
     return Path(found.origin).parent if found and found.origin else None
 
 
+def zig() -> tuple[str, ...]:
+    """Its C compiler, without a Python between: 22 ABIs are many calls."""
+    package = ziglang()
+    return (str(package / "zig"), "cc") if package else ()
+
+
 def run(*arguments: str, directory: str, program: tuple[str, ...] = ()) -> Done:
     """Compile, within the limits of time, memory and size; UsageError beyond that of time."""
     program = program or command()
-    seconds = SECONDS + (_SECONDS_MORE_FOR_ZIGLANG if "ziglang" in program else 0)
+    is_zig = "ziglang" in program or program == zig()
+    seconds = SECONDS + (_SECONDS_MORE_FOR_ZIGLANG if is_zig else 0)
     if program[0] != sys.executable and not shutil.which(program[0]):
         raise UsageError(f"the C compiler {program[0]} cannot be run: it is not found")
     messages = Path(directory, "messages")

@@ -39,9 +39,7 @@ _WIDTH = re.compile(
 )
 _BLANKS = re.compile(r"[ \t]+")
 #: Of asm/: what has the same types, numbers of ioctls and byte orders in other words on each machine.
-_PLAIN = re.compile(
-    r"(?:types|posix_types\w*|bitsperlong|byteorder|ioctl|int-l+64|swab)\.h"
-)
+_PLAIN = re.compile(r"(?:types|posix_types\w*|bitsperlong|byteorder|ioctl|int-l+64|swab)\.h")
 _LONGEST = 60
 
 

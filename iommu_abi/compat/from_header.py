@@ -50,7 +50,7 @@ def read_for(abi: Abi, path: Path, include: tuple[str, ...], label: str) -> Mode
         header = _Header(path.resolve(), label, directory)
         header.flags = [*_FLAGS, *machines.target(machine)]
         header.directories = roots.directories_for(header.path, include, machine, package)
-        header.program = compiler.ZIG
+        header.program = compiler.zig()
         return _on(abi, header.read())
 
 

@@ -71,7 +71,7 @@ _DEBIAN = {
 
 
 def target(machine: Machine) -> tuple[str, ...]:
-    """Words for ``python -m ziglang cc``: which machine, and none of its own directories but its builtins'."""
+    """Words for ``zig cc``: which machine, and no directories of its own but that of its builtins."""
     words = ("-target", MACHINES[machine.stand_in or machine.abi].target, "-nostdlib")
     checks = ("-fno-sanitize=all", "-ferror-limit=0")
     return (*words, *checks, *(("-undef", *_predefined(machine.target)) if machine.stand_in else ()))
@@ -96,7 +96,7 @@ def asm(machine: Machine, package: Path) -> Path:
 def _predefined(target: str) -> tuple[str, ...]:
     with tempfile.TemporaryDirectory(prefix="iommu-abi-") as directory:
         words = ("-target", target, "-E", "-dM", "-x", "c", "/dev/null")
-        done = compiler.run(*words, directory=directory, program=compiler.ZIG)
+        done = compiler.run(*words, directory=directory, program=compiler.zig())
     if done.status:
         raise UsageError(f"clang of ziglang does not know {target}")
     return tuple(_definitions(done.messages))
