@@ -115,6 +115,62 @@ def test_compat_reads_headers_with_ziglang_where_there_is_no_other_compiler(monk
     assert len(report.subjects) == 37 + 99
 
 
+LP64 = "x86_64 aarch64 aarch64_be riscv64 powerpc64 powerpc64le s390x mips64 sparc64 loongarch64"
+BIG = "aarch64_be armeb powerpc64 powerpc s390x mips mips64 mips64n32 sparc64 sparc m68k"
+
+
+@pytest.mark.parametrize(
+    ("condition", "where"),
+    [  # the psABI of each: data models and byte orders; GCC's manual: predefined names
+        ("defined(__s390x__)", "on s390x"),
+        ("__BITS_PER_LONG == 64", f"on {LP64}"),
+        ("__SIZEOF_POINTER__ == 8", f"on {LP64}"),
+        ("__SIZEOF_LONG__ == 4", f"on all but {LP64}"),
+        ("defined(__BIG_ENDIAN_BITFIELD)", f"on {BIG}"),
+        ("__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__", f"on {BIG}"),
+        ("defined(__x86_64__)", "on x86_64 x32"),
+        ("defined(__x86_64__) && defined(__ILP32__)", "on x32"),
+        ("defined(__i386__) || defined(__sparc__) || defined(__m68k__)", "on i386 sparc64 sparc m68k"),
+        ("defined(__arm__)", "on arm armeb"),
+        ("defined(__hexagon__)", "on hexagon"),
+        ("defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)", "on powerpc64le"),
+    ],
+)
+def test_compat_knows_on_which_abis_a_condition_holds(tmp_path, condition, where):
+    head = "#include <linux/types.h>\n#include <asm/byteorder.h>\n#include <asm/bitsperlong.h>\n"
+    text = f"struct s {{\n#if {condition}\n%s b;\n#endif\n__u16 a;\n}};\n"
+    paths = [tmp_path / "old.h", tmp_path / "new.h"]
+    for path, width in zip(paths, ("__u16", "__u32")):
+        path.write_text(head + text % width)
+
+    report = compat.compare(*(compat.read(str(path)) for path in paths))
+
+    resized = [f.reason for s in report.subjects for f in s.findings if f.change == "resized"]
+    assert resized == [f"2 -> 4 bytes at offset 0, {where}"]
+    assert not any("not compared" in text for text in report.notes)
+
+
+def test_compat_has_the_layouts_of_each_abis_own_headers():
+    # epoll_event is packed where __x86_64__ is (linux/eventpoll.h); 12 bytes where 8-byte integers need no 8
+    read = compat.read(str(witness.bundled().path / "linux/eventpoll.h"))
+    sizes = {abi.name: read.compile_for(abi).layout("epoll_event", abi).size for abi in layout.ABIS.values()}
+
+    assert {name for name, size in sizes.items() if size == 12} == {"x86_64", "x32", "i386", "m68k"}
+    assert set(sizes.values()) == {12, 16}
+
+
+def test_compat_compiles_what_each_machine_has_of_its_own():
+    # sixteen registers of eight bytes on s390x (asm/kvm.h), eighteen on x86-64
+    read = compat.read(str(witness.bundled().path / "linux/kvm.h"))
+    sizes = {}
+    for name in ("x86_64", "s390x", "i386"):
+        model = read.compile_for(layout.ABIS[name])
+        sizes[name] = model.layout("kvm_regs", layout.ABIS[name]).size
+
+    assert "asm/" in read.depends
+    assert sizes == {"x86_64": 144, "s390x": 128, "i386": 144}
+
+
 def test_our_headers_compile_to_our_layouts_on_every_abi(capsys):
     found = witness.all_differences(witness.own_headers())
 

@@ -164,7 +164,7 @@ def _first_difference(layouts: Sequence[Layout], grows: bool) -> tuple[str, str]
     for other in layouts[1:]:
         first = layouts[0]
         a, b = _named(first, grows), _named(other, grows)
-        for name in dict.fromkeys([*a, *b]):
+        for name in sorted(dict.fromkeys([*a, *b]), key=bool, reverse=True):  # the size comes last
             if a.get(name) != b.get(name):
                 here, there = _words(a.get(name)), _words(b.get(name))
                 places = f"{here} on {first.abi.name}, and {there} on {other.abi.name}"

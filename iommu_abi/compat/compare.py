@@ -34,10 +34,10 @@ def compare(
         subjects = list(_as_they_are(old, new, sides, abi is None, may_grow).subjects())
     elif everywhere.can_compile(old, new):
         subjects, more = _compiled(old, new, everywhere.abis(old, new, abi), may_grow)
-        notes += (f"compiled for each ABI: {depends}", *more)
+        notes += (f"{depends}: each ABI was compiled", *more)
     else:
         subjects = list(_as_they_are(old, new, sides, abi is None, may_grow).subjects())
-        notes += (f"seen as {names} has it only, for other ABIs the package ziglang compiles it: {depends}",)
+        notes += (f"{depends}: seen as {names} has it only; the package ziglang would compile each ABI",)
     return Report(old.label, new.label, names, tuple(subjects), notes)
 
 
