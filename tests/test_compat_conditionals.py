@@ -88,6 +88,7 @@ def said(report):
         "#define CMD _IOW('x', 1, size_t)",
         "#define NONE (~0UL)",
         "#define BIT (1UL << 40)",
+        "#define BIT (1UL << X_SHIFT)",
     ],
 )
 def test_a_header_depends_on_the_machine(tmp_path, line):
@@ -113,6 +114,7 @@ def test_a_header_depends_on_the_machine(tmp_path, line):
         "#define CMD _IOR('x', 1, long long)",
         "#define NONE (~0ULL)",
         "#define BIT (1ULL << 40)",
+        "#define BIT (1UL << 7)",
         "/* #ifdef __x86_64__\n * sizeof(long) */",
         "#define X (sizeof(struct s))",
     ],

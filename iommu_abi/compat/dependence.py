@@ -35,7 +35,7 @@ _TYPE = re.compile(
 _WIDTH = re.compile(
     r"\b(?:sizeof|_IO[A-Z]*) ?\([^()\n]{0,80}(?:\blong\b(?! long)(?<!long long)|\*|size_t|ptr_t)"
     r"|\[[^\]\n]{0,80}\bsizeof\b|~ ?\(?(?:0x)?[0-9a-fA-F]+(?:[uU]?[lL]|[lL][uU])\b"
-    r"|\b\d+(?:[uU]?[lL]|[lL][uU]) ?<<"
+    r"|\b\d+(?:[uU]?[lL]|[lL][uU]) ?<< ?\(?(?:3[1-9]|[4-9]\d|[A-Za-z_])"
 )
 _BLANKS = re.compile(r"[ \t]+")
 #: Of asm/: what has the same types, numbers of ioctls and byte orders in other words on each machine.
