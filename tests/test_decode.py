@@ -6,7 +6,7 @@ import json
 
 import pytest
 from cli_support import CAPTURES, run, sentence
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iommu_abi.decode import decode
@@ -284,6 +284,7 @@ def test_a_line_belongs_to_one_event(lines, reports, skipped):
 LINES = [line for text in (*(line for line, _ in DMAR + AMD), SMMU) for line in text.splitlines()]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(LINES), max_size=8), st.randoms(use_true_random=False))
 def test_damaged_lines_are_decoded_or_left_but_break_nothing(lines, dice):
     damaged = []

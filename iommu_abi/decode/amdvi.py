@@ -113,7 +113,8 @@ _LOOK_HARDWARE = (
 )
 
 _EVENT = re.compile(
-    rf"(?P<name>{'|'.join(CODES)})(?P<rest>(?:,? \w{{1,16}}=[^\s\],]{{1,40}}){{1,8}})\s{{0,4}}\]"
+    rf"(?P<name>{'|'.join(CODES)})(?P<rest>(?:,? \w{{1,16}}=[^\s\],…]{{1,40}}){{1,8}})"
+    r"(?P<cut>,?\s{0,4}(?:…|\.{2,4}))?\s{0,4}\]"
 )
 _OWNER_TEXT = r"(?P<device>(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]):"
 _OWNER = re.compile(_OWNER_TEXT + r" AMD-Vi:\s{1,4}Event")
@@ -122,20 +123,24 @@ _FIELD = re.compile(r"(\w{1,16})=([^\s\],]{1,40})")
 MARKS = ("AMD-Vi:", "AMD IOMMU:", *CODES)
 BEGINS = r"AMD(?:-Vi| IOMMU):\s{1,4}[A-Z]"
 _LOGGED = r"AMD(?:-Vi| IOMMU):\s{1,4}Event(?:\s{1,4}logged)?"
-HINT = re.compile(_LOGGED + r"(?:\s{0,4}\[\S|\s{0,4}$)|AMD-Vi: (?:Completion-Wait loop|IOMMU Event log)")
+HINT = re.compile(
+    _LOGGED
+    + r"(?:\s{0,4}\[\S|\s{0,4}$)|AMD-Vi: (?:IOMMU \S{1,24}: )?(?:Completion-Wait loop|IOMMU Event log)"
+)
 _WHOLE = re.compile(_LOGGED + r"\s{1,4}\[\s{0,4}" + _EVENT.pattern)
 _HALF = re.compile(_LOGGED + r"\s{0,4}\[\s{0,4}$")
 _UNKNOWN = re.compile(r"AMD(?:-Vi| IOMMU): Event logged \[\s{0,4}UNKNOWN (?:type=)?(?P<rest>[^\]]{0,160})\]")
 _UNKNOWN_WORDS = re.compile(r"event\[0\]=0x[0-9a-f]{1,8}(?: event\[[123]\]=0x[0-9a-f]{1,8}){3}")
 _OTHER = re.compile(
-    r"AMD-Vi: (?:(?P<wait>Completion-Wait loop timed out)"
+    r"AMD-Vi: (?:IOMMU \S{1,24}: )?(?:(?P<wait>Completion-Wait loop timed out)"
     r"|(?P<overflow>(?:IOMMU )?(?:Event|PPR|GA) [Ll]og (?:[Oo]verflow|overflow detected|restarting).{0,40}))"
 )
-_DTE = re.compile(r"AMD-Vi: DTE\[(?P<index>[0-3])\]: (?P<word>[0-9a-f]{1,16})(?!\w)")
+_DTE = re.compile(r"AMD-Vi: DTE\[(?P<index>[0-3])\]: (?P<word>[0-9a-f]{16})(?!\w)")
 _CONTROL = re.compile(r"AMD-Vi: Control Reg : (?P<word>0x[0-9a-f]{1,16})")
-_COMMAND = re.compile(r"AMD-Vi: CMD\[(?P<index>[0-3])\]: (?P<word>[0-9a-f]{1,8})(?!\w)")
+_COMMAND = re.compile(r"AMD-Vi: CMD\[(?P<index>[0-3])\]: (?P<word>[0-9a-f]{8})(?!\w)")
 _EVENT_BELOW = re.compile(_LOGGED)
 NEAR = 12
+_WITHOUT_FLAGS = ("IOTLB_INV_TIMEOUT", "ILLEGAL_COMMAND_ERROR")
 
 
 def _access(name: str, flags: int) -> Access | None:
@@ -223,6 +228,7 @@ def _dumped(lines: Lines, last: int) -> tuple[tuple[int, ...], tuple[tuple[str, 
     extra: list[tuple[str, str]] = []
     if len(dte) == 4:
         extra += amdvi_dumps.entry(dte)
+        extra += amdvi_dumps.conflicts(dte, control) if control is not None else []
     if control is not None:
         extra.append(("CONTROL", amdvi_dumps.control(control)))
     if words["CMD"]:
@@ -317,7 +323,10 @@ def recognise(lines: Lines, at: int) -> Report | Note | None:
         return _other(lines, at)
     name, fields = found["name"], _fields(found["rest"])
     who = fields.pop("device", _owner(lines, at))
-    flags = number(fields["flags"]) if "flags" in fields else 0
+    if found["cut"]:
+        fields.setdefault("address", "??")
+    no_flags = None if found["cut"] and name not in _WITHOUT_FLAGS else 0
+    flags = number(fields["flags"]) if "flags" in fields else no_flags
     if "pasid" in fields or "domain" in fields:
         number(fields["pasid"] if "pasid" in fields else fields["domain"])
     used, dumped = _dumped(lines, found.at[-1])

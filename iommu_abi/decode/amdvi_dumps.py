@@ -5,9 +5,11 @@ AMD IOMMU specification 2.2.2 (device table entry), 2.4 (commands), 3.4 (CONTROL
 
 from __future__ import annotations
 
+from iommu_abi.decode import fields
 from iommu_abi.schemas import amdvi
-from iommu_abi.schemas.entries import Fields, Layout
+from iommu_abi.schemas.entries import Fields
 
+_GTEN = 16
 COMMANDS = {
     1: "COMPLETION_WAIT",
     2: "INVALIDATE_DEVTAB_ENTRY",
@@ -35,24 +37,12 @@ CONTROL = {
 }
 
 
-def _fields(layout: Layout, data: bytes) -> str:
-    """Names of the single bits that are set, and fields with their values; zero ones are left out."""
-    parsed = layout.parse(data)
-    shown = []
-    for each in layout.fields:
-        value = parsed[each.name]
-        if value and not each.ignored:
-            meaning = f" ({each.values[value]})" if value in each.values else ""
-            shown.append(each.name if each.width == 1 else f"{each.name}={value:#x}{meaning}")
-    return ", ".join(shown) or "all zero"
-
-
 def entry(words: tuple[int, ...]) -> list[tuple[str, str]]:
     """A device table entry, and what is wrong with it."""
     data = b"".join(word.to_bytes(8, "little") for word in words)
     parsed = amdvi.DEVICE_TABLE_ENTRY.parse(data)
     mode = f"Mode={parsed.Mode}, " if not parsed.Mode else ""
-    found = [("DTE", mode + _fields(amdvi.DEVICE_TABLE_ENTRY, data))]
+    found = [("DTE", mode + fields.said(amdvi.DEVICE_TABLE_ENTRY, data))]
     return [*found, *(("DTE is wrong", text) for text in _wrong(parsed))]
 
 
@@ -67,6 +57,14 @@ def _wrong(parsed: Fields) -> list[str]:
     if parsed.V and parsed.TV and not parsed.Mode and not parsed.GV:
         wrong.append("Mode=0 with TV=1 (DMA passes untranslated), which is illegal where SNP is on")
     return wrong
+
+
+def conflicts(words: tuple[int, ...], control: int) -> list[tuple[str, str]]:
+    """What an entry asks for and CONTROL does not allow; that GV then is illegal is ours (docs/walk.md)."""
+    parsed = amdvi.DEVICE_TABLE_ENTRY.parse(b"".join(word.to_bytes(8, "little") for word in words))
+    if parsed.V and parsed.TV and parsed.GV and not control >> _GTEN & 1:
+        return [("DTE is wrong", "GV=1 while CONTROL has GTEn=0: guest tables are not switched on")]
+    return []
 
 
 def control(value: int) -> str:

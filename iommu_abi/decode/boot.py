@@ -27,7 +27,7 @@ _SMMU = re.compile(
     r"arm-smmu-v3 (?P<unit>\S{1,64}): (?:ias (?P<ias>\d{1,3})-bit, )?oas (?P<oas>\d{1,3})-bit"
     r" \(features (?P<features>0x[0-9a-fA-F]{1,8})\)"
 )
-MARKS = (" ecap ", "Extended features", "-bit (features 0x")
+MARKS = ("ecap ", "Extended features", "-bit (features 0x")
 BEGINS = r"(?:DMAR|dmar): (?:dmar\d|IOMMU)|AMD-Vi: Extended features|arm-smmu-v3 \S{1,64}: (?:ias|oas) "
 HINT = re.compile(r"(?!)")
 

@@ -12,7 +12,7 @@ import re
 from functools import cache, lru_cache
 
 from iommu_abi.decode import commands
-from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.lines import Found, Lines
 from iommu_abi.decode.report import Note
 from iommu_abi.decode.strace import known
 from iommu_abi.errors import ERRNO_NAMES, errno_name
@@ -69,12 +69,39 @@ _NUMBER = re.compile(
     r"= -(?P<returned>\d{1,4})\b|os error (?P<rust>\d{1,4})|\berrno[ =:]{1,3}-?(?P<errno>\d{1,4})"
     r"|\berror[ =:]{1,3}-?(?P<error>\d{1,4})\b|\bErrno\((?P<debug>\d{1,4})\)|(?:: |\()-(?P<minus>\d{1,4})\b"
 )
+#: A failure whose error is on the next line; QEMU's traces end in what the call returned, which is no errno.
+_WRAPPED = re.compile(
+    rf"(?:{'|'.join(map(re.escape, _SAYINGS))}|(?:IOMMU|VFIO)_[A-Z0-9_]{{2,64}}).{{0,256}}?"
+    rf"(?:{_TEXT.pattern}|= -\d{{1,4}}\b)"
+)
+_TRACE = re.compile(r"\biommufd_backend_\w{1,40} .{0,200}\(-?\d{1,4}\)\s{0,4}$")
 _NAME = re.compile(r"\bE[A-Z0-9]{2,15}\b")
 #: vfio_dma_map(container, iova, size, vaddr), and unmap without vaddr.
-_QEMU = re.compile(
-    r"dma_(?:un)?map\(0x[0-9a-f]{1,16}, (?P<iova>0x[0-9a-f]{1,16}), (?P<size>0x[0-9a-f]{1,16})"
-    r"(?:, (?P<vaddr>0x[0-9a-f]{1,16}))?\)"
+_HEX = "0x[0-9a-f]{1,16}"
+_QEMU = re.compile(rf"dma_(?:un)?map\({_HEX}, (?P<iova>{_HEX}), (?P<size>{_HEX})(?:, (?P<vaddr>{_HEX}))?\)")
+#: And of its trace events, which stand above the failure.
+_TRACED = re.compile(
+    rf"iommufd_backend_(?:un)?map_dma .{{0,80}}\biova=(?P<iova>{_HEX}) size=(?P<size>{_HEX})"
+    rf"(?: addr=(?P<vaddr>{_HEX}))?"
 )
+#: What hosts reserve for themselves: first, last, whose.
+_RESERVED = (
+    (0xFEE00000, 0xFEEFFFFF, "which x86 hosts reserve for interrupts"),
+    (0xFD00000000, 0xFFFFFFFFFF, "which AMD hosts reserve (HyperTransport)"),
+    (0x8000000, 0x80FFFFF, "which Arm hosts reserve for interrupts (MSI)"),
+)
+#: Fewest bits of an IOVA that units of x86 and Arm hosts have.
+_NARROW = 39
+#: Command -> what QEMU's functions are called that may be behind it: it kept VFIO's names for iommufd.
+_SAME = {
+    _MAP: (_MAP,),
+    _UNMAP: (_UNMAP,),
+    "IOMMU_IOAS_MAP": (_MAP, "IOMMU_IOAS_MAP"),
+    "IOMMU_IOAS_UNMAP": (_UNMAP, "IOMMU_IOAS_UNMAP"),
+}
+_SUCCEEDED = re.compile(r"\) = 0\b")
+#: Lines between two of one failure.
+NEAR = 4
 
 
 @lru_cache(4096)
@@ -89,6 +116,8 @@ def _command(line: str) -> str:
 @lru_cache(4096)
 def _errno(line: str) -> str:
     """The errno that a line says, "" if none: a number, a name or the text of one."""
+    if _TRACE.search(line):
+        return ""
     if found := _NUMBER.search(line):
         number = int(next(each for each in found.groups() if each))
         return errno_name(number) if number in ERRNO_NAMES else ""
@@ -98,9 +127,8 @@ def _errno(line: str) -> str:
     return next((name for name in _NAME.findall(line) if name in names), "")
 
 
-def _numbers(line: str, errno: str) -> list[str]:
+def _numbers(found: re.Match[str] | None, errno: str) -> list[str]:
     """What the numbers of a call themselves explain."""
-    found = _QEMU.search(line)
     if not found:
         return []
     values = {name: int(text, 16) for name, text in found.groupdict().items() if text}
@@ -112,7 +140,43 @@ def _numbers(line: str, errno: str) -> list[str]:
         facts.append("size is 0, which explains it")
     if values["size"] and values["iova"] + values["size"] > 1 << 64:
         facts.append("iova + size - 1 wraps around, which explains it")
+    if errno == "EINVAL" and values["size"]:
+        facts += _beyond(values["iova"], values["iova"] + values["size"] - 1)
     return facts
+
+
+def _beyond(first: int, last: int) -> list[str]:
+    """Why an IOMMU may not take a range of IOVA."""
+    facts = [
+        f"the range has {low:#x} to {high:#x} in it, {whose}"
+        for low, high, whose in _RESERVED
+        if first <= high and last >= low
+    ]
+    if last >> _NARROW and not last >> 64:
+        facts.append(
+            f"the range needs IOVA of {last.bit_length()} bits: many IOMMUs have 39 or 48"
+            " (the cap line of the boot log, MGAW)"
+        )
+    return facts
+
+
+def _traced(lines: Lines, at: int) -> Found | None:
+    """The numbers of QEMU's trace event above a failure."""
+    for place in range(at - 1, max(-1, at - 1 - NEAR), -1):
+        if "iommufd_backend" in lines[place]:
+            return lines.find(place, _TRACED)
+    return None
+
+
+def _other_half(lines: Lines, at: int, command: str, errno: str) -> Found | None:
+    """QEMU's second line about the same failure, which has the numbers."""
+    for place in range(at + 1, min(len(lines), at + 1 + NEAR)):
+        found = lines.find(place, _QEMU) if "dma_" in lines[place] else None
+        if found:
+            whole = lines.find(place, _WRAPPED)
+            same = whole is not None and _errno(whole[0]) == errno and _command(whole[0]) in _SAME[command]
+            return Found(found.match, whole.at) if same and whole else None
+    return None
 
 
 @cache
@@ -144,12 +208,20 @@ def recognise(lines: Lines, at: int) -> Note | None:
         return None
     used: tuple[int, ...] = (at,)
     errno = _errno(line)
+    if not errno and "iommufd_backend" in line and lines.find(at, _TRACED):
+        return None  # the failure itself is said below
     if not errno:  # the text of the error may have been wrapped
-        found = lines.find(at, _TEXT)
-        errno, used = (_TEXTS[found[0]], found.at) if found else ("", used)
-    if not errno:
+        found = lines.find(at, _WRAPPED)
+        done = found is None or _SUCCEEDED.search(found[0])
+        errno, used = ("", used) if done or found is None else (_errno(found[0]), found.at)
+    if not errno or _SUCCEEDED.search(line):
         return None
-    facts = [*_numbers(line, errno), *_why(command, errno)]
+    numbers = _QEMU.search(line)
+    if not numbers and command in _SAME and (half := _other_half(lines, used[-1], command, errno)):
+        numbers, used = half.match, (*used, *half.at)
+    elif not numbers and (traced := _traced(lines, at)):
+        numbers, used = traced.match, (*traced.at, *used)
+    facts = [*_numbers(numbers, errno), *_why(command, errno)]
     if "PCI BAR?" in line and errno == "EFAULT":
         facts.insert(
             0, "QEMU says it is a device's memory (BAR): only DMA from device to device is missing then"

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from iommu_abi.decode import lines
+from iommu_abi.decode import text as texts
 from iommu_abi.decode.report import Meaning, Note, Report
 from iommu_abi.decode.scan import is_marked, scan
 from iommu_abi.explain import Explanation, explain
@@ -96,7 +97,7 @@ class Decoded:
 
 def is_fault(line: str) -> bool:
     """Does a line, or a text, look like a message about an IOMMU?"""
-    if not is_marked(line):
+    if not is_marked(texts.without_markdown(line)):
         return False
     scanned = scan(line)
     return bool(scanned.found or scanned.unread)

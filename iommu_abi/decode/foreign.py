@@ -12,7 +12,7 @@ DRIVERS = {
     "rk_iommu": ("rk_iommu", r"rk_iommu \S{1,64}: {1,4}(?:Page fault|Bus error|Unexpected page fault)"),
     "exynos-sysmmu": ("exynos-sysmmu", r"exynos-sysmmu \S{1,64}:.{0,80}(?:FAULT|fault)"),
     "mtk-iommu": ("mtk-iommu", r"mtk-iommu(?:-v1)? \S{1,64}: fault type="),
-    "apple-dart": ("apple-dart", r"apple-dart \S{1,64}: (?:translation|.{0,40}) ?fault: ?status"),
+    "apple-dart": ("apple-dart", r"apple-dart \S{1,64}: .{0,40}\bfault\b"),
     "ipmmu-vmsa": ("ipmmu", r"ipmmu-vmsa \S{1,64}: (?:Unhandled fault|Multiple TLB hits|Page table)"),
     "sun50i-iommu": ("sun50i-iommu", r"sun50i-iommu \S{1,64}:.{0,40}(?:[Pp]age fault|invalid|[Ff]ault)"),
     "omap-iommu": ("omap-iommu", r"omap-iommu \S{1,64}:.{0,40}(?:iommu fault|errs:0x|fault)"),
@@ -23,19 +23,24 @@ DRIVERS = {
     "fsl-pamu": ("fsl-pamu", r"fsl-pamu.{0,60}access violation"),
     "s390 zpci": ("zpci: ", r"zpci: .{0,40}(?:[Ee]rror|event 0x)"),
 }
-_FINDS = {name: re.compile(pattern) for name, (_, pattern) in DRIVERS.items()}
-MARKS = tuple(mark for mark, _ in DRIVERS.values())
-BEGINS = (
-    r"(?:rk_iommu|exynos-sysmmu|mtk-iommu|apple-dart|ipmmu-vmsa|sun50i-iommu|omap-iommu|tegra-mc) \S{1,64}: "
+#: A driver of an IOMMU, but of none that other modules read.
+_DRIVER = (
+    r"(?<![\w-])(?!(?:arm-smmu|arm-smmu-v3|riscv.iommu|virtio.iommu|iommu|dmar) )"
+    r"(?P<driver>[\w-]{0,24}(?:iommu|smmu|sysmmu|dart|tegra-mc)[\w-]{0,16}) \S{1,64}: "
 )
+_OTHER = re.compile(_DRIVER + r".{0,96}?\b(?:[Ff]ault|FAULT)\b")
+_FINDS = {name: re.compile(pattern) for name, (_, pattern) in DRIVERS.items()}
+MARKS = (*(mark for mark, _ in DRIVERS.values()), " fault", " Fault", "FAULT")
+BEGINS = _DRIVER.replace("?P<driver>", "?:")
 HINT = re.compile("|".join(f"(?:{pattern})" for _, pattern in DRIVERS.values()))
 
 
 def recognise(lines: Lines, at: int) -> Note | None:
     """The driver whose fault this is."""
-    found = lines.find(at, HINT)
+    found = lines.find(at, HINT) or lines.find(at, _OTHER)
     if not found:
         return None
-    name = next(name for name, pattern in _FINDS.items() if pattern.match(found[0]))
+    known = (name for name, pattern in _FINDS.items() if pattern.match(found[0]))
+    name = next(known, None) or found["driver"]
     title = f"a fault of {name}, which this program does not read"
     return Note(name, title, found.at, look=f"the documentation of {name}", read=False)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from iommu_abi.decode import vtd
+from iommu_abi.decode import vtd_reasons as vtd
 from iommu_abi.decode.lines import Lines
 from iommu_abi.decode.report import UNSAID, Note, Report, meaning, number
 from iommu_abi.terms import Access
 
 _FAULT = re.compile(
     r"pci\d{1,3}:\d{1,3}:\d{1,3} sid (?P<sid>[0-9a-f]{1,4}) fault acc (?P<access>[01])"
-    r" adt 0x(?P<type>[0-9a-f]) reason (?P<reason>0x[0-9a-f]{1,4}) addr (?P<address>[^\s\x22,\]}]{1,40})"
+    r" adt 0x(?P<type>[0-9a-f]) reason (?P<reason>0x[0-9a-f]{1,4}) addr (?P<address>[^\s\x22,\]}<]{1,40})"
 )
 _OTHER = re.compile(
     r"(?:dmar|DMAR)(?P<unit>\d{1,3}): (?P<what>Invalidation timed out|Invalidation completion error"
@@ -64,4 +64,11 @@ def _other(lines: Lines, at: int) -> Note | None:
         "the faults before it: which device floods" if lost else "ATS of the devices; the invalidation queue"
     )
     more = ("faults are missing",) if lost else ()
-    return Note(vtd.KIND, f"VT-d unit {found['unit']}: {found['what']}", found.at, more, look, vtd.SOURCE)
+    return Note(
+        vtd.KIND,
+        f"VT-d unit {found['unit']}: {found['what']}",
+        found.at,
+        more,
+        look,
+        vtd.SOURCE,
+    )

@@ -8,6 +8,7 @@ none of them begins a message of its own.
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -23,17 +24,43 @@ LONGEST = 2048
 
 _QUOTE = re.compile(r"\s{0,8}(?:[>|]\s{0,8}){1,16}")
 _CLOCK = r"\d\d:\d\d:\d\d"
-_STAMP = r"\[\s{0,8}\d{1,9}\.\d{1,9}\]|\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d " + _CLOCK + r" \d{4}\]"
-#: What stands before a message: dmesg, dmesg -T, journald and syslog, ISO times, priorities.
+_SECONDS = r"\d{1,10}\.\d{1,9}"
+_DATE = r"\d{4}-\d\d-\d\d"
+#: dmesg; its -d, -H and -T; what consoles and Xen put in front.
+_STAMP = (
+    rf"\[\s{{0,8}}\+?{_SECONDS}(?:\s{{1,4}}<\s{{0,8}}{_SECONDS}>)?\]"
+    r"|\[[A-Z][a-z]{2} {0,2}\d{1,2} \d\d:\d\d\]"
+    rf"|\[[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} [ \d]\d {_CLOCK} \d{{4}}\]"
+    rf"|\[{_DATE}[T ]{_CLOCK}[^\]]{{0,16}}\]"
+)
+#: journald in its forms, syslog (RFC 3164 and 5424), ISO times of containers, /dev/kmsg, Android.
+_WHEN = (
+    rf"[A-Z][a-z]{{2}} [ \d]\d (?:\d{{4}} )?{_CLOCK}(?:[.,]\d{{1,9}})?(?=\s)"
+    rf"|(?:1 |[A-Z][a-z]{{2}} )?{_DATE}[T ]{_CLOCK}\S{{0,16}}(?=\s)"
+    rf"|\d{{9,10}}\.\d{{1,9}}(?= \S)"
+    r"|\d{1,6},\d{1,19},\d{1,19},[-+c][^;\s]{0,48}(?=;)"
+    rf"|\d\d-\d\d {_CLOCK}\.\d{{3}}(?=\s)"
+)
+#: What stands before a message, with the line numbers of grep -n, priorities, dmesg -x, Xen's name.
 PREFIX = re.compile(
-    r"\s{0,16}(?:<\d{1,3}>\s{0,4})?(?:kern\s{0,3}:\w{1,8}\s{0,3}:\s{0,3})?(?:"
-    rf"(?P<stamp>{_STAMP})"
-    rf"|(?P<clock>[A-Z][a-z]{{2}} [ \d]\d {_CLOCK})\s"
-    rf"|(?P<iso>\d{{4}}-\d\d-\d\d[T ]{_CLOCK}\S{{0,16}})\s)"
+    r"\s{0,16}(?:\d{1,9}[:-]\s{0,4})?(?:<\d{1,3}>\s{0,4})?(?:kern\s{0,3}:\w{1,8}\s{0,3}:\s{0,3})?"
+    rf"(?:(?P<stamp>{_STAMP})|(?P<when>{_WHEN})|\(XEN\)\s{{0,4}}(?P<xen>{_STAMP})?)"
 )
 _INNER_STAMP = re.compile(rf"(?:\S{{1,64}} )?kernel:\s{{0,4}}(?P<stamp>{_STAMP})")
 _CUT_STAMP = re.compile(_STAMP)
-_ESCAPES = re.compile(r'\\\\?(?:[nrt"/]|u000[aAdD9])|#01[125]')
+_ESCAPES = re.compile(r'\\\\?(?:[nrt"/]|u000[aAdD9])|#01[125]|<br ?/?>')
+#: The member of an object of JSON that has the message: of journald, docker, dmesg and others.
+_MEMBER = re.compile(r'"(?:MESSAGE|[Mm]essage|msg|log)"\s{0,4}:\s{0,4}("(?:[^"\\]|\\.){0,8192}")')
+_MONOTONIC = re.compile(r'"_SOURCE_MONOTONIC_TIMESTAMP"\s{0,4}:\s{0,4}"(\d{7,16})"')
+_RECORD = re.compile(r'\s{0,16}(?:MESSAGE=|"MESSAGE" : "| (?:SUBSYSTEM|DEVICE)=|"msg": ")')
+_FIELD = re.compile(
+    r'\s{0,16}(?!"?MESSAGE[" =])(?:"_{0,2}[A-Z][A-Z0-9_]{1,63}" : |_{0,2}[A-Z][A-Z0-9_]{1,63}='
+    r'|"(?:pri|fac|time|caller)": |[\[{},\]]{1,3}\s{0,4}$|$)'
+)
+#: No terminal has fewer columns.
+_NARROWEST = 60
+_NUMBER_END = re.compile(r"[ =:x][0-9a-fA-F]{1,16}$")
+_NUMBER_START = re.compile(r"[0-9a-fA-F]{1,15}(?![\w:.])")
 _JSON_END = re.compile(r"""(?<=[\w\]])["'][}\],\s]{0,16}$""")
 _OWNER = re.compile(r"\s{0,4}\S{1,48} \S{1,48}: $")
 
@@ -52,7 +79,9 @@ class Found:
 
 @dataclass(slots=True)
 class Lines:
-    """Messages by position. ``numbers`` are their lines in the file, ``begins`` finds where one begins.
+    """Messages by position. ``numbers`` are their lines in the file, which has ``total``.
+
+    ``begins`` finds where one begins.
 
     ``memo`` is for what a kind of message finds out about all of them once.
     """
@@ -60,6 +89,7 @@ class Lines:
     messages: list[str]
     numbers: list[int]
     begins: re.Pattern[str]
+    total: int
     memo: dict[str, object] = field(default_factory=dict)
     _clean: dict[int, str] = field(default_factory=dict)
     _rests: dict[int, list[str]] = field(default_factory=dict)
@@ -79,13 +109,23 @@ class Lines:
         """A match that begins in a message, and may go on where mail or a terminal wrapped it."""
         first = self[at]
         found = pattern.search(first)
-        return Found(found, (at,)) if found else self._find_wrapped(at, first, pattern)
+        if found and not (found.end() == len(first) and self._is_split(at, first)):
+            return Found(found, (at,))
+        return self._find_wrapped(at, first, pattern)
+
+    def _is_split(self, at: int, first: str) -> bool:
+        """Does a number go on in the next line? So it does where a terminal wrapped at its last column."""
+        if len(self.messages[at]) < _NARROWEST or not _NUMBER_END.search(first):
+            return False
+        rest = self._goes_on(at)
+        return bool(rest and len(rest[0]) <= len(self.messages[at]) and _NUMBER_START.match(rest[0]))
 
     def _find_wrapped(self, at: int, first: str, pattern: re.Pattern[str]) -> Found | None:
         rest = self._goes_on(at)
         if not rest:
             return None
-        for glue in (" ", ""):  # wrapped at a blank, or at a column
+        split = self._is_split(at, first)
+        for glue in ("",) if split else (" ", ""):  # wrapped at a column, or at a blank
             whole = first.rstrip() if glue else first
             for count, more in enumerate(rest, 1):
                 whole += glue + (more.strip() if glue else more)
@@ -121,12 +161,16 @@ class Lines:
         if not found:
             return ""
         inner = _INNER_STAMP.search(line, found.end(), found.end() + 128)
-        return (inner or found)["stamp"].strip("[] ") if (inner or found["stamp"]) else found[0].strip()
+        stamp = inner["stamp"] if inner else found["stamp"] or found["xen"] or found["when"] or ""
+        return stamp.strip("[] ")
 
 
 def read(text: str, marks: tuple[str, ...], begins: re.Pattern[str]) -> tuple[Lines, list[int]]:
     """The messages of a text, and the positions of those with one of the ``marks`` in them."""
     found, numbers = texts.lines(text)
+    total = numbers[-1] + 1 if numbers else 0
+    if any(word in text for word in ("MESSAGE", " SUBSYSTEM=", " DEVICE=", '"msg": "')):
+        found, numbers = _without_fields(found, numbers)
     marked = _marked(found, marks)
     messages: list[str] = []
     places: list[int] = []
@@ -140,7 +184,15 @@ def read(text: str, marks: tuple[str, ...], begins: re.Pattern[str]) -> tuple[Li
             messages.append(part)
             places.append(numbers[at])
         done = at + 1
-    return Lines(messages + found[done:], places + numbers[done:], begins), candidates
+    return Lines(messages + found[done:], places + numbers[done:], begins, total), candidates
+
+
+def _without_fields(found: list[str], numbers: list[int]) -> tuple[list[str], list[int]]:
+    """Without the other fields of records that take a line for each: journald's, /dev/kmsg's."""
+    if not any(_RECORD.match(line) for line in found):
+        return found, numbers
+    kept = [(line, number) for line, number in zip(found, numbers, strict=True) if not _FIELD.match(line)]
+    return [line for line, _ in kept], [number for _, number in kept]
 
 
 def _marked(found: list[str], marks: tuple[str, ...]) -> list[int]:
@@ -169,14 +221,28 @@ def _starts(found: list[str]) -> list[int]:
 
 def _parts(line: str, begins: re.Pattern[str]) -> Iterator[str]:
     """The messages of a line."""
-    if "\\" in line or "#01" in line:
+    if '"' in line and (member := _MEMBER.search(line)):
+        line = _member(line, member)
+    if "\\" in line or "#01" in line or "<br" in line:
         line = _ESCAPES.sub(_unescape, line)
     for each in _JSON_END.sub("", line).split("\n"):
         yield from _cut(each, begins)
 
 
+def _member(line: str, member: re.Match[str]) -> str:
+    """The message of an object of JSON, behind the kernel's own time where journald gives it."""
+    try:
+        message = str(json.loads(member[1], strict=False))
+    except ValueError:
+        return line
+    found = _MONOTONIC.search(line)
+    return f"[{int(found[1]) / 1e6:.6f}] {message}" if found else message
+
+
 def _unescape(found: re.Match[str]) -> str:
     end = found[0][-1]
+    if found[0].startswith("<"):
+        return "\n"
     if end in '"/':
         return end
     return "\n" if end in "nrdDaA25" else " "

@@ -62,8 +62,8 @@ ACCESS = {
 GUEST = (20, 21, 23)
 
 _LINE = re.compile(
-    r"Fault (?P<cause>\d{1,5}) devid: (?P<device>\S{1,24}) iotval: (?P<iotval>[^\s\x22,\]}]{1,40}) iotval2:"
-    r" (?P<iotval2>[^\s\x22,\]}]{1,40})"
+    r"Fault (?P<cause>\d{1,5}) devid: (?P<device>\S{1,24}) iotval: (?P<iotval>[^\s\x22,\]}<]{1,40}) iotval2:"
+    r" (?P<iotval2>[^\s\x22,\]}<]{1,40})"
 )
 MARKS = ("riscv-iommu", "riscv,iommu", "riscv_iommu")
 BEGINS = r"riscv.iommu \S{1,64}:"

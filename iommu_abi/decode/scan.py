@@ -30,6 +30,7 @@ from iommu_abi.decode import (
     trace_events,
     virtio,
     vtd,
+    vtd_dumps,
     vtd_queue,
     xen,
 )
@@ -61,6 +62,7 @@ class Kind(Protocol):
 #: In the order in which they are asked.
 KINDS: tuple[Kind, ...] = (
     vtd,
+    vtd_dumps,
     vtd_queue,
     smmuv3,
     smmuv2,
@@ -107,7 +109,7 @@ def scan(text: str) -> Scanned:
         if at in used:
             continue
         kinds = _kinds(lines[at])
-        one = _recognise(kinds, lines, at)
+        one = _recognise(kinds, lines, at) or _begun_above(kinds, lines, at, used)
         if one and used.isdisjoint(one.lines):
             used.update(one.lines)
             found.append(one)
@@ -115,8 +117,8 @@ def scan(text: str) -> Scanned:
             unread.append(at)
     times = {lines.numbers[one.lines[0]]: lines.time(one.lines[0]) for one in found}
     placed = tuple(replace(one, lines=_numbers(lines, one.lines)) for one in found)
-    left = tuple(dict.fromkeys(lines.numbers[at] for at in unread))
-    return Scanned(placed, left, lines.numbers[-1] + 1 if lines.numbers else 0, times)
+    left = tuple(dict.fromkeys(lines.numbers[at] for at in unread if at not in used))
+    return Scanned(placed, left, lines.total, times)
 
 
 @lru_cache(maxsize=4096)  # logs repeat themselves
@@ -128,6 +130,14 @@ def _kinds(line: str) -> tuple[Kind, ...]:
 
 def _numbers(lines: Lines, at: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(lines.numbers[each] for each in at))
+
+
+def _begun_above(kinds: tuple[Kind, ...], lines: Lines, at: int, used: set[int]) -> Report | Note | None:
+    """A message that was wrapped before the word by which its kind is known."""
+    if not at or at - 1 in used or lines.begins.search(lines[at]):
+        return None
+    one = _recognise(kinds, lines, at - 1)
+    return one if one and at in one.lines else None
 
 
 def _recognise(kinds: tuple[Kind, ...], lines: Lines, at: int) -> Report | Note | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from iommu_abi.decode.lines import Found, Lines
-from iommu_abi.decode.report import UNSAID, Meaning, Report, number
+from iommu_abi.decode.report import UNSAID, Meaning, Note, Report, number
 from iommu_abi.terms import Access, Stage
 
 KIND, SOURCE = "smmuv2", "Arm SMMUv2 specification (IHI 0062) 9.6, 16.4"
@@ -34,7 +34,7 @@ GFSR = {
     7: Meaning("PF", "the permissions do not cover this access"),
     8: Meaning("UUT", "an upstream transaction of an unsupported kind"),
 }
-_UNIT = r"(?:arm-smmu|smmu:|nsmmu|arm-smmu-nvidia) (?P<unit>\S{1,64}):\s{1,8}"
+_UNIT = r"(?:arm-smmu|smmu:|nsmmu|arm-smmu-nvidia) (?P<unit>\S{1,64}):\s{1,16}"
 _CONTEXT = re.compile(
     _UNIT + r"Unhandled context fault:"
     r" {0,2}(?:fsr=(?P<fsr>[^\s,]{1,24})\s?,\s{0,2})?iova=(?P<iova>[^\s,]{1,40}),\s{0,2}"
@@ -47,11 +47,16 @@ _FSYNR_LINE = re.compile(_UNIT + r"FSYNR0 = (?P<fsynr>[0-9a-f]{8}) \[[^\]]{0,80}
 _GLOBAL = re.compile(
     _UNIT + r"(?:Unexpected global fault|Blocked unknown Stream ID (?P<sid>0x[0-9a-f]{1,8}))"
 )
+_SYNC = re.compile(
+    r"(?:(?P<unit>\S{1,64}):\s{1,16})?TLB sync timed out -- SMMU may be deadlocked|"
+    + _UNIT.replace("<unit>", "<unit2>")
+    + r"timeout waiting for TLB SYNC"
+)
 _REGISTERS = re.compile(
     _UNIT + r"GFSR 0x(?P<gfsr>[0-9a-f]{1,8}), GFSYNR0 0x(?P<synr0>[0-9a-f]{1,8}),"
     r" GFSYNR1 0x(?P<synr1>[0-9a-f]{1,8}), GFSYNR2 0x[0-9a-f]{1,8}"
 )
-MARKS = ("arm-smmu", "smmu:", "nsmmu")
+MARKS = ("arm-smmu", "smmu:", "nsmmu", "TLB sync timed out")
 BEGINS = r"(?:arm-smmu|smmu:|nsmmu|arm-smmu-nvidia) \S{1,64}:\s"
 HINT = re.compile(
     r"(?:smmu|SMMU).{0,80}(?:Unhandled context fault|Unexpected global fault|Blocked unknown Stream|GFSR 0x)"
@@ -147,8 +152,22 @@ def _stream(
     return Report(KIND, code, known, SOURCE, at, sid, name, None, None, access, priv, extra, _LOOK_STREAM)
 
 
-def recognise(lines: Lines, at: int) -> Report | None:
-    """A fault of a context bank, or a global one."""
+def _sync(found: Found) -> Note:
+    unit = found["unit"] or found["unit2"]
+    return Note(
+        KIND,
+        "SMMUv2: an invalidation of the TLB did not end in time",
+        found.at,
+        (f"unit {unit}",) if unit else (),
+        "the SMMU's clocks and power domain; a transaction that stalls: the faults before it",
+        SOURCE,
+    )
+
+
+def recognise(lines: Lines, at: int) -> Report | Note | None:
+    """A fault of a context bank, a global one, or an SMMU that does not answer."""
+    if synced := lines.find(at, _SYNC):
+        return _sync(synced)
     found = lines.find(at, _CONTEXT)
     if found:
         return _context(lines, found)

@@ -59,6 +59,13 @@ CERRORS = {
     2: "CERROR_ABT: the command could not be read",
     3: "CERROR_ATC_INV_SYNC: a device did not answer an ATC_INV in time",
 }
+#: What Linux prints of them.
+CERROR_WORDS = {
+    0: "No error",
+    1: "Illegal command",
+    2: "Abort on command fetch",
+    3: "ATC invalidate timeout",
+}
 COMMANDS = {
     0x01: "PREFETCH_CONFIG", 0x02: "PREFETCH_ADDR", 0x03: "CFGI_STE", 0x04: "CFGI_ALL or CFGI_STE_RANGE",
     0x05: "CFGI_CD", 0x06: "CFGI_CD_ALL", 0x10: "TLBI_NH_ALL", 0x11: "TLBI_NH_ASID", 0x12: "TLBI_NH_VA",
@@ -68,13 +75,15 @@ COMMANDS = {
     0x45: "STALL_TERM", 0x46: "SYNC",
 }  # fmt: skip
 
-_UNIT = r"(?:arm-smmu-v3|[sS][mM][mM][uU]v3:?) (?P<unit>\S{1,64}):\s{1,8}"
+#: Reports leave out the instance, or all of the name; of "smmuv3: /smmu@2b400000:" the node is it.
+_UNIT = r"(?:arm-smmu-v3|[sS][mM][mM][uU]v3:?)(?: (?P<unit>\S{1,64}))?:\s{1,16}"
+_ANYBODY = r"(?:(?P<unit>\S{1,64}):\s{1,16})?"
 _HEAD = re.compile(_UNIT + r"event (?P<code>0x[0-9a-f]{1,2}) received:")
 _WORD = re.compile(_UNIT + r"(?P<word>0x[0-9a-f]{16})(?!\w)")
 _NAMED = re.compile(
-    _UNIT + r"event: (?P<name>\w{1,32}) client: (?P<client>.{1,64}?) sid: (?P<sid>[^\s\x22,\]}]{1,40}) ssid:"
+    _UNIT + r"event: (?P<name>\w{1,32}) client: (?P<client>.{1,64}?) sid: (?P<sid>[^\s\x22,\]}<]{1,40}) ssid:"
     r" (?P<ssid>[^\s]{1,40})"
-    r"(?: iova: (?P<iova>[^\s\x22,\]}]{1,40}) ipa: (?P<ipa>[^\s\x22,\]}]{1,40})|(?= {0,4}$))"
+    r"(?: iova: (?P<iova>[^\s\x22,\]}<]{1,40}) ipa: (?P<ipa>[^\s\x22,\]}<]{1,40})|(?= {0,4}$))"
 )
 _DETAIL = re.compile(
     _UNIT + r"(?P<priv>priv|unpriv) (?P<what>inst|data) (?P<rw>read|write) (?P<stage>s1|s2)"
@@ -82,8 +91,8 @@ _DETAIL = re.compile(
 )
 _EVENT = re.compile(_UNIT + r"event[ :]")
 _OTHER = re.compile(
-    _UNIT + r"(?:unexpected global error reported \((?P<gerror>0x[0-9a-f]{1,8})\)"
-    r"|CMDQ error \(cons (?P<cons>0x[0-9a-f]{1,8})\)"
+    _ANYBODY + r"(?:unexpected global error reported \((?P<gerror>0x[0-9a-f]{1,8})\)"
+    r"|CMDQ error \(cons (?P<cons>0x[0-9a-f]{1,8})\)(?:: (?P<words>[\w ]{1,40}))?"
     r"|CMD_SYNC timeout at (?P<sync>0x[0-9a-f]{1,8})(?: \[hwprod (?P<prod>0x[0-9a-f]{1,8}), hwcons"
     r" (?P<hwcons>0x[0-9a-f]{1,8})\])?"
     r"|(?P<queue>EVTQ|PRIQ) overflow detected"
@@ -92,8 +101,17 @@ _OTHER = re.compile(
     r"|(?P<failure>device has entered Service Failure Mode))"
 )
 _SKIPPED = re.compile(_UNIT + r"skipping command in error state")
-MARKS = ("arm-smmu-v3", "smmuv3", "SMMUv3")
-BEGINS = r"(?:arm-smmu-v3|[sS][mM][mM][uU]v3:?) \S{1,64}:\s"
+MARKS = (
+    "arm-smmu-v3",
+    "smmuv3",
+    "SMMUv3",
+    "global error reported (",
+    "CMDQ error (cons",
+    "CMD_SYNC timeout at",
+    "Q overflow detected",
+    "Q write aborted",
+)
+BEGINS = r"(?:arm-smmu-v3|[sS][mM][mM][uU]v3:?)(?: \S{1,64})?:\s"
 HINT = re.compile(_UNIT + r"(?:event(?: 0x|: |$)|0x[0-9a-f]{16}\s{0,4}$|(?:un)?priv (?:inst|data))")
 NEAR = 12  # lines of one event, with others between
 _NO_OWNER = "(unassigned sid)"
@@ -222,7 +240,7 @@ def _other(lines: Lines, at: int) -> Note | None:
     found = lines.find(at, _OTHER)
     if not found:
         return None
-    unit = (f"unit {found['unit']}",)
+    unit = (f"unit {found['unit']}",) if found["unit"] else ()
     commands = "the command queue: the commands before it, ATS of the devices, the SMMU's clock and power"
     if found["gerror"]:
         value = int(found["gerror"], 16)
@@ -230,12 +248,18 @@ def _other(lines: Lines, at: int) -> Note | None:
             GERRORS.get(bit, f"bit {bit}, which has no name") for bit in range(32) if value >> bit & 1
         )
         return _note(
-            f"global error, GERROR {value:#x}", found.at, (*unit, *bits), "the line below, which says more"
+            f"global error, GERROR {value:#x}",
+            found.at,
+            (*unit, *bits),
+            "the lines around it, which say more",
         )
     if found["cons"]:
         cons = int(found["cons"], 16)
         error = CERRORS.get(cons >> 24 & 0x7F, f"CONS.ERR {cons >> 24 & 0x7F:#x}, which has no name")
         used, facts = _command(lines, found.at[-1], found["unit"])
+        words = (found["words"] or "").strip()
+        if words and not CERROR_WORDS.get(cons >> 24 & 0x7F, words).startswith(words):
+            facts = (f"the words of the line are those of another error: {words}", *facts)
         ats = cons >> 24 & 0x7F == 3
         look = (
             "ATS of the device: its power state, a reset, a quirk that switches ATS off" if ats else commands

@@ -33,6 +33,8 @@ _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_
 _COLOURS = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]|\x1b[()][A-Z0-9]|\x1b\][^\x07\x1b\n]{0,256}\x07")
 _PALE_COLOURS = re.compile(r"(?:\^\[|\\e|\\033|\\x1b|\\u001b|#033|␛)?\[(?:[0-9]{1,3}(?:;[0-9]{1,3}){0,4})?m")
 _ENTITIES = re.compile(r"&(?:gt|lt|amp|quot|apos|nbsp|#39|#34|#x27);")
+#: What Markdown's editors put a backslash before.
+_MARKDOWN = re.compile(r"\\([\[\]_*()<>#~-])")
 _QUOTED = re.compile(r"=([0-9A-F]{2})")
 _NOT_QUOTED = re.compile(r"=(?![0-9A-F]{2})")
 _QUOTED_COLUMNS = 76  # RFC 2045 6.7: no encoded line is longer, and = ends those that go on
@@ -75,6 +77,7 @@ def lines(text: str) -> tuple[list[str], list[int]]:
     """The lines of a text with what terminals and mail added taken away, and the line of the file of each."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n") if "\n" not in text else text.replace("\r", "")
+    text = without_markdown(text)
     found = text.split("\n")
     if found and not found[-1]:
         found.pop()
@@ -83,6 +86,11 @@ def lines(text: str) -> tuple[list[str], list[int]]:
         pairs = list(_unquoted(found))
         found, numbers = [line for line, _ in pairs], [number for _, number in pairs]
     return found, numbers
+
+
+def without_markdown(text: str) -> str:
+    """A text without the backslashes of Markdown, where it has them in what looks like a message."""
+    return _MARKDOWN.sub(r"\1", text) if "\\_" in text or "\\[" in text else text
 
 
 def plain(line: str) -> str:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.lines import Found, Lines
 from iommu_abi.decode.report import Note
 
 KIND, SOURCE = "trace", "Linux, include/trace/events/iommu.h"
@@ -21,6 +21,7 @@ BEGINS = r"(?!)"
 HINT = re.compile(r"\bio_page_fault:\s{0,8}IOMMU:")
 
 _TIME = r"(?:(?P<time>\d{1,12}\.\d{1,9}):\s{1,8})?(?:iommu:)?"
+_TIME_ABOVE = re.compile(r"\s(?P<time>\d{1,12}\.\d{1,9}):\s{0,8}$")
 _FAULT = re.compile(
     rf"{_TIME}io_page_fault:\s{{1,8}}IOMMU:\s?(?P<driver>\S{{0,64}}) (?P<device>\S{{1,64}})"
     r" iova=(?P<iova>0x[0-9a-f]{1,16}) flags=(?P<flags>0x[0-9a-f]{1,8})"
@@ -104,16 +105,26 @@ def _history(lines: Lines) -> History:
     return found
 
 
+def _time(lines: Lines, found: Found) -> str:
+    """When an event was, "" if it is not said; where a line was wrapped, in the line above."""
+    if found.match["time"]:
+        return found["time"]
+    at = found.at[0]
+    above = _TIME_ABOVE.search(lines[at - 1]) if at and not lines[at][: found.match.start()].strip() else None
+    return above["time"] if above else ""
+
+
 def _event(lines: Lines, at: int) -> Event | None:
     found = lines.find(at, _EVENT)
     if found is None:
         return None
     said = found.match.groupdict()
     size = int(said["unmapped"] or said["size"])
-    order = (float(said["time"] or 0), at)
+    time = _time(lines, found)
+    order = (float(time or 0), at)
     maps = said["name"] == "map"
     paddr = int(said["paddr"] or "0", 16)
-    return Event(order, said["time"] or "", lines.numbers[at] + 1, maps, int(said["iova"], 16), size, paddr)
+    return Event(order, time, lines.numbers[at] + 1, maps, int(said["iova"], 16), size, paddr)
 
 
 def _access(flags: int) -> str:
@@ -157,10 +168,11 @@ def recognise(lines: Lines, at: int) -> Note | None:
     found = lines.find(at, _FAULT)
     if found is None:
         return None
-    iova, order = int(found["iova"], 16), (float(found.match["time"] or 0), at)
+    time = _time(lines, found)
+    iova, order = int(found["iova"], 16), (float(time or 0), at)
     history = _history(lines)
     facts, look = _story(history, iova, order)
     driver = f" ({found['driver']})" if found["driver"] else ""
-    when = f" at {found['time']}" if found.match["time"] else ""
+    when = f" at {time}" if time else ""
     title = f"{found['device']}{driver}: a fault at {iova:#x}{when}"
     return Note(KIND, title, found.at, (_access(int(found["flags"], 16)), *facts), look, SOURCE, fault=True)

@@ -20,7 +20,7 @@ MEANINGS = {
 }
 _LINE = re.compile(
     r"(?P<reason>page|domain|unknown) fault from EP (?P<endpoint>\d{1,10}) at"
-    r" (?P<address>[^\s\x22,\]}]{1,40})"
+    r" (?P<address>[^\s\x22,\]}<]{1,40})"
     r" \[(?P<access>[RWX ]{0,8})\]"
 )
 _NO_ADDRESS = re.compile(r"(?P<reason>page|domain|unknown) fault from EP (?P<endpoint>\d{1,10})\s{0,4}$")

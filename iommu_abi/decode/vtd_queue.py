@@ -36,6 +36,17 @@ DESCRIPTORS = {
     8: "PASID-based device-TLB invalidation",
     9: "page group response",
 }
+#: IQERCD.IQEI -> why the queue stopped (11.4.9.9).
+IQEI = {
+    0: "the unit does not say why",
+    1: "the tail pointer is invalid",
+    2: "a descriptor could not be read",
+    3: "a descriptor of no valid type",
+    4: "a reserved field is set in a descriptor of a valid type",
+    5: "the queue's descriptor width (IQA.DW) is not one that the unit takes in this mode",
+    6: "the tail is not a multiple of the descriptor width",
+    7: "the table type of the root pointer (RTADDR.TTM) is invalid",
+}
 _STATUS = re.compile(r"DRHD: handling fault status reg (?P<fsts>[0-9a-f]{1,8})(?!\w)")
 _DETECTED = re.compile(
     r"VT-d detected Invalidation (?P<what>Queue|Time-out|Completion) Error: (?:Reason|SID)"
@@ -52,7 +63,10 @@ _CLEARED = re.compile(r"Invalidation (?P<what>Queue|Time-out|Completion) Error \
 MARKS = ("DRHD:", "VT-d", "QI HEAD", "QI PRIOR")
 BEGINS = r"DMAR: (?:DRHD|VT-d|QI |Invalidation)"
 HINT = re.compile(r"VT-d detected (?:Invalidation|invalid descriptor)|QI (?:HEAD|PRIOR): ")
-NEAR = 8
+NEAR = 24
+ALL_ONES = 0xFFFFFFFF
+_GONE = "all ones: the registers of the unit could not be read"
+_LOOK_GONE = "is the unit off, asleep, or at another address than the firmware says (DMAR table)?"
 
 
 def descriptor(qw0: int) -> str:
@@ -71,11 +85,17 @@ def _bdf(sid: int) -> str:
 
 def _detected(found: Found) -> tuple[int, str]:
     bit, value = _NAMES[f"{found['what']} Error"], int(found["value"], 16)
+    return bit, _detected_text(bit, value)
+
+
+def _detected_text(bit: int, value: int) -> str:
     if bit == IQE:
-        return bit, f"IQERCD {value:#x}: the reason code of the error"
+        return f"IQEI {value:#x}: {IQEI.get(value, 'which has no meaning')}"
     if value > 0xFFFF:
-        return bit, f"IQERCD {value:#x}: the SID is in its upper words"
-    return bit, f"SID {value:#06x}: the device is {_bdf(value)}"
+        return f"IQERCD {value:#x}: the SID is in its upper words"
+    if not value:
+        return "SID 0: the unit does not say whose invalidation it was"
+    return f"SID {value:#06x}: the device is {_bdf(value)}"
 
 
 def recognise(lines: Lines, at: int) -> Note | None:
@@ -84,10 +104,15 @@ def recognise(lines: Lines, at: int) -> Note | None:
     if not status and not any(lines.find(at, each) for each in (_DETECTED, _OLD, _QUEUE)):
         return None
     fsts = int(status["fsts"], 16) if status else 0
+    if fsts == ALL_ONES:
+        used, _ = _gather(lines, at, status, set())
+        return Note(KIND, f"VT-d: fault status FSTS is {_GONE}", used, (), _LOOK_GONE, SOURCE)
     bits = {bit for bit in FSTS if fsts >> bit & 1}
     if status and not bits - {PPF}:
         return None
     used, facts = _gather(lines, at, status, bits)
+    if not status and facts[:3] == _ALL_ONES_FACTS:
+        return Note(KIND, f"VT-d: IQERCD is {_GONE}", used, (), _LOOK_GONE, SOURCE)
     facts = (*(FSTS[bit] for bit in sorted(bits)), *facts)
     said = f"fault status FSTS {fsts & 0xFF:#x}" if status else "an error of the invalidation queue"
     return Note(KIND, f"VT-d: {said}", used, facts, _look(bits), SOURCE)
@@ -119,6 +144,11 @@ def _gather(
             continue
         used += found.at
     return tuple(used), tuple(facts)
+
+
+_ALL_ONES_FACTS = tuple(
+    _detected_text(bit, value) for bit, value in ((IQE, 0xF), (ITE, 0xFFFF), (ICE, 0xFFFF))
+)
 
 
 def _look(bits: set[int]) -> str:

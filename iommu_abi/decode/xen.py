@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import re
 
-from iommu_abi.decode import amdvi, vtd
+from iommu_abi.decode import amdvi, vtd_dumps
+from iommu_abi.decode import vtd_reasons as vtd
 from iommu_abi.decode.lines import Lines
 from iommu_abi.decode.report import UNSAID, Report, device, meaning, number
 from iommu_abi.terms import Access
 
 _DMA = re.compile(
     r"\[VT-D\]DMAR: {0,2}\[DMA (?P<access>Read|Write)\] Request device \[(?P<device>[^\]\s]{4,24})\]"
-    r" fault addr (?P<number>[^\s\x22,\]}]{1,40})"
+    r" fault addr (?P<number>[^\s\x22,\]}<]{1,40})"
 )
 _INTERRUPT = re.compile(
     r"\[VT-D\]INTR-REMAP: Request device \[(?P<device>[^\]\s]{4,24})\] fault index"
-    r" (?P<number>[^\s\x22,\]}]{1,40})"
+    r" (?P<number>[^\s\x22,\]}<]{1,40})"
 )
 _REASON = re.compile(r"\[VT-D\](?:DMAR|INTR-REMAP|UNKNOWN): reason (?P<reason>[0-9a-f]{2}) - ")
 _NAMES = "|".join(amdvi.CODES)
 _AMD = re.compile(
     rf"AMD-Vi: (?P<name>{_NAMES}): (?P<device>[0-9a-fA-F:.]{{7,16}}) d(?:omain )?(?P<domain>-?\d{{1,5}})"
-    r" addr (?P<address>[^\s\x22,\]}]{1,40}) flags (?P<flags>0x[0-9a-f]{1,4}|0)(?!\w)"
+    r" addr (?P<address>[^\s\x22,\]}<]{1,40}) flags (?P<flags>0x[0-9a-f]{1,4}|0)(?!\w)"
 )
 _AMD_OLD = re.compile(
     rf"AMD-Vi: (?P<name>{_NAMES}): domain = (?P<domain>-?\d{{1,5}}), device id ="
@@ -50,10 +51,20 @@ def _vtd(lines: Lines, at: int) -> Report | None:
     known, rid, shown = meaning(vtd.MEANINGS, code), device(found["device"]), found["device"]
     if not dma:
         extra = (("interrupt index", UNSAID if said is None else f"{said:#x}"),)
-        return Report(vtd.KIND, code, known, vtd.SOURCE, used, rid, shown, extra=extra, look=vtd.look(code))
+        return Report(
+            vtd.KIND,
+            code,
+            known,
+            vtd.SOURCE,
+            used,
+            rid,
+            shown,
+            extra=extra,
+            look=vtd.look(code),
+        )
     access = Access.READ if found["access"] == "Read" else Access.WRITE
     hidden = () if said is not None else (("address", UNSAID),)
-    return Report(
+    report = Report(
         vtd.KIND,
         code,
         known,
@@ -67,6 +78,7 @@ def _vtd(lines: Lines, at: int) -> Report | None:
         extra=hidden,
         look=vtd.look(code),
     )
+    return vtd_dumps.below(lines, report, used[-1], HINT)
 
 
 def recognise(lines: Lines, at: int) -> Report | None:
