@@ -19,7 +19,7 @@ SONAME  := libiommu_abi.so.$(firstword $(subst ., ,$(VERSION)))
 PACKAGE := build/iommu_abi.pc build/iommu_abi-config.cmake build/iommu_abi-config-version.cmake
 OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)
 
-.PHONY: help demo test lib install lint asan fuzz fuzz-short fuzz-coverage fuzz-smoke peers cross cross-run cross-history
+.PHONY: help demo test lib install lint asan fuzz fuzz-short fuzz-kills fuzz-coverage fuzz-smoke peers cross cross-run cross-history
 .PHONY: header-pairs abi abi-record man wheel-check mutants dumps mutate-dumps bench clean check-host
 .DELETE_ON_ERROR:
 
@@ -104,6 +104,9 @@ fuzz: $(VENV)/ready ## 10 minutes on 2 cores: all targets, all engines that are 
 fuzz-short: $(VENV)/ready ## the same for a minute, without the engines that have to be built or installed
 	@mkdir -p build/fuzz
 	$(FUZZ) --time 1m --engine hypothesis
+
+fuzz-kills: $(VENV)/ready ## campaigns that are killed with -9: 60 times at random, and at every write to the disk
+	IOMMU_ABI_KILLS="60 0" $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_fuzz_kills.py
 
 fuzz-coverage: build/cov/ready ## lines and branches of core and package that fuzzing alone reaches
 	cd build/cov && env PYTHONPATH="$(CURDIR)/build/cov" $(CURDIR)/$(BIN)/python \

@@ -48,7 +48,8 @@ def fuzz(seconds: float) -> coverage.Coverage:
     """Every target for some seconds, in this process."""
     measured = coverage.Coverage(branch=True, source=[str(PACKAGE)], data_file=None)
     measured.start()
-    from iommu_abi.fuzz.campaign.session import SLOT_SIZE, Session
+    from iommu_abi.fuzz.campaign.session import Session
+    from iommu_abi.fuzz.campaign.slots import SLOT_SIZE
     from iommu_abi.fuzz.campaign.store import Store
     from iommu_abi.fuzz.engines import ENGINES
     from iommu_abi.fuzz.targets import all_targets

@@ -40,3 +40,42 @@ def leaves(data: bytes) -> None:
 @given(st.integers(0, 1000), st.booleans())
 def drawn(number: int, flag: bool) -> None:
     assert not (flag and number > 3)
+
+
+def hostile_texts(data: bytes) -> None:
+    """Exceptions that cannot be written as they are."""
+    if not data:
+        raise KeyError("\udc80\0\x1b[2J" * 9)
+    if len(data) == 1:
+        raise LookupError("\0")
+    if len(data) == 24:
+        raise OSError(5, "\udcff\x1b]0;owned\7", "\udcff")
+
+
+def floods(data: bytes) -> None:
+    os.write(1, b"all work and no play\n" * 100_000)
+
+
+_CALLS = [0]
+
+
+def wanders(data: bytes) -> str:
+    """It changes the process that it runs in, and then is wrong."""
+    os.chdir("/")
+    os.fork()
+    _CALLS[0] += 1
+    if _CALLS[0] == 30:
+        raise ValueError("found")
+    return f"{_CALLS[0]} " + "of a book" * 100_000
+
+
+def one_rare(data: bytes) -> None:
+    """Wrong with the first input that is long enough, and from then on with no other."""
+    first = os.path.join(os.getcwd(), "first")
+    if len(data) > 30 and not os.path.exists(first):
+        with open(first, "wb") as file:
+            file.write(data)
+    if os.path.exists(first):
+        with open(first, "rb") as file:
+            if file.read() == data:
+                raise ValueError("the first one")

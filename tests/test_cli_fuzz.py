@@ -18,7 +18,8 @@ from cli_support import run, sentence
 
 from iommu_abi.fuzz.campaign import html, summary
 from iommu_abi.fuzz.campaign.minimise import minimise
-from iommu_abi.fuzz.campaign.session import SLOT_SIZE, Session, Slice
+from iommu_abi.fuzz.campaign.session import Session, Slice
+from iommu_abi.fuzz.campaign.slots import SLOT_SIZE
 from iommu_abi.fuzz.campaign.state import Lane, State
 from iommu_abi.fuzz.campaign.store import Finding, Store
 from iommu_abi.fuzz.targets import Outcome, Problem, Target, all_targets, attempt, target_of, wire

@@ -82,7 +82,10 @@ def parser() -> tuple[Parser, Mapping[str, argparse.ArgumentParser]]:
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    """Options may stand anywhere among the other words."""
+    """Options may stand anywhere among the other words. No word has a NUL: no file's name does."""
+    for word in words:
+        if "\0" in word:
+            raise UsageError(f"got {word!r}: a word with a NUL character")
     whole, commands = parser()
     if words and words[0] in commands:
         return commands[words[0]].parse_intermixed_args(words[1:])

@@ -39,6 +39,7 @@ examples:
 
 #: Seconds between two lines of progress where there is no terminal.
 OFTEN = 10.0
+MOST_SECONDS = 366 * 24 * 3600.0
 
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|)")
 
@@ -80,7 +81,10 @@ def _seconds(text: str) -> float:
     found = _TIME.fullmatch(text)
     if not found:
         raise UsageError(f"--time: got {text!r}, expected a number with s, m or h")
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+    if seconds > MOST_SECONDS:
+        raise UsageError(f"--time: got {text!r}, which is more than a year")
+    return seconds
 
 
 def _chosen(args: argparse.Namespace) -> list[Chosen]:
@@ -88,13 +92,13 @@ def _chosen(args: argparse.Namespace) -> list[Chosen]:
     from iommu_abi.fuzz.campaign.worker import Chosen
     from iommu_abi.fuzz.targets import chosen, target_of
 
-    if args.timeout <= 0:
-        raise UsageError(f"--timeout: got {args.timeout:g}, expected more than 0 seconds")
-    if bool(args.target) + bool(args.program) + bool(args.targets) > 1:
+    if not 0 < args.timeout <= MOST_SECONDS:
+        raise UsageError(f"--timeout: got {args.timeout:g}, expected more than 0 seconds, and no year")
+    if (args.target is not None) + (args.program is not None) + bool(args.targets) > 1:
         raise UsageError("fuzz: give names of targets, --target or --program, one of them")
     for option in ("target", "program"):
         word = getattr(args, option)
-        if word:
+        if word is not None:
             named = (f"--{option}", word)
             made = target_of(named)
             if made.name != word:  # --target may also name one of ours
@@ -177,6 +181,10 @@ def _print(found: Summary) -> None:
             output.line(f"not reached: {each.target.name}: {name}", "yellow")
         if len(each.missing) > 3:
             output.line(f"  and {len(each.missing) - 3} more of {each.target.name}", "yellow")
+    for name in sorted(found.state.floods):
+        output.line(f"{name} prints floods: only their end is kept", "yellow")
+    if found.state.left_out:
+        output.line(f"{found.state.left_out} lines of the journal are no events and were left out", "yellow")
     if found.differences:
         text = f"{len(found.differences)} meetings of generations with differences, all of them explained"
         output.line(f"{text}: --html and --json list them")
@@ -270,6 +278,9 @@ def run(args: argparse.Namespace) -> int:
     """List, run one input, or a campaign."""
     from iommu_abi.cli import FOUND
 
+    for option in ("dir", "repro", "html", "pytest"):
+        if getattr(args, option) == "":
+            raise UsageError(f"--{option}: got '', expected a name")
     if args.list:
         return _list(args)
     if args.repro:

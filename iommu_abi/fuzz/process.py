@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
+
+from iommu_abi.errors import Error
 
 _PR_SET_PDEATHSIG = 1
 
@@ -18,10 +22,26 @@ class Died(Exception):
     """The process has ended instead of answering."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """The answer to an order that could not be carried out, and why."""
+
+    why: str
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal; Python has none for most real-time ones, nor for those of the C library."""
+    with contextlib.suppress(ValueError):
+        return signal.Signals(number).name
+    if signal.SIGRTMIN < number < signal.SIGRTMAX:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
+    return f"signal {number}"
+
+
 def death(code: int | None) -> str:
     """How a process has ended, in words."""
     if code is not None and code < 0:
-        return f"the process died of {signal.Signals(-code).name}"
+        return f"the process died of {signal_name(-code)}"
     return f"the process ended with status {code}; a sanitizer's report is above"
 
 
@@ -37,7 +57,17 @@ def _live(parent: int, pipe: Connection, work: Callable[[Any], Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with(parent)
     while (order := pipe.recv()) is not None:
-        pipe.send(work(order))
+        try:
+            answer = work(order)
+        except (Error, OSError, MemoryError) as error:  # a full disk, say: it is not about an input
+            answer = _Failed(_why(error))
+        pipe.send(answer)
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error) or type(error).__name__
 
 
 class Child:
@@ -58,16 +88,20 @@ class Child:
     def give(self, order: Any) -> None:
         """Let it do something."""
         self.busy, self.since = order, time.monotonic()
-        self.pipe.send(order)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # take() will say that it has died
+            self.pipe.send(order)
 
     def take(self) -> Any:
-        """Its answer; Died if there will be none."""
+        """Its answer; Died if there will be none, Error if it could not carry out the order."""
         self.busy = None
         try:
-            return self.pipe.recv()
-        except (EOFError, ConnectionResetError):
+            answer = self.pipe.recv()
+        except (EOFError, OSError):
             self.process.join()
             raise Died(death(self.process.exitcode)) from None
+        if isinstance(answer, _Failed):
+            raise Error(answer.why)
+        return answer
 
     def kill(self) -> None:
         """End it at once."""
@@ -79,7 +113,8 @@ class Child:
         """Let it end, by force if it is still busy."""
         if self.process.is_alive():
             if self.busy is None:
-                self.pipe.send(None)
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has just died
+                    self.pipe.send(None)
             else:
                 self.process.kill()
         self.process.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -28,6 +29,8 @@ svg text { font: 11px system-ui, sans-serif; fill: #888; }
 """
 
 WIDTH, HEIGHT, EDGE = 640, 180, 40
+#: What no page has: control characters, halves of surrogate pairs. Causes and names come from strangers.
+_UNWRITABLE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def page(found: Summary) -> str:
@@ -45,7 +48,7 @@ def page(found: Summary) -> str:
         _differences(found),
         _engines(found),
     ]
-    return "\n".join(parts) + "\n"
+    return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", "\n".join(parts) + "\n")
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int] = ()) -> str:

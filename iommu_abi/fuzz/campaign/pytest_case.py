@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from iommu_abi.fuzz.campaign.store import Finding
+from iommu_abi.fuzz.targets.target import one_line
 
 _HEAD = '''"""Inputs that `iommu-abi fuzz` has found. Each test fails until its cause is fixed."""
 
@@ -31,15 +32,21 @@ def test_{name}():
 
 def test_file(found: Iterable[tuple[Finding, bytes]]) -> str:
     """The text of a test file with a case for each finding and its input."""
-    return _HEAD + "".join(_case(finding, data) for finding, data in found)
+    cases: dict[str, str] = {}
+    for finding, data in found:
+        name = plain = re.sub(r"\W+", "_", finding.folder, flags=re.ASCII)
+        while name in cases:
+            name = f"{plain}_{len(cases)}"
+        cases[name] = _case(name, finding, data)
+    return _HEAD + "".join(cases.values())
 
 
-def _case(finding: Finding, data: bytes) -> str:
+def _case(name: str, finding: Finding, data: bytes) -> str:
     digits = data.hex()
     rows = [f'        "{digits[at : at + 80]}"' for at in range(0, len(digits), 80)] or ['        ""']
     return _CASE.format(
-        name=re.sub(r"\W+", "_", finding.folder),
-        cause=finding.cause.replace("\\", "\\\\").replace('"', "'"),
+        name=name,
+        cause=one_line(finding.cause).replace("\\", "\\\\").replace('"', "'"),
         data="\n".join(rows),
         words=list(finding.target),
         run_as=finding.run_as,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 
 from iommu_abi.errors import UsageError
+from iommu_abi.fuzz.campaign import slots
 from iommu_abi.fuzz.campaign import state as states
 from iommu_abi.fuzz.campaign.apart import no_end, of_death
 from iommu_abi.fuzz.campaign.session import Slice
@@ -52,18 +53,29 @@ class Campaign:
         for engine in engines:
             engine.prepare([each.target for each in self.targets.values() if engine.serves(each.target)])
         store.lock()
-        store.mend()
-        self.state = states.read(store)
+        try:
+            self._open()
+        except BaseException:
+            store.unlock()
+            raise
         self._told: set[str] = set()
         #: Engines that broke down at a target, which they do not get again.
         self.failures: list[str] = []
-        self._queued: set[str] = set()
-        self._waiting: list[Finding] = []
-        self._queue()
         self._homes: dict[str, int] = {}
         self._turns = 0
         self._workers: list[Worker] = []
         self._start = 0.0
+
+    def _open(self) -> None:
+        """Take up what the directory holds; what was running when a campaign was killed is run again."""
+        store = self.store
+        store.check(self.targets)
+        self.state = states.read(store)
+        store.mend()
+        slots.recover(store, self.targets, self.state.deadly)
+        self._queued: set[str] = set()
+        self._waiting: list[Finding] = []
+        self._queue()
 
     # ------------------------------------------------------------ time
 
@@ -80,16 +92,21 @@ class Campaign:
         self._workers = [Worker(i, self.targets, self.store) for i in range(self.jobs)]
         end = self._start + seconds
         try:
+            self._until(end, tell)
+            tell(self.state, self._news())
+            self.store.note(event="end", at=round(self._now(), 2))
+        finally:
+            self.store.unlock()
+        return self.state
+
+    def _until(self, end: float, tell: Listener) -> None:
+        try:
             self._work(end, tell)
         except KeyboardInterrupt:  # enough; what was found is on the disk
             pass
         finally:
             for worker in self._workers:
                 worker.end()
-        tell(self.state, self._news())
-        self.store.note(event="end", at=round(self._now(), 2))
-        self.store.unlock()
-        return self.state
 
     def _work(self, end: float, tell: Listener) -> None:
         while (going := self._goes_on(end)) or self._waiting or self._shrinking():
@@ -158,7 +175,7 @@ class Campaign:
             try:
                 done: Slice = worker.take()
             except Died as died:
-                self._lost(worker, order, of_death(str(died), worker.said()))
+                self._lost(worker, order, of_death(str(died), worker.log.last_words()))
                 continue
             self._count(order, done)
 
@@ -178,37 +195,53 @@ class Campaign:
         found = [each for each in self.store.findings() if each.name in self.targets]
         self._causes = len(found)
         for each in found:
-            if not each.minimal and each.folder not in self._queued:
+            if not each.minimal and each.folder not in self._queued and self._can_run(each):
                 self._queued.add(each.folder)
                 self._waiting.append(each)
 
+    def _can_run(self, finding: Finding) -> bool:
+        """Whether it can be made smaller here: it may have been found where there was a clang."""
+        libfuzzer, target = ENGINES["libfuzzer"], self.targets[finding.name].target
+        return finding.run_as != "c" or (libfuzzer.serves(target) and not libfuzzer.missing())
+
     def _watch(self) -> None:
-        """End processes that are at one input for too long."""
+        """End processes that are at one input for too long, and keep short what they print."""
         for worker in self._workers:
             since, _ = worker.at()
             order = worker.busy
-            if order is None or not since:
+            if order is None:
                 continue
             name = order.target if isinstance(order, Turn) else order.finding.name
+            if worker.log.trim() and name not in self.state.floods:
+                flood = {"event": "flood", "target": name}
+                self.store.note(**flood)
+                self.state.replay(flood)
+            if not since:
+                continue
             target = self.targets[name].target
             if time.monotonic() - since > target.patience:
                 worker.kill()
                 self._lost(worker, order, no_end(target))
 
     def _lost(self, worker: Worker, order: Turn | Shrink, problem: Problem) -> None:
-        """Note of which input a process died, and start another."""
-        self._workers[self._workers.index(worker)] = Worker(
-            self._workers.index(worker), self.targets, self.store
-        )
+        """Record the input of which a process died, then note it, and start another process."""
         if isinstance(order, Shrink):  # what it has found stays as it was found
             self.store.minimised(order.finding, self.store.input(order.finding))
-            return
-        _, data = worker.at()
-        self.store.note(event="deadly", input=name_of(data))
-        self.state.deadly.add(name_of(data))
-        chosen = self.targets[order.target]
-        finding = Finding(
-            chosen.words, order.target, problem.cause, problem.text, order.engine, run_as="process"
-        )
+        else:
+            since, data = worker.at()
+            if since:
+                self._record(order, problem, data)
+                self.store.note(event="deadly", input=name_of(data))
+                self.state.deadly.add(name_of(data))
+                self.store.forget(order.target, name_of(data))
+            else:  # while it made one, say
+                self._record(order, Problem(f"outside a run: {problem.cause}", problem.text), b"")
+        number = self._workers.index(worker)
+        self._workers[number] = Worker(number, self.targets, self.store)
+        if isinstance(order, Turn):
+            self._count(order, Slice(executions=1, seconds=time.monotonic() - worker.since))
+
+    def _record(self, order: Turn, problem: Problem, data: bytes) -> None:
+        words = self.targets[order.target].words
+        finding = Finding(words, order.target, problem.cause, problem.text, order.engine, run_as="process")
         self.store.record(finding, data)
-        self._count(order, Slice(executions=1, seconds=time.monotonic() - worker.since))

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import struct
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from iommu_abi.fuzz.campaign import slots
 from iommu_abi.fuzz.campaign.store import Finding, Store, name_of
-from iommu_abi.fuzz.targets.target import MOST, Outcome, Problem, Target, attempt, of_exception
+from iommu_abi.fuzz.targets.target import (
+    MOST,
+    MOST_FEATURE,
+    Outcome,
+    Problem,
+    Target,
+    attempt,
+    of_exception,
+    one_line,
+)
 from iommu_abi.fuzz.worlds import Dice
 
-#: Start of the run (0 while there is none), length, then the input itself.
-_SLOT = struct.Struct("=dI4x")
-SLOT_SIZE = _SLOT.size + MOST
-
-
-def write_slot(slot: Any, data: bytes) -> None:
-    """Say what is about to run, where another process sees it."""
-    view = memoryview(slot).cast("B")
-    view[_SLOT.size : _SLOT.size + len(data)] = data
-    _SLOT.pack_into(view, 0, time.monotonic(), len(data))
-
-
-def clear_slot(slot: Any) -> None:
-    """Say that nothing runs; the input stays."""
-    struct.pack_into("=d", memoryview(slot).cast("B"), 0, 0.0)
-
-
-def read_slot(slot: Any) -> tuple[float, bytes]:
-    """When the present run began, 0 if there is none; the input that ran last."""
-    view = memoryview(slot).cast("B")
-    since, length = _SLOT.unpack_from(view, 0)
-    return since, bytes(view[_SLOT.size : _SLOT.size + length])
+#: Features of one target, at most: a function may return another text for each input.
+MOST_FEATURES = 50_000
 
 
 @dataclass
@@ -71,11 +61,18 @@ class Session:
 
     def run(self, data: bytes) -> Outcome:
         """Run an input for any reason but to learn from it."""
-        write_slot(self.slot, data)
-        try:
-            return attempt(self.target, data)
-        finally:
-            clear_slot(self.slot)
+        outcome = self._run(data)
+        slots.clear(self.slot)
+        return outcome
+
+    def _run(self, data: bytes) -> Outcome:
+        """Run an input, which stays in the slot: until that is cleared, it is run again after a kill."""
+        slots.write(self.slot, self.target.name, data)
+        process = os.getpid()
+        outcome = attempt(self.target, data)
+        if os.getpid() != process:  # the target has forked, and its child must not go on with our work
+            os._exit(0)
+        return outcome
 
     def try_(self, data: bytes) -> None:
         """Run an input, and draw the consequences."""
@@ -83,19 +80,27 @@ class Session:
         name = name_of(data)
         if name in self.deadly:
             return
-        outcome = self.run(data)
+        outcome = self._run(data)
         self.slice.executions += 1
+        if outcome.problem:  # first of all: what is noted, or is in the corpus, may never be run again
+            self.record(outcome.problem, data)
         if outcome.notes:
             self.slice.notes.update(note for note in outcome.notes if note not in self.notes)
             self.notes.update(outcome.notes)
-        fresh = [each for each in outcome.features if each not in self.seen]
+        fresh = self._fresh(outcome.features)
         if fresh:
             self.seen.update(fresh)
             self.slice.features.update(fresh)
             self._remember(name, data)
             self.store.keep(self.target.name, data)
-        if outcome.problem:
-            self.record(outcome.problem, data)
+        slots.clear(self.slot)
+
+    def _fresh(self, features: tuple[str, ...]) -> list[str]:
+        """Those of an outcome that no other had."""
+        if len(self.seen) >= MOST_FEATURES:
+            return []
+        bounded = (each if len(each) <= MOST_FEATURE else one_line(each, MOST_FEATURE) for each in features)
+        return [each for each in bounded if each not in self.seen]
 
     def record(self, problem: Problem, data: bytes, run_as: str = "call") -> None:
         """Put a finding on the disk, unless its cause is known."""
@@ -125,10 +130,12 @@ class Session:
 
     def catch_up(self) -> None:
         """Run what others have put into the corpus."""
-        folder = self.store.corpus_at(self.target.name)
         for name in self.store.names(self.target.name):
             if name not in self._read and name not in self.deadly:
-                data = (folder / name).read_bytes()
+                try:
+                    data = self.store.kept(self.target.name, name)
+                except FileNotFoundError:  # another process has found that it is deadly
+                    continue
                 self._remember(name, data)
                 self.try_(data)
 

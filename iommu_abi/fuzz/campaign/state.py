@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -52,6 +52,10 @@ class State:
     corpus: dict[str, int] = field(default_factory=dict)
     seeded: set[str] = field(default_factory=set)
     deadly: set[str] = field(default_factory=set)
+    #: Targets of whose output only the end is kept.
+    floods: set[str] = field(default_factory=set)
+    #: Lines of the journal that are no events.
+    left_out: int = 0
     elapsed: float = 0.0
     runs: int = 0
     samples: list[Sample] = field(default_factory=list)
@@ -87,6 +91,8 @@ class State:
             self.runs += 1
         elif kind == "deadly":
             self.deadly.add(event["input"])
+        elif kind == "flood":
+            self.floods.add(event["target"])
         elif kind == "turn":
             self._turn(event)
 
@@ -109,9 +115,59 @@ class State:
 def read(store: Store) -> State:
     """The state that a directory holds."""
     state = State()
-    for event in store.events():
-        state.replay(event)
+    for event in store.lines():
+        if _is_event(event):
+            state.replay(event)
+        else:
+            state.left_out += 1
     return state
+
+
+def _number(value: object) -> bool:
+    """A number that can be added up: no NaN, none without an end."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < MOST
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and _number(value)
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
+#: No campaign counts further.
+MOST = 1 << 60
+#: Kind of event -> what is read of it.
+_EVENTS: dict[str, dict[str, Callable[[object], bool]]] = {
+    "begin": {},
+    "end": {},
+    "deadly": {"input": _text},
+    "flood": {"target": _text},
+    "turn": {
+        "target": _text,
+        "engine": _text,
+        "executions": _count,
+        "seconds": _number,
+        "features": _texts,
+        "notes": _texts,
+        "seeded": lambda value: isinstance(value, bool),
+        "corpus": _count,
+        "at": _number,
+    },
+}
+
+
+def _is_event(value: object) -> bool:
+    """Whether a value of the journal, which may be damaged, is an event as this version writes it."""
+    if not isinstance(value, dict) or not _text(value.get("event")):
+        return False
+    fields = _EVENTS.get(value["event"])
+    return fields is not None and all(holds(value.get(name)) for name, holds in fields.items())
 
 
 def reached(state: State, targets: Iterable[Target]) -> dict[str, tuple[int, int, int]]:

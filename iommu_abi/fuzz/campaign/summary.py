@@ -107,6 +107,8 @@ def as_json(found: Summary) -> dict[str, object]:
         "executions": state.executions,
         "rate": round(found.rate, 1),
         "corpus": sum(each.corpus for each in found.targets),
+        "floods": sorted(state.floods),
+        "left_out": state.left_out,
         "engines": {name: missing or "works" for name, missing in found.engines.items()},
         "targets": [_target_json(each) for each in found.targets],
         "findings": [_finding_json(store, each) for each in found.findings],

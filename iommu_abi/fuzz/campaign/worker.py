@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from iommu_abi.fuzz.campaign.apart import apart, talk_into
+from iommu_abi.fuzz.campaign import slots
+from iommu_abi.fuzz.campaign.apart import Log, apart
 from iommu_abi.fuzz.campaign.minimise import minimise
-from iommu_abi.fuzz.campaign.session import SLOT_SIZE, Session, Slice, read_slot
+from iommu_abi.fuzz.campaign.session import Session, Slice
 from iommu_abi.fuzz.campaign.store import Finding, Store
 from iommu_abi.fuzz.engines import ENGINES
 from iommu_abi.fuzz.engines.by_libfuzzer import in_c
@@ -63,14 +62,13 @@ class Worker(Child):
     """One process; what it runs stands in memory that the parent sees."""
 
     def __init__(self, number: int, targets: Mapping[str, Chosen], store: Store) -> None:
-        self.slot = multiprocessing.RawArray("B", SLOT_SIZE)
-        self.log = store.root / f"worker-{number}.log"
-        slot, log = self.slot, self.log
+        self.slot = slot = slots.of_process(store, str(number))
+        self.log = log = Log(store.at / f"worker-{number}.log")
         sessions: dict[str, Session] = {}
 
         def work(order: Turn | Shrink) -> Slice:
             if not sessions:
-                talk_into(str(log))
+                log.take_over()
             name = order.target if isinstance(order, Turn) else order.finding.name
             if name not in sessions:
                 sessions[name] = Session(targets[name].target, targets[name].words, store, slot)
@@ -82,11 +80,8 @@ class Worker(Child):
 
     def at(self) -> tuple[float, bytes]:
         """When the present run began, 0 for none; the input."""
-        return read_slot(self.slot)
-
-    def said(self) -> str:
-        """What it has printed."""
-        return Path(self.log).read_text(errors="replace") if self.log.exists() else ""
+        since, _, data = slots.read(self.slot)
+        return since, data
 
 
 def _turn(session: Session, order: Turn) -> Slice:

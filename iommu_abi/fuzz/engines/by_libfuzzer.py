@@ -17,7 +17,9 @@ from pathlib import Path
 
 import iommu_abi
 from iommu_abi.errors import Error
+from iommu_abi.fuzz.campaign import files
 from iommu_abi.fuzz.campaign.session import Session
+from iommu_abi.fuzz.campaign.store import MOST_FILE
 from iommu_abi.fuzz.engines.engine import Engine
 from iommu_abi.fuzz.process import die_with
 from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
@@ -99,24 +101,33 @@ class ByLibFuzzer(Engine):
 
     def work(self, session: Session, seed: str, seconds: float) -> None:
         """Run the program on the corpus; what it dies of is a finding."""
-        store, target = session.store, session.target
+        target, artifacts = session.target, session.store.artifacts_at(session.target.name)
+        self._record(session, artifacts)  # of a campaign that was killed
         number = int(hashlib.sha1(seed.encode()).hexdigest()[:7], 16) or 1
-        with tempfile.TemporaryDirectory(dir=store.scratch) as folder:
-            command = [
-                str(program(target.c_target)),
-                f"-seed={number}",
-                f"-max_total_time={max(1, round(seconds))}",
-                f"-max_len={MAX_LEN}",
-                f"-artifact_prefix={folder}/",
-                "-print_final_stats=1",
-                f"-timeout={round(target.patience)}",
-                str(store.corpus_at(target.name)),
-            ]
-            _, said = _execute(command)
-            ran = _RAN.search(said)
-            session.slice.executions += int(ran[1]) if ran else 0
-            for artifact in sorted(Path(folder).iterdir()):
-                session.record(_problem(said), artifact.read_bytes(), "c")
+        command = [
+            str(program(target.c_target)),
+            f"-seed={number}",
+            f"-max_total_time={max(1, round(seconds))}",
+            f"-max_len={MAX_LEN}",
+            f"-artifact_prefix={artifacts}/",
+            "-print_final_stats=1",
+            f"-timeout={round(target.patience)}",
+            str(session.store.corpus_at(target.name)),
+        ]
+        _, said = _execute(command)
+        ran = _RAN.search(said)
+        session.slice.executions += int(ran[1]) if ran else 0
+        self._record(session, artifacts, said)
+
+    def _record(self, session: Session, artifacts: Path, said: str = "") -> None:
+        """Make findings of what the program has left; without its words, by running that again."""
+        for name in sorted(files.plain_names(artifacts)):
+            path = artifacts / name
+            data = files.read(path, MOST_FILE)
+            problem = _problem(said) if said else in_c(session.target, data).problem
+            if problem and not name.startswith("slow-unit-"):  # which came to its end
+                session.record(problem, data, "c")
+            path.unlink(missing_ok=True)
 
 
 def _execute(command: list[str]) -> tuple[int, str]:

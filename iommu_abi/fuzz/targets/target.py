@@ -13,18 +13,52 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from iommu_abi.errors import Error
 from iommu_abi.fuzz.worlds import Dice
 
 #: Bytes of an input, at most.
 MOST = 1 << 14
+#: Characters of a cause, of the words about it, and of a feature, at most.
+MOST_CAUSE, MOST_TEXT, MOST_FEATURE = 400, 20_000, 400
+#: What is no line and no text: control characters but the tab, halves of surrogate pairs.
+_NO_LINE = re.compile("[\0-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NO_TEXT = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class CannotRun(Error):
+    """A target that cannot be run at all, which says nothing about an input."""
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
+def one_line(text: str, most: int = MOST_CAUSE) -> str:
+    """A text as one line of bounded length; what cannot be written into any file is escaped."""
+    line = _NO_LINE.sub(_escaped, text[: most + 1])
+    return line if len(line) <= most else line[: most - 3] + "..."
+
+
+def _bounded(text: str) -> str:
+    """The end of a text, where the reasons stand; what cannot be written into any file is escaped."""
+    cut = text if len(text) <= MOST_TEXT else f"(the end of {len(text)} characters)\n{text[-MOST_TEXT:]}"
+    return _NO_TEXT.sub(_escaped, cut)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong. ``cause`` is one line and has no numbers of this input."""
+    """Something wrong. ``cause`` is one line and has no numbers of this input.
+
+    Both may come from a user's program: they are kept so that they can be written and shown.
+    """
 
     cause: str
     text: str
+
+    def __post_init__(self) -> None:
+        """Whoever makes one need not care."""
+        object.__setattr__(self, "cause", one_line(self.cause))
+        object.__setattr__(self, "text", _bounded(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +127,10 @@ def of_exception(error: BaseException) -> Problem:
 
 
 def attempt(target: Target, data: bytes) -> Outcome:
-    """Run an input; an exception is a problem too."""
+    """Run an input; an exception is a problem too. CannotRun if nothing can be run."""
     try:
         return target.run(data)
+    except CannotRun:
+        raise
     except Exception as error:
         return Outcome(("an exception",), of_exception(error))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import importlib
 import inspect
 import os
@@ -10,27 +10,32 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
 from iommu_abi.errors import UsageError
+from iommu_abi.fuzz.process import signal_name
+from iommu_abi.fuzz.targets.feed import feed
 from iommu_abi.fuzz.targets.target import MOST, Outcome, Problem, Target, blank, of_exception
 from iommu_abi.fuzz.worlds import Dice
 
 #: Statuses with which a program says that it refuses its input, as this package's own commands do.
 REFUSES = (0, 1, 2)
-#: Signals of a program that has gone wrong; a shell adds 128.
-_SIGNALS = {number.value: number.name for number in signal.Signals}
+#: A shell says with such a status that a signal has ended its program.
+_OF_A_SHELL = range(128 + 1, 128 + signal.SIGRTMAX + 1)
 _REPORT = re.compile(rb"^(?:SUMMARY: .*|.*Error\b.*|.*[Aa]ssert.*|.*panicked.*)$", re.M)
 #: Inputs that such a target starts from when no corpus is given.
 STARTS = (b"", b"\0", bytes(24), bytes(range(64)))
 
 
 def _file_name(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", text).strip("-")[:80] or "target"
+    """A name for files; what it does not show of the text is in a number."""
+    name = re.sub(r"[^\w.-]+", "-", text, flags=re.ASCII).strip("-.") or "target"
+    if len(name) <= 80 and text.isascii():
+        return name
+    return f"{name[:70]}-{hashlib.sha1(text.encode(errors='surrogateescape')).hexdigest()[:8]}"
 
 
 class _User(Target):
@@ -79,7 +84,7 @@ class Function(_User):
         finally:
             sys.settrace(before)
         if isinstance(returned, str):
-            lines.add(returned)
+            lines.add(str.__str__(returned))  # of a class of theirs it could not be sent on
         return Outcome(tuple(sorted(lines)))
 
     def _tracer(self, lines: set[str]) -> Any:
@@ -126,7 +131,7 @@ def _constants(code: CodeType) -> Iterator[bytes]:
         if isinstance(value, CodeType):
             yield from _constants(value)
         elif isinstance(value, (bytes, str)) and value:
-            yield value.encode() if isinstance(value, str) else value
+            yield value.encode(errors="surrogatepass") if isinstance(value, str) else value
         elif isinstance(value, int) and 1 < value < 1 << 64:
             size = next(size for size in (1, 2, 4, 8) if value < 1 << 8 * size)
             yield value.to_bytes(size, "little")
@@ -150,26 +155,15 @@ class Program(_User):
 
     def run(self, data: bytes) -> Outcome:
         """Run it."""
-        child = subprocess.Popen(
-            self.command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        try:
-            _, said = child.communicate(data, timeout=self.patience)
-        except subprocess.TimeoutExpired:
-            _end(child)
+        ended = feed(self.command, data, self.patience)
+        if ended.status is None:
             return Outcome(("no end",), Problem("no end", f"no end after {self.patience:g} s"))
-        finally:
-            _end(child)
-        status = child.returncode
+        status, said = ended.status, ended.said
         if status in REFUSES:
             return Outcome((f"status {status}", f"status {status}: {_last(said)}"))
-        how = f"status {status}" if status >= 0 else f"died of {_SIGNALS.get(-status, -status)}"
-        if status > 128:
-            how += f" ({_SIGNALS.get(status - 128, '?')} in a shell)"
+        how = f"status {status}" if status >= 0 else f"died of {signal_name(-status)}"
+        if status in _OF_A_SHELL:
+            how += f" ({signal_name(status - 128)} in a shell)"
         report = _REPORT.search(said)
         line = report[0].decode(errors="replace") if report else ""
         cause = f"{how}: {blank(line)}" if line else how
@@ -181,8 +175,10 @@ def _words(command: str) -> list[str]:
         words = shlex.split(command)
     except ValueError as error:
         raise UsageError(f"--program: {command!r}: {error}") from None
-    if not words or shutil.which(words[0]) is None:
-        raise UsageError(f"--program: there is no program {words[0] if words else ''!r}")
+    if not words:
+        raise UsageError(f"--program: got {command!r}, expected a command")
+    if shutil.which(words[0]) is None:
+        raise UsageError(f"--program: there is no program {words[0]!r}")
     return words
 
 
@@ -190,12 +186,3 @@ def _last(said: bytes) -> str:
     """The last line, without its numbers: how far the program came."""
     lines = said.decode(errors="replace").strip().splitlines()
     return blank(lines[-1])[:120] if lines else ""
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """End it and what it has started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    if child.stderr:
-        child.stderr.close()
