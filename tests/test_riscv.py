@@ -1507,6 +1507,29 @@ def test_big_endian_tables_are_not_modelled() -> None:
         plain.translate("riscv", {"DDTP": 0, "FCTL": 1}, lambda *_: None, Request(DEVICE, IOVA))
 
 
+@pytest.mark.parametrize("world", [first_only, with_process, nested])
+def test_a_big_endian_first_stage_is_refused_by_name_and_not_as_misconfigured(
+    world: Callable[..., World],
+) -> None:
+    """With END, fctl.BE can be written and SBE may be 0 or 1 ("Device-context configuration checks")."""
+    both_ends = with_registers(world(), CAPABILITIES=capabilities(END=1))
+    both_ends.edit_dc(SBE=1)
+
+    fault = both_ends.ask().fault
+
+    assert fault is not None
+    assert words(fault) == ["INVALID", "DEVICE", "0", "0"]
+    assert not fault.recorded
+
+
+def test_sbe_is_nothing_to_a_second_stage() -> None:
+    """By "Endianness of in-memory data structures", SBE is of the process directory and the first stage."""
+    both_ends = with_registers(second_only(SBE=1), CAPABILITIES=capabilities(END=1))
+
+    assert both_ends.ask().hpa == second_only().ask().hpa
+    assert both_ends.ask().fault is None
+
+
 @pytest.mark.parametrize("name", ["CQB", "FQB", "PQB", "IPSR"])
 def test_registers_without_influence(name: str) -> None:
     assert with_registers(nested(), **{name: 0xFFFF_FFFF}).ask() == nested().ask()

@@ -126,7 +126,9 @@ static u64 iotval2(const struct iommu_abi_fault *f)
 	return (f->input & ~3ull) | implicit;
 }
 
-enum { DTF = 1 }; /* pt_walk.flags: the device's faults are not recorded... */
+/* pt_walk.flags: the device's faults are not recorded; its ATS answers are GPAs; its first stage is not
+ * modelled. */
+enum { DTF = 1, ANSWER_GPA = 2, BIG_ENDIAN_S1 = 4 };
 
 static bool recorded_with_dtf(u32 cause)
 {
@@ -146,6 +148,10 @@ static void riscv_native(struct pt_walk *w)
 	struct iommu_abi_fault *f = &w->out->fault;
 	bool of_stage = f->stage == IOMMU_ABI_S1 || f->stage == IOMMU_ABI_S2;
 
+	if (w->flags & BIG_ENDIAN_S1) {
+		f->recorded = 0;
+		return;
+	}
 	if (!f->native)
 		f->native = of_stage ? cause_of_stage(w) : cause_of_context(f);
 	if (f->native >= GUEST_PAGE_FAULT && f->native <= GUEST_PAGE_FAULT + 3)
@@ -252,8 +258,6 @@ static enum pt_verdict pass(struct pt_walk *w)
 	return PT_DONE;
 }
 
-enum { ANSWER_GPA = 2 }; /* pt_walk.flags: ...and this device's ATS answers are GPAs */
-
 /* Is a request of this type this device's to make? */
 static unsigned int type_allowed(const struct iommu_abi_request *q, const u64 *dc)
 {
@@ -270,11 +274,11 @@ static unsigned int type_allowed(const struct iommu_abi_request *q, const u64 *d
 }
 
 /* A legal context that allows the request: which stages? */
-static enum pt_verdict stages(struct pt_walk *w, const u64 *dc)
+static enum pt_verdict stages(struct pt_walk *w, const u64 *dc, const struct pt_place *at)
 {
 	bool translated = w->q->at == IOMMU_ABI_TRANSLATED;
-	bool pdt = dc[TC] & TC_PDTV && MODE(dc[FSC]);
-	bool process_0 = dc[TC] & TC_DPE;
+	bool uses_pdt =
+		dc[TC] & TC_PDTV && MODE(dc[FSC]) && (dc[TC] & TC_DPE || w->q->flags & IOMMU_ABI_HAS_PASID);
 
 	if (translated && !(dc[TC] & TC_T2GPA))
 		return pass(w);
@@ -283,10 +287,14 @@ static enum pt_verdict stages(struct pt_walk *w, const u64 *dc)
 		return PT_GO;
 	if (w->q->at == IOMMU_ABI_TRANSLATION)
 		w->judge = PT_JUDGE_NONE;
+	if (dc[TC] & TC_SBE && (uses_pdt || (!(dc[TC] & TC_PDTV) && MODE(dc[FSC])))) {
+		w->flags |= BIG_ENDIAN_S1;
+		return pt_refuse(w, IOMMU_ABI_INVALID, 0, at, dc);
+	}
+	if (uses_pdt)
+		return process(w, dc);
 	if (!(dc[TC] & TC_PDTV))
 		first_stage(w, dc[TC], dc[FSC], false, false);
-	else if (pdt && (process_0 || w->q->flags & IOMMU_ABI_HAS_PASID))
-		return process(w, dc);
 	return PT_GO;
 }
 
@@ -311,7 +319,7 @@ static enum pt_verdict with_dc(struct pt_walk *w, const u64 *dc, const struct pt
 		w->flags |= ANSWER_GPA;
 	if (cap & CAP_MSI_FLAT && MODE(dc[MSIPTP]))
 		memcpy(w->own, &dc[MSIPTP], sizeof(w->own));
-	return stages(w, dc);
+	return stages(w, dc, at);
 }
 
 static enum pt_verdict riscv_resolve(struct pt_walk *w)

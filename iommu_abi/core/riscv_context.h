@@ -90,7 +90,10 @@ static bool dc_legal(const u64 *state, const u64 *dc)
 		return false;
 	if (tc & (TC_SADE | TC_GADE) && !(cap & CAP_AMO_HWAD))
 		return false;
-	if (tc & TC_SBE || (sxl && !gxl && !state[GXL_WRITABLE]) || (!sxl && gxl))
+	/* fctl.BE is 0; with END it can be written, and SBE is a choice */
+	if (tc & TC_SBE && !(cap & CAP_END))
+		return false;
+	if ((sxl && !gxl && !state[GXL_WRITABLE]) || (!sxl && gxl))
 		return false;
 	if (!iohgatp_known(dc[IOHGATP], gxl, cap))
 		return false;

@@ -32,6 +32,7 @@ enum { DDTP, CAPABILITIES, FCTL, GXL_WRITABLE };
 #define CAP_AMO_HWAD BIT(24)
 #define CAP_ATS BIT(25)
 #define CAP_T2GPA BIT(26)
+#define CAP_END BIT(27)
 #define CAP_PAS(c) ((unsigned int)((c) >> 32 & 63))
 #define CAP_PD8 BIT(38)
 #define CAP_PD17 BIT(39)

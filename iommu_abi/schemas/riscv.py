@@ -56,6 +56,8 @@ DEFAULT_CAPABILITIES = rv.CAPABILITIES.value(
 
 # ---------------------------------------------------------------- causes (4.2)
 
+#: No cause of the text's: what this walk does not model.
+NOT_MODELLED = 0
 INSTRUCTION_ACCESS_FAULT = 1
 ALL_DISALLOWED = 256
 DDT_LOAD, DDT_NOT_VALID, DDT_MISCONFIGURED = 257, 258, 259
@@ -120,7 +122,7 @@ class Features:
                 self._requests_misconfigured(dc),
                 dc.DPE and not dc.PDTV,
                 (dc.SADE or dc.GADE) and not self.capabilities.AMO_HWAD,
-                dc.SBE,
+                dc.SBE and not self.capabilities.END,  # fctl.BE is 0, and cannot be written without END
                 self._sxl_misconfigured(dc.SXL),
                 self._second_misconfigured(dc),
                 self._first_misconfigured(dc),
@@ -220,7 +222,8 @@ class Riscv(Translator):
         detail = 0
         if fault.native in GUEST_PAGE_FAULTS.values():
             detail = fault.input & ~3 | _IMPLICIT[fault.purpose]
-        return replace(fault, detail=detail, recorded=self._recorded(fault.native))
+        recorded = fault.native != NOT_MODELLED and self._recorded(fault.native)
+        return replace(fault, detail=detail, recorded=recorded)
 
     def _recorded(self, cause: int) -> bool:
         if self.request.at is At.TRANSLATION and cause in NO_RIGHTS:
@@ -247,7 +250,7 @@ class Riscv(Translator):
         self._check_request(entry, dc)
         if self.request.at is At.TRANSLATED and not dc.T2GPA:
             return self.untranslated(ALL_ACCESS)
-        return self._through(dc)
+        return self._through(entry, dc)
 
     def _bare(self) -> Translation:
         if self.request.at is not At.UNTRANSLATED:
@@ -304,7 +307,8 @@ class Riscv(Translator):
 
     # The stages.
 
-    def _through(self, dc: Fields) -> Translation:
+    def _through(self, entry: Fetched, dc: Fields) -> Translation:
+        self._check_endianness(entry, dc)
         second = self._second(dc)
         first = None if self.request.at is At.TRANSLATED else self._first(dc, second)
         if first is None and second is None:
@@ -313,6 +317,14 @@ class Riscv(Translator):
         if second is not None:
             answer = self._msi(dc, answer) or self._second_answer(dc, second, answer)
         return self._completion(dc, answer) if self.request.at is At.TRANSLATION else answer
+
+    def _check_endianness(self, entry: Fetched, dc: Fields) -> None:
+        """Refuse big-endian tables of processes and of the first stage, where they would be read (3.9)."""
+        if not dc.SBE or self.request.at is At.TRANSLATED:
+            return
+        uses_process = not dc.PDTV or dc.DPE or self.request.pasid is not None
+        if dc.fsc_MODE and uses_process:
+            raise self._stop(Reason.INVALID, NOT_MODELLED, entry)
 
     def _second_answer(self, dc: Fields, second: Paging, answer: Translation) -> Translation:
         """Translate a GPA; the range of the answer holds no virtual interrupt file."""
