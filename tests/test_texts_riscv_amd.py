@@ -1,4 +1,4 @@
-"""The tables of docs/text_riscv.md and docs/text_amd.md name functions, tests and rows of tests that exist."""
+"""The tables of docs/text_riscv.md and docs/text_amd.md name functions and tests that exist."""
 
 from __future__ import annotations
 
