@@ -240,6 +240,18 @@ def test_what_is_conditional_is_compared_within_one_kernels_programs(ziglang, wr
     assert between("struct s { __u64 a; };", other.format("arm")) == [places]
 
 
+def test_a_new_field_that_is_conditional_breaks_nothing_old(ziglang, write):
+    # as riscv_sbi of kvm_run (Linux 5.20), whose numbers are as wide as a long
+    text = "struct s {{ __u32 a;\n#ifdef __s390x__\n__u32 b;\n#endif\nunion {{ __u64 c[8]; {} }}; }};"
+    report = compared(write, text.format(""), text.format("struct { unsigned long x; } d;"))
+
+    assert [r for _, change, r in said(report) if change == "ABIs differ"] == [
+        "d.x is 8 bytes at 8 on aarch64, and 4 bytes at 8 on arm; the field is new:"
+        " its kernel has to know them all"
+    ]
+    assert report.old_program is OK
+
+
 def test_a_machine_for_which_a_header_does_not_compile_is_said(ziglang, capsys, write):
     text = '#ifdef __s390x__\n#error "not here"\n#endif\nstruct s { __u32 a; };'
     done = run(capsys, "compat", write(text), write(text.replace("u32", "u64")))

@@ -141,16 +141,19 @@ def _is_one(records: Iterable[Record | None]) -> bool:
 def _in_family(models: Sequence[tuple[Model, Model]], names: tuple[str, str], grows: bool) -> list[Finding]:
     before = [old.measured[names[0]] for old, _ in models if names[0] in old.structs()]
     now = [new.measured[names[1]] for _, new in models if names[1] in new.structs()]
-    field, reason = _first_difference(now, grows)
+    shapes, old_shapes = ([_named(made, grows) for made in layouts] for layouts in (now, before))
+    field, reason = _first_difference(now, shapes)
     if not reason:
         return []
     if not before:
         return [note(field, "ABIs differ", f"{reason}; the struct is new: its kernel has to know them all")]
-    if not _first_difference(before, grows)[1]:
-        return [breaking(field, "ABIs differ", reason)]
-    if [_named(made, grows) for made in now] == [_named(made, grows) for made in before]:
-        return []
-    return [note(field, "ABIs differ", f"{reason}; it differed before")]
+    if _first_difference(before, old_shapes)[1]:
+        more = [note(field, "ABIs differ", f"{reason}; it differed before")]
+        return [] if shapes == old_shapes else more
+    known = [{name: at for name, at in shape.items() if name in old_shapes[0]} for shape in shapes]
+    if not _first_difference(now, known)[1]:
+        return [note(field, "ABIs differ", f"{reason}; the field is new: its kernel has to know them all")]
+    return [breaking(field, "ABIs differ", reason)]
 
 
 def _named(layout: Layout, grows: bool) -> dict[str, tuple[int, int]]:
@@ -159,16 +162,18 @@ def _named(layout: Layout, grows: bool) -> dict[str, tuple[int, int]]:
     return {f.name: place(f) for f in real(layout)} | size
 
 
-def _first_difference(layouts: Sequence[Layout], grows: bool) -> tuple[str, str]:
+def _first_difference(
+    layouts: Sequence[Layout], shapes: Sequence[Mapping[str, tuple[int, int]]]
+) -> tuple[str, str]:
     """The first field in another place than on the first machine, and a sentence; empty if none is."""
-    for other in layouts[1:]:
-        first = layouts[0]
-        a, b = _named(first, grows), _named(other, grows)
-        for name in sorted(dict.fromkeys([*a, *b]), key=bool, reverse=True):  # the size comes last
-            if a.get(name) != b.get(name):
-                here, there = _words(a.get(name)), _words(b.get(name))
-                places = f"{here} on {first.abi.name}, and {there} on {other.abi.name}"
-                return name, f"{name or 'the struct'} is {places}"
+    for layout, shape in zip(layouts[1:], shapes[1:]):
+        for name in sorted(
+            dict.fromkeys([*shapes[0], *shape]), key=bool, reverse=True
+        ):  # the size comes last
+            here, there = shapes[0].get(name), shape.get(name)
+            if here != there:
+                words = f"{_words(here)} on {layouts[0].abi.name}, and {_words(there)} on {layout.abi.name}"
+                return name, f"{name or 'the struct'} is {words}"
     return "", ""
 
 

@@ -152,7 +152,7 @@ class _Comparison:
         size = self.old.layout(name, self.old_abi).size
         machine = self.new.of_machines.get(name)
         if machine:
-            gone = note("", "moved", f"asm/ of {machine} has it now, which is not compiled here")
+            gone = note("", "moved", f"asm/ of {machine} has it now")
         else:
             gone = Finding(
                 "", "withdrawn", "new kernels do not know it", Verdict.BREAKING, Verdict.COMPATIBLE

@@ -149,7 +149,7 @@ class _Comparison:
             return note("", "not evaluable", f"{was.name} is still defined, but cannot be evaluated")
         machine = self.of_machines.get(was.name)
         if machine:
-            return note("", "moved", f"asm/ of {machine} has it now, which is not compiled here")
+            return note("", "moved", f"asm/ of {machine} has it now")
         several = _is_count(was.name) or _has_many_bits(was.value)
         if _is_version(was.name) or (several and self._tells_others(was)):
             return note("", "withdrawn", "it tells of the others, and is none of them")
