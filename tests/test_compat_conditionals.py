@@ -245,11 +245,33 @@ def test_a_new_field_that_is_conditional_breaks_nothing_old(ziglang, write):
     text = "struct s {{ __u32 a;\n#ifdef __s390x__\n__u32 b;\n#endif\nunion {{ __u64 c[8]; {} }}; }};"
     report = compared(write, text.format(""), text.format("struct { unsigned long x; } d;"))
 
+    places = "d.x is 8 bytes at 8 on aarch64, and 4 bytes at 8 on arm"
     assert [r for _, change, r in said(report) if change == "ABIs differ"] == [
-        "d.x is 8 bytes at 8 on aarch64, and 4 bytes at 8 on arm; the field is new:"
-        " its kernel has to know them all"
+        f"{places}; the field is new: its kernel has to know them all"
     ]
     assert report.old_program is OK
+
+
+def test_what_moved_to_the_asm_of_one_machine_is_gone_on_none(ziglang, tmp_path):
+    # as the x86 part of linux/kvm.h did in Linux 6.9
+    own = "struct x_own {\n\t__u32 a;\n};\n#define X_RESET 4\nenum {\n\tX_EN = 3,\n};\n"
+    here = layout.host().name.replace("x86_64", "x86")
+    for tree, text, asm in (
+        ("a", own, ""),
+        ("b", "", own.replace("{ _", "{\n_").replace(" X_EN", "\n X_EN")),
+    ):
+        for machine in (here, *FOUR):
+            (tmp_path / tree / f"{machine}-linux-any/asm").mkdir(parents=True)
+            (tmp_path / tree / f"{machine}-linux-any/asm/x.h").write_text(asm if machine == here else "")
+        (tmp_path / tree / "any-linux-any/linux").mkdir(parents=True)
+        path = tmp_path / tree / "any-linux-any/linux/x.h"
+        path.write_text(f"{TYPES}#include <asm/x.h>\n{text}")
+    report = compat.compare(*(compat.read(str(tmp_path / t / "any-linux-any/linux/x.h")) for t in "ab"))
+
+    assert {(name, change) for name, change, _ in said(report)} == {
+        ("x_own", "moved"), ("X_RESET", "moved"), ("X_EN", "moved"),
+    }  # fmt: skip
+    assert report.verdict is OK
 
 
 def test_a_machine_for_which_a_header_does_not_compile_is_said(ziglang, capsys, write):

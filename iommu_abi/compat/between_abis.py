@@ -167,9 +167,8 @@ def _first_difference(
 ) -> tuple[str, str]:
     """The first field in another place than on the first machine, and a sentence; empty if none is."""
     for layout, shape in zip(layouts[1:], shapes[1:]):
-        for name in sorted(
-            dict.fromkeys([*shapes[0], *shape]), key=bool, reverse=True
-        ):  # the size comes last
+        names = dict.fromkeys([*shapes[0], *shape])
+        for name in sorted(names, key=bool, reverse=True):  # the size comes last
             here, there = shapes[0].get(name), shape.get(name)
             if here != there:
                 words = f"{_words(here)} on {layouts[0].abi.name}, and {_words(there)} on {layout.abi.name}"

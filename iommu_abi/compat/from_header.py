@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from iommu_abi.compat import compiler, dependence, elf, from_object, machines, macros, roots
+from iommu_abi.compat.machines import Machine
 from iommu_abi.compat.model import Model
 from iommu_abi.errors import UsageError
 from iommu_abi.uapi import layout as layouts
@@ -48,6 +49,7 @@ def read_for(abi: Abi, path: Path, include: tuple[str, ...], label: str) -> Mode
     machine = machines.MACHINES[abi.name]
     with tempfile.TemporaryDirectory(prefix="iommu-abi-") as directory:
         header = _Header(path.resolve(), label, directory)
+        header.machine = machine
         header.flags = [*_FLAGS, *machines.target(machine)]
         header.directories = roots.directories_for(header.path, include, machine, package)
         header.program = compiler.zig()
@@ -74,6 +76,7 @@ class _Header:
         self.flags = [*_FLAGS, "-fmax-errors=0"]
         self.directories: list[Path] = []
         self.program: tuple[str, ...] = ()
+        self.machine: Machine | None = None
 
     def read(self) -> Model:
         self._accepted(self._run(self.include, "-E", "-dD", "-o", "header.i"))
@@ -91,7 +94,7 @@ class _Header:
             unevaluated=frozenset(lost),
             texts={name: found.own[name] for name in own},
             unnamed=frozenset(_with_unnamed_bits(reader.lines)),
-            of_machines=_of_machines(self.path),
+            of_machines=_of_machines(self.path, self.machine),
             depends=dependence.first(found.files, found.included),
         )
 
@@ -143,10 +146,10 @@ class _Header:
             raise UsageError(f"{self.label}: {error}") from None
 
 
-def _of_machines(header: Path) -> dict[str, str]:
+def _of_machines(header: Path, own: Machine | None) -> dict[str, str]:
     """The names that other machines' headers define, and which machine has each."""
     found: dict[str, str] = {}
-    for machine, path in roots.of_other_machines(header):
+    for machine, path in roots.of_other_machines(header, own):
         for name in macros.definitions(path.read_text(errors="replace")):
             found.setdefault(name, machine)
     return found

@@ -60,13 +60,17 @@ def _root(header: Path) -> Path | None:
     return None
 
 
-def of_other_machines(header: Path) -> Iterator[tuple[str, Path]]:
-    """The asm/ header of the same name that each other machine has in the tree: s390x's asm/kvm.h."""
+def of_other_machines(header: Path, machine: Machine | None) -> Iterator[tuple[str, Path]]:
+    """The asm/ header of the same name that each other machine has in the tree: s390x's asm/kvm.h.
+
+    Other than ``machine``, or than the one that this runs on.
+    """
     root = _root(header)
     if not root or header.parent.name != "linux":
         return
     beside = root.parent.glob("*-linux-any") if root.name == _ZIG else root.glob("*-linux-*")
-    own = {path.resolve() for path in _machine(root)}
+    of_machine = _asm_of(root, machine.family, machine.multiarch) if machine else _machine(root)
+    own = {path.resolve() for path in of_machine}
     for path in sorted(beside):
         found = path / "asm" / header.name
         if path.resolve() not in own and found.is_file():

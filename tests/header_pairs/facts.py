@@ -64,6 +64,11 @@ FACTS = [
         "flags became a union with data[], after ndata: at 40 everywhere, on i386 and m68k it was at 36",
     ),
     Fact(
+        "linux/kvm.h", (6, 2), "KVM_DIRTY_LOG_PAGE_OFFSET",
+        "arm64 got the ring of dirty pages, at page 64; 0 said that there is none",
+    ),
+    Fact("linux/kvm.h", (6, 19), "KVM_DIRTY_LOG_PAGE_OFFSET", "the same on riscv"),
+    Fact(
         "linux/kvm.h", (6, 3), "kvm_memory_region KVM_SET_MEMORY_REGION KVM_SET_MEMORY_ALIAS",
         "ioctls whose code had gone years before left the header",
     ),
