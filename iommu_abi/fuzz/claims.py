@@ -49,7 +49,7 @@ def around(request: Request, answer: Translation, dice: Random) -> Iterator[Requ
     """Requests near by: beyond both ends of the range, some further away, by other ways, by others."""
     size = 1 << answer.size_lg2
     near = [(request.iova & -size) - 1, (request.iova | size - 1) + 1]
-    near += (request.iova ^ 1 << dice.randrange(12, 40) for _ in range(4))
+    near += (request.iova ^ 1 << dice.randrange(12, 40) for _ in range(8))
     for iova in near:
         yield replace(request, iova=iova % (1 << 64))
     for at in At:
