@@ -108,6 +108,14 @@ _LOOK_TAKEN_APART = {
     " IOMMU, or a kernel before this one (kexec, kdump)",
     ("ILLEGAL_COMMAND_ERROR", "command"): "the command above; the command buffer after a resume",
 }
+_LOOK_INTERRUPT = (
+    "interrupt remapping of this device: what set up its MSI (lspci -vv), and whether it sends interrupts"
+    " after its driver or its former owner is gone"
+)
+_LOOK_TRANSLATION = (
+    "ATS of this device: it asks for translations that nothing mapped; what mapped and unmapped this"
+    " address (trace iommu:map and iommu:unmap)"
+)
 _LOOK_HARDWARE = (
     "machine checks and PCIe errors at the same time: the memory of IOMMU tables could not be accessed"
 )
@@ -125,7 +133,7 @@ BEGINS = r"AMD(?:-Vi| IOMMU):\s{1,4}[A-Z]"
 _LOGGED = r"AMD(?:-Vi| IOMMU):\s{1,4}Event(?:\s{1,4}logged)?"
 HINT = re.compile(
     _LOGGED
-    + r"(?:\s{0,4}\[\S|\s{0,4}$)|AMD-Vi: (?:IOMMU \S{1,24}: )?(?:Completion-Wait loop|IOMMU Event log)"
+    + r"(?:\s{0,4}\[\S|\s{0,4}$)|AMD-Vi: (?:IOMMU \S{1,24}: )?(?:Completion-Wait loop|IOMMU [Ee]vent log)"
 )
 _WHOLE = re.compile(_LOGGED + r"\s{1,4}\[\s{0,4}" + _EVENT.pattern)
 _HALF = re.compile(_LOGGED + r"\s{0,4}\[\s{0,4}$")
@@ -133,7 +141,7 @@ _UNKNOWN = re.compile(r"AMD(?:-Vi| IOMMU): Event logged \[\s{0,4}UNKNOWN (?:type
 _UNKNOWN_WORDS = re.compile(r"event\[0\]=0x[0-9a-f]{1,8}(?: event\[[123]\]=0x[0-9a-f]{1,8}){3}")
 _OTHER = re.compile(
     r"AMD-Vi: (?:IOMMU \S{1,24}: )?(?:(?P<wait>Completion-Wait loop timed out)"
-    r"|(?P<overflow>(?:IOMMU )?(?:Event|PPR|GA) [Ll]og (?:[Oo]verflow|overflow detected|restarting).{0,40}))"
+    r"|(?P<overflow>(?:IOMMU )?(?:[Ee]vent|PPR|GA) [Ll]og (?:[Oo]verflow|restarting).{0,40}))"
 )
 _DTE = re.compile(r"AMD-Vi: DTE\[(?P<index>[0-3])\]: (?P<word>[0-9a-f]{16})(?!\w)")
 _CONTROL = re.compile(r"AMD-Vi: Control Reg : (?P<word>0x[0-9a-f]{1,16})")
@@ -302,12 +310,16 @@ def event(
         access=access,
         priv=not (flags or 0) >> US & 1 if access is not None and guest else None,
         extra=(*extra, *below),
-        look=_look(name, dict(below)),
+        look=_look(name, dict(below), flags or 0),
         dma=access is not None,
     )
 
 
-def _look(name: str, below: Mapping[str, str]) -> str:
+def _look(name: str, below: Mapping[str, str], flags: int) -> str:
+    if name == "IO_PAGE_FAULT" and flags >> INTERRUPT & 1:
+        return _LOOK_INTERRUPT
+    if name == "IO_PAGE_FAULT" and flags >> TR & 1:
+        return _LOOK_TRANSLATION
     taken_apart = (look for (event, key), look in _LOOK_TAKEN_APART.items() if event == name and key in below)
     return next(taken_apart, _LOOK.get(name, _LOOK_HARDWARE))
 

@@ -15,6 +15,9 @@ _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,16})")
 #: What people put in place of digits that they do not show, and terminals in place of what they cut.
 _HIDDEN = re.compile(r"(?=.{0,64}[xX?*#_~…]|.{0,64}\.\.)[0-9a-fA-FxX?*#_~….<>]{1,40}")
 
+#: What people write in place of a device: DDDD:bb:dd.f. No device is above 1f, no function above 7.
+_PLACEHOLDER = re.compile(r"(?:\w{4}:)?[a-zA-Z]{2}:[a-zA-Z]{2}\.[a-zA-Z]")
+
 UNSAID = "the line does not say it"
 
 
@@ -105,6 +108,8 @@ def bdf(text: str) -> int:
 def device(text: str) -> int | None:
     """A requester ID, None where the digits are hidden; ValueError if it is neither."""
     if re.fullmatch(r"[0-9a-fA-FxX?*#_:.]{4,20}", text) and re.search(r"[XxYy?*#_]", text.replace("0x", "")):
+        return None
+    if _PLACEHOLDER.fullmatch(text):
         return None
     return bdf(text)
 

@@ -35,10 +35,19 @@ GFSR = {
     8: Meaning("UUT", "an upstream transaction of an unsupported kind"),
 }
 _UNIT = r"(?:arm-smmu|smmu:|nsmmu|arm-smmu-nvidia) (?P<unit>\S{1,64}):\s{1,16}"
+#: Upstream's order of its fields is not that of Android's kernels; it is whole with all three.
 _CONTEXT = re.compile(
     _UNIT + r"Unhandled context fault:"
-    r" {0,2}(?:fsr=(?P<fsr>[^\s,]{1,24})\s?,\s{0,2})?iova=(?P<iova>[^\s,]{1,40}),\s{0,2}"
-    r"fsynr=(?P<fsynr>[^\s,]{1,24})(?:,\s{0,2}cbfrsynra=(?P<sid>[^\s,]{1,24}))?,\s{0,2}cb=(?P<cb>\d{1,4})"
+    r"(?=.{0,240}?\biova=[^\s,])(?=.{0,240}?\bfsynr0?=[^\s,])(?=.{0,240}?\bcb=\d)"
+    r"(?P<rest>(?:[ ,]{0,4}\w{1,12}=[^\s,]{1,40}){3,9})"
+)
+_PAIR = re.compile(r"(\w{1,12})=([^\s,]{1,40})")
+#: Qualcomm's kernels of Android: a line for each register.
+_BLOCK = re.compile(_UNIT + r"Unhandled arm-smmu context fault(?: from (?P<client>[^\s!]{1,64}))?!?")
+_REGISTER = re.compile(
+    r"(?:(?:arm-smmu|nsmmu) (?P<unit>\S{1,64}):\s{1,16}|^\s{0,16})"
+    r"(?P<name>FAR|FSR|FSYNR0|context bank#|SID|soft iova-to-phys|TTBR0)\s{0,8}=?\s{0,4}"
+    r"(?P<value>(?:0x)?[0-9a-fA-F]{1,16})(?!\w)"
 )
 _FSR_LINE = re.compile(
     _UNIT + r"FSR {1,8}= (?P<fsr>[0-9a-f]{8}) \[[^\]]{0,80}\](?:, SID=(?P<sid>0x[0-9a-f]{1,8}))?"
@@ -59,9 +68,16 @@ _REGISTERS = re.compile(
 MARKS = ("arm-smmu", "smmu:", "nsmmu", "TLB sync timed out")
 BEGINS = r"(?:arm-smmu|smmu:|nsmmu|arm-smmu-nvidia) \S{1,64}:\s"
 HINT = re.compile(
-    r"(?:smmu|SMMU).{0,80}(?:Unhandled context fault|Unexpected global fault|Blocked unknown Stream|GFSR 0x)"
+    r"(?:smmu|SMMU).{0,80}(?:Unhandled (?:arm-smmu )?context fault|Unexpected global fault"
+    r"|Blocked unknown Stream|GFSR 0x)"
 )
 NEAR = 6
+MOST_REGISTERS = 24
+#: Does the software walk of the kernel reach a page?
+_WALKED = {
+    False: "nothing is mapped there",
+    True: "it is mapped now: a permission, a stale TLB, or a mapping that came too late",
+}
 WNR, PNU, IND = 4, 5, 6  # of FSYNR0; sGFSYNR0 has them three bits lower
 _LOOK_PAGES = (
     "what mapped and unmapped this address: trace iommu:map and iommu:unmap, then the driver of the device"
@@ -80,19 +96,62 @@ def _first(value: int, known: dict[int, Meaning], low: int) -> tuple[int, Meanin
 
 
 def _context(lines: Lines, found: Found) -> Report:
+    said = {key: value for key, value in _PAIR.findall(found["rest"])}
     unit, used = found["unit"], list(found.at)
     for pattern in (_FSR_LINE, _FSYNR_LINE):
         more = next((each for each in lines.below(used[-1], pattern, NEAR) if each["unit"] == unit), None)
         if more and not any(_CONTEXT.search(lines[at]) for at in range(used[-1] + 1, more.at[0])):
             used += more.at
-    fsr, fsynr = number(found["fsr"]) if found["fsr"] else None, number(found["fsynr"])
-    sid, iova = number(found["sid"]) if found["sid"] else None, number(found["iova"])
+    said["fsynr0"] = said.get("fsynr0", said.get("fsynr", "??"))
+    registers, below = _registers(lines, used[-1], unit)
+    said.setdefault("cbfrsynra", registers.get("SID", said.get("sid", "")).split("(")[0])
+    return _reported(unit, said, registers, (*used, *below), "")
+
+
+def _block(lines: Lines, found: Found) -> Report | None:
+    """A fault of which each register has a line."""
+    registers, below = _registers(lines, found.at[-1], found["unit"])
+    if "FAR" not in registers:
+        return None
+    said = {
+        "iova": registers["FAR"],
+        "fsr": registers.get("FSR", ""),
+        "fsynr0": registers.get("FSYNR0", "??"),
+        "cbfrsynra": registers.get("SID", ""),
+        "cb": str(int(registers["context bank#"], 16)) if "context bank#" in registers else "",
+    }
+    return _reported(found["unit"], said, registers, (*found.at, *below), found["client"] or "")
+
+
+def _registers(lines: Lines, last: int, unit: str) -> tuple[dict[str, str], tuple[int, ...]]:
+    """The registers in lines of the same unit, or of none, below a fault, up to the next fault."""
+    registers: dict[str, str] = {}
+    used: list[int] = []
+    for place in range(last + 1, min(len(lines), last + 1 + MOST_REGISTERS)):
+        line = lines[place]
+        if "ontext fault" in line:
+            break
+        found = _REGISTER.search(line)
+        if found and found["unit"] in (unit, None) and found["name"] not in registers:
+            registers[found["name"]] = found["value"]
+            used.append(place)
+    return registers, tuple(used)
+
+
+def _reported(
+    unit: str, said: dict[str, str], registers: dict[str, str], used: tuple[int, ...], client: str
+) -> Report:
+    fsr = number(said["fsr"]) if said.get("fsr") else None
+    fsynr, iova = number(said["fsynr0"]), number(said["iova"])
+    sid = number(said["cbfrsynra"]) if said["cbfrsynra"] else None
     code, known = (
         (0, Meaning("", "a context fault; this kernel does not print why"))
         if fsr is None
         else _first(fsr, FSR, 1)
     )
-    extra = [("context bank", found["cb"]), ("unit", unit)]
+    extra = [("client", client)] if client else []
+    extra += [("context bank", said["cb"])] if said.get("cb") else []
+    extra.append(("unit", unit))
     if iova is None:
         extra.insert(0, ("address", UNSAID))
     if fsr is not None and fsr >> 31:
@@ -101,15 +160,17 @@ def _context(lines: Lines, found: Found) -> Report:
         extra.append(("stalled", "SS: the transaction waits for software"))
     if fsynr is not None:
         extra.append(("level of the table", str(fsynr & 3)))
+    if walked := registers.get("soft iova-to-phys"):
+        extra.append(("the kernel's own walk", _WALKED[int(walked, 16) != 0]))
     access = None if fsynr is None else Access.WRITE if fsynr >> WNR & 1 else _read(fsynr >> IND & 1)
     return Report(
         KIND,
         code,
         known,
         SOURCE,
-        tuple(used),
+        used,
         None if sid is None else sid & 0xFFFF,
-        f"context bank {found['cb']}" if sid is None else f"StreamID {sid & 0xFFFF:#x}",
+        f"context bank {said['cb']}" if sid is None and said.get("cb") else _stream_name(sid),
         None,
         iova,
         access,
@@ -117,6 +178,10 @@ def _context(lines: Lines, found: Found) -> Report:
         tuple(extra),
         _LOOK_PAGES,
     )
+
+
+def _stream_name(sid: int | None) -> str:
+    return "" if sid is None else f"StreamID {sid & 0xFFFF:#x}"
 
 
 def _read(instruction: int) -> Access:
@@ -171,5 +236,8 @@ def recognise(lines: Lines, at: int) -> Report | Note | None:
     found = lines.find(at, _CONTEXT)
     if found:
         return _context(lines, found)
+    found = lines.find(at, _BLOCK)
+    if found:
+        return _block(lines, found)
     found = lines.find(at, _GLOBAL)
     return _global(lines, found) if found else None

@@ -159,6 +159,5 @@ def _look(bits: set[int]) -> str:
     if ICE in bits:
         return "ATS of that device, which answers wrongly: its firmware, a quirk that switches ATS off"
     if IQE in bits:
-        return "the descriptor at the head of the queue: reserved fields, or what this IOMMU does not"
-        " have (ECAP)"
+        return "the descriptor at the head of the queue: reserved fields, or what this IOMMU has not (ECAP)"
     return "the faults around it: which device floods; those that were lost are in no log"

@@ -27,6 +27,12 @@ _AMD = re.compile(
     rf"AMD-Vi: (?P<name>{_NAMES}): (?P<device>[0-9a-fA-F:.]{{7,16}}) d(?:omain )?(?P<domain>-?\d{{1,5}})"
     r" addr (?P<address>[^\s\x22,\]}<]{1,40}) flags (?P<flags>0x[0-9a-f]{1,4}|0)(?!\w)"
 )
+_AMD_ROOT = re.compile(
+    r"root @ (?P<root>[0-9a-f]{1,13}) \((?P<levels>\d) levels\) dfn=(?P<dfn>[0-9a-f]{1,13})(?!\w)"
+)
+_AMD_ENTRY = re.compile(
+    r"L(?P<level>[1-6])\[[0-9a-f]{1,3}\] = (?P<entry>[0-9a-f]{1,16}) (?P<allows>np|[r-][w-])"
+)
 _AMD_OLD = re.compile(
     rf"AMD-Vi: (?P<name>{_NAMES}): domain = (?P<domain>-?\d{{1,5}}), device id ="
     rf" (?P<device>0x[0-9a-f]{{1,4}}),"
@@ -94,4 +100,24 @@ def recognise(lines: Lines, at: int) -> Report | None:
         shown = f"{rid >> 8:02x}:{rid >> 3 & 31:02x}.{rid & 7}"
     fields = {"domain": found["domain"], "address": found["address"]}
     flags = int(found["flags"], 16) if found["flags"] else None
-    return amdvi.event(found["name"], rid, shown, fields, flags, found.at)
+    used, below = _amd_tables(lines, found.at[-1], fields["address"])
+    return amdvi.event(found["name"], rid, shown, fields, flags, (*found.at, *used), below)
+
+
+def _amd_tables(lines: Lines, last: int, address: str) -> tuple[tuple[int, ...], tuple[tuple[str, str], ...]]:
+    """The page table entries that Xen prints below an event where iommu=debug is on."""
+    begin = next(lines.below(last, _AMD_ROOT, 2), None)
+    shown = number(address)
+    if begin is None or (shown is not None and int(begin["dfn"], 16) != shown >> 12):
+        return (), ()
+    used, extra = (
+        list(begin.at),
+        [("page table", f"{begin['levels']} levels at {int(begin['root'], 16) << 12:#x}")],
+    )
+    for found in lines.below(begin.at[-1], _AMD_ENTRY, 6):
+        if found.at[0] != used[-1] + 1:
+            break
+        allowed = "nothing there" if found["allows"] == "np" else f"allows {found['allows']}"
+        extra.append((f"entry of level {found['level']}", f"{int(found['entry'], 16):#x}: {allowed}"))
+        used += found.at
+    return tuple(used), tuple(extra)
