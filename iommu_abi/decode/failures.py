@@ -29,6 +29,8 @@ _SAYINGS = {
     "vfio_legacy_dma_map(": _MAP,
     "VFIO_MAP_DMA": _MAP,
     "VFIO_UNMAP_DMA": _UNMAP,
+    "IommuDmaMap(": _MAP,
+    "IommuDmaUnmap(": _UNMAP,
     "failed to add guest memory map into iommu table": _MAP,
     "failed to remove guest memory map from iommu table": _UNMAP,
     "et up DMA remapping, error": _MAP,
@@ -67,7 +69,7 @@ _TEXTS = {os.strerror(number): name for number, name in ERRNO_NAMES.items()}
 _TEXT = re.compile("|".join(re.escape(text) for text in sorted(_TEXTS, key=len, reverse=True)))
 _NUMBER = re.compile(
     r"= -(?P<returned>\d{1,4})\b|os error (?P<rust>\d{1,4})|\berrno[ =:]{1,3}-?(?P<errno>\d{1,4})"
-    r"|\berror[ =:]{1,3}-?(?P<error>\d{1,4})\b|\bErrno\((?P<debug>\d{1,4})\)|(?:: |\()-(?P<minus>\d{1,4})\b"
+    r"|\berror[ =:]{1,3}-?(?P<error>\d{1,4})\b|\bErr(?:no|or)\((?P<debug>\d{1,4})\)|(?:: |\()-(?P<minus>\d{1,4})\b"
 )
 #: A failure whose error is on the next line; QEMU's traces end in what the call returned, which is no errno.
 _WRAPPED = re.compile(

@@ -25,7 +25,5 @@ def recognise(lines: Lines, at: int) -> Note | None:
         return None
     count = int(found["count"] or found["missed"] or found["dropped"])
     who = f"rate limit of {found['who']}" if found["who"] else "the log itself"
-    look = (
-        "the first faults, before the limit; for the others printk.devkmsg, ratelimits, the size of the log"
-    )
+    look = "the first faults, before the limit; printk.devkmsg, ratelimits and the size of the log"
     return Note("lost", f"{count} messages are missing: {who}", found.at, look=look, lost=count)

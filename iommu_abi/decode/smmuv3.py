@@ -189,7 +189,7 @@ def _named(found: Found, detail: Found | None) -> Report | None:
 
 
 def _below(
-    lines: Lines, last: int, unit: str, pattern: re.Pattern[str], stop: re.Pattern[str]
+    lines: Lines, last: int, unit: str | None, pattern: re.Pattern[str], stop: re.Pattern[str]
 ) -> Iterator[Found]:
     """Matches of the same unit below a line, up to the unit's next event."""
     for place in range(last + 1, min(len(lines), last + 1 + NEAR)):
@@ -219,7 +219,7 @@ def _event(lines: Lines, at: int, head: Found) -> Report | None:
     return _record(values, tuple(used), client)
 
 
-def _command(lines: Lines, last: int, unit: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+def _command(lines: Lines, last: int, unit: str | None) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """The command that Linux skips, which it prints below the error."""
     skipped = next(_below(lines, last, unit, _SKIPPED, _EVENT), None)
     words = list(islice(_below(lines, skipped.at[-1], unit, _WORD, _EVENT), 2)) if skipped else []
@@ -240,7 +240,8 @@ def _other(lines: Lines, at: int) -> Note | None:
     found = lines.find(at, _OTHER)
     if not found:
         return None
-    unit = (f"unit {found['unit']}",) if found["unit"] else ()
+    whose = found["unit"] if found["unit"] != "arm-smmu-v3" else None  # else the driver's name alone
+    unit = (f"unit {whose}",) if whose else ()
     commands = "the command queue: the commands before it, ATS of the devices, the SMMU's clock and power"
     if found["gerror"]:
         value = int(found["gerror"], 16)
@@ -256,7 +257,7 @@ def _other(lines: Lines, at: int) -> Note | None:
     if found["cons"]:
         cons = int(found["cons"], 16)
         error = CERRORS.get(cons >> 24 & 0x7F, f"CONS.ERR {cons >> 24 & 0x7F:#x}, which has no name")
-        used, facts = _command(lines, found.at[-1], found["unit"])
+        used, facts = _command(lines, found.at[-1], whose)
         words = (found["words"] or "").strip()
         if words and not CERROR_WORDS.get(cons >> 24 & 0x7F, words).startswith(words):
             facts = (f"the words of the line are those of another error: {words}", *facts)
