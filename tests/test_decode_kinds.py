@@ -145,6 +145,48 @@ CASES = (
         ("ILLEGAL_DEV_TABLE_ENTRY", "0000:43:00.0", "0x3737b01000", "Mode=0", "illegal where SNP is on"),
     ),
     Case(
+        "SMMUv2 faults",
+        "linux-usb 2022, uvc gadget on Android 5.15",
+        (
+            "arm-smmu 15000000.apps-smmu: Unhandled arm-smmu context fault from a600000.dwc3!",
+            "arm-smmu 15000000.apps-smmu: FAR    = 0x00000000efe60800",
+            "arm-smmu 15000000.apps-smmu: FSR    = 0x40000402 [TF R SS ]",
+            "arm-smmu 15000000.apps-smmu: FSYNR0    = 0x5f0003",
+            "arm-smmu 15000000.apps-smmu: context bank#    = 0x1b",
+            "arm-smmu 15000000.apps-smmu: SID = 0x40",
+        ),
+        ("TF", "StreamID 0x40", "0xefe60800", "READ", "a600000.dwc3"),
+    ),
+    Case(
+        "page requests",
+        "Linux, drivers/iommu/intel/svm.c: the form of the line",
+        ("DMAR: dmar3: Page request without PASID: 3000001 7f0001000003",),
+        ("page request without PASID", "device 03:00.0", "0x7f0001000000"),
+    ),
+    Case(
+        "page requests",
+        "Linux, drivers/iommu/arm/arm-smmu-v3: the form of the lines",
+        (
+            "arm-smmu-v3 arm-smmu-v3.2.auto: unexpected PRI request received:",
+            (
+                "arm-smmu-v3 arm-smmu-v3.2.auto: \tsid 0x00000100.0x00001: [12L] unprivileged RW access at"
+                " iova 0x0000ffff80001000"
+            ),
+        ),
+        ("a page request that nothing handles", "StreamID 0x100"),
+    ),
+    Case(
+        "AMD-Vi events",
+        "FreeBSD, sys/x86/iommu/amd_event.c: the form of the lines",
+        (
+            "amdiommu0: event type 0x2 0x00000300 0x0020000b 0xdeadb000 0x00000001",
+            "\tPage Fault rid 0x300 dom 11 nvme0",
+            "\tgn 0 nx 0 us 0 i 0 pr 0 rw 1 pe 0 rz 0 tr 0",
+            "\tgaddr 0x1deadb000",
+        ),
+        ("IO_PAGE_FAULT", "03:00.0", "0x1deadb000", "WRITE"),
+    ),
+    Case(
         "AMD-Vi events",
         "ahci behind an AMD host, linux-ide 2019",
         (

@@ -69,7 +69,8 @@ _TEXTS = {os.strerror(number): name for number, name in ERRNO_NAMES.items()}
 _TEXT = re.compile("|".join(re.escape(text) for text in sorted(_TEXTS, key=len, reverse=True)))
 _NUMBER = re.compile(
     r"= -(?P<returned>\d{1,4})\b|os error (?P<rust>\d{1,4})|\berrno[ =:]{1,3}-?(?P<errno>\d{1,4})"
-    r"|\berror[ =:]{1,3}-?(?P<error>\d{1,4})\b|\bErr(?:no|or)\((?P<debug>\d{1,4})\)|(?:: |\()-(?P<minus>\d{1,4})\b"
+    r"|\berror[ =:]{1,3}-?(?P<error>\d{1,4})\b|\bErr(?:no|or)\((?P<debug>\d{1,4})\)"
+    r"|(?:: |\()-(?P<minus>\d{1,4})\b"
 )
 #: A failure whose error is on the next line; QEMU's traces end in what the call returned, which is no errno.
 _WRAPPED = re.compile(

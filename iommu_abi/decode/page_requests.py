@@ -16,7 +16,7 @@ _VTD = re.compile(
     r"DMAR: (?:IOMMU: )?(?P<unit>dmar\d{1,4}): (?P<what>Page request without PASID|Invalid page request"
     r"|Page request for non-PRI enabled device|Address is not canonical|Page request in Privilege Mode"
     r"|Execution request not supported|PRQ overflow detected)"
-    rf"(?:: (?P<qw0>{_X}) (?P<qw1>{_X})(?!\w))?"
+    rf"(?:: (?P<qw0>{_X}) (?P<qw1>{_X})(?!\w)|(?![:\w]))"
 )
 _SMMU = re.compile(
     r"arm-smmu-v3 (?P<unit>\S{1,64}):\s{1,16}sid (?P<sid>0x[0-9a-f]{1,8})\.(?P<ssid>0x[0-9a-f]{1,5}):"
@@ -42,10 +42,8 @@ def _descriptor(found: Found) -> tuple[str, ...]:
     pasid = f", PASID {qw0 >> 32 & 0xFFFFF:#x}" if qw0 >> 8 & 1 else ", no PASID"
     wants = [name for bit, name in ((0, "read"), (1, "write")) if qw1 >> bit & 1]
     wants += [name for bit, name in ((52, "execute"), (53, "privileged")) if qw0 >> bit & 1]
-    return (
-        f"device {rid >> 8:02x}:{rid >> 3 & 31:02x}.{rid & 7}{pasid}, {', '.join(wants) or 'no access'},"
-        f" {qw1 & ~0xFFF:#x}",
-    )
+    who = f"device {rid >> 8:02x}:{rid >> 3 & 31:02x}.{rid & 7}{pasid}"
+    return (f"{who}, {', '.join(wants) or 'no access'}, {qw1 & ~0xFFF:#x}",)
 
 
 def _vtd(found: Found) -> Note:
@@ -62,11 +60,9 @@ def _smmu(lines: Lines, at: int, begin: Found) -> Note | None:
         return None
     iova, access = number(found["iova"]), ", ".join(found["access"]) or "no"
     where = "the line does not say where" if iova is None else f"{iova:#x}"
-    facts = (
-        f"StreamID {int(found['sid'], 16):#x}, SubstreamID {int(found['ssid'], 16):#x}, {found['priv']},"
-        f" {access} access, {where}",
-        f"group {found['group']}" + (", its last" if found["last"] else ""),
-    )
+    who = f"StreamID {int(found['sid'], 16):#x}, SubstreamID {int(found['ssid'], 16):#x}, {found['priv']}"
+    last = ", its last" if found["last"] else ""
+    facts = (f"{who}, {access} access, {where}", f"group {found['group']}{last}")
     title = f"SMMUv3 {found['unit']}: a page request that nothing handles"
     return Note("smmuv3", title, (*begin.at, *found.at), facts, _LOOK, "Arm SMMUv3 specification 8.1")
 

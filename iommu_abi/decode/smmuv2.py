@@ -43,7 +43,7 @@ _CONTEXT = re.compile(
 )
 _PAIR = re.compile(r"(\w{1,12})=([^\s,]{1,40})")
 #: Qualcomm's kernels of Android: a line for each register.
-_BLOCK = re.compile(_UNIT + r"Unhandled arm-smmu context fault(?: from (?P<client>[^\s!]{1,64}))?!?")
+_BLOCK = re.compile(_UNIT + r"Unhandled arm-smmu context fault(?:!| from (?P<client>[^\s!]{1,64})!?)")
 _REGISTER = re.compile(
     r"(?:(?:arm-smmu|nsmmu) (?P<unit>\S{1,64}):\s{1,16}|^\s{0,16})"
     r"(?P<name>FAR|FSR|FSYNR0|context bank#|SID|soft iova-to-phys|TTBR0)\s{0,8}=?\s{0,4}"
@@ -96,7 +96,7 @@ def _first(value: int, known: dict[int, Meaning], low: int) -> tuple[int, Meanin
 
 
 def _context(lines: Lines, found: Found) -> Report:
-    said = {key: value for key, value in _PAIR.findall(found["rest"])}
+    said = dict(_PAIR.findall(found["rest"]))
     unit, used = found["unit"], list(found.at)
     for pattern in (_FSR_LINE, _FSYNR_LINE):
         more = next((each for each in lines.below(used[-1], pattern, NEAR) if each["unit"] == unit), None)
@@ -131,10 +131,10 @@ def _registers(lines: Lines, last: int, unit: str) -> tuple[dict[str, str], tupl
         line = lines[place]
         if "ontext fault" in line:
             break
-        found = _REGISTER.search(line)
+        found = lines.find(place, _REGISTER) if place not in used else None
         if found and found["unit"] in (unit, None) and found["name"] not in registers:
             registers[found["name"]] = found["value"]
-            used.append(place)
+            used += found.at
     return registers, tuple(used)
 
 

@@ -107,7 +107,7 @@ def _unquoted(found: list[str]) -> Iterator[tuple[str, int]]:
     at = 0
     while at < len(found):
         first, parts = at, [found[at]]
-        while _goes_on(parts[-1]) and at + 1 < len(found):
+        while at + 1 < len(found) and _goes_on(parts[-1]) and not _both_quoted(found[first], found[at + 1]):
             parts[-1] = parts[-1][:-1]
             at += 1
             parts.append(found[at])
@@ -117,6 +117,11 @@ def _unquoted(found: list[str]) -> Iterator[tuple[str, int]]:
             whole = raw if raw.isascii() else raw.encode("utf-8", "replace").decode("utf-8")
         yield whole, first
         at += 1
+
+
+def _both_quoted(line: str, below: str) -> bool:
+    """Do both begin with a mark of quotes? Then the = at the end is its own: no encoder adds such marks."""
+    return line.lstrip().startswith(">") and below.lstrip().startswith(">")
 
 
 def _goes_on(line: str) -> bool:
