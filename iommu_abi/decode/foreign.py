@@ -30,7 +30,7 @@ _DRIVER = (
 )
 _OTHER = re.compile(_DRIVER + r".{0,96}?\b(?:[Ff]ault|FAULT)\b")
 _FINDS = {name: re.compile(pattern) for name, (_, pattern) in DRIVERS.items()}
-MARKS = (*(mark for mark, _ in DRIVERS.values()), " fault", " Fault", "FAULT")
+MARKS = (*(mark for mark, _ in DRIVERS.values()), "-iommu ", "_iommu ", "iommu: ", "mmu: ", "dart: ")
 BEGINS = _DRIVER.replace("?P<driver>", "?:")
 HINT = re.compile("|".join(f"(?:{pattern})" for _, pattern in DRIVERS.values()))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -165,8 +165,16 @@ class Lines:
         return stamp.strip("[] ")
 
 
-def read(text: str, marks: tuple[str, ...], begins: re.Pattern[str]) -> tuple[Lines, list[int]]:
-    """The messages of a text, and the positions of those with one of the ``marks`` in them."""
+def read(
+    text: str,
+    marks: tuple[str, ...],
+    begins: re.Pattern[str],
+    begins_in: Callable[[str], re.Pattern[str]],
+) -> tuple[Lines, list[int]]:
+    """The messages of a text, and the positions of those with one of the ``marks`` in them.
+
+    ``begins_in`` is less than ``begins``: what can begin in a line, by its marks.
+    """
     found, numbers = texts.lines(text)
     total = numbers[-1] + 1 if numbers else 0
     if any(word in text for word in ("MESSAGE", " SUBSYSTEM=", " DEVICE=", '"msg": "')):
@@ -179,7 +187,7 @@ def read(text: str, marks: tuple[str, ...], begins: re.Pattern[str]) -> tuple[Li
     for at in marked:
         messages += found[done:at]
         places += numbers[done:at]
-        for part in _parts(found[at], begins):
+        for part in _parts(found[at], begins_in):
             candidates.append(len(messages))
             messages.append(part)
             places.append(numbers[at])
@@ -219,14 +227,14 @@ def _starts(found: list[str]) -> list[int]:
     return starts
 
 
-def _parts(line: str, begins: re.Pattern[str]) -> Iterator[str]:
+def _parts(line: str, begins_in: Callable[[str], re.Pattern[str]]) -> Iterator[str]:
     """The messages of a line."""
     if '"' in line and (member := _MEMBER.search(line)):
         line = _member(line, member)
     if "\\" in line or "#01" in line or "<br" in line:
         line = _ESCAPES.sub(_unescape, line)
     for each in _JSON_END.sub("", line).split("\n"):
-        yield from _cut(each, begins)
+        yield from _cut(each, begins_in(each))
 
 
 def _member(line: str, member: re.Match[str]) -> str:

@@ -85,7 +85,25 @@ KINDS: tuple[Kind, ...] = (
     failures,
 )
 MARKS = tuple(sorted({mark for kind in KINDS for mark in kind.MARKS}))
-_OF_MARK = [(mark, [kind for kind in KINDS if mark in kind.MARKS]) for mark in MARKS]
+#: What several marks have in common, so that a text is searched for fewer.
+_COMMON: tuple[str, ...] = (
+    "IOMMU_",
+    "dma_map(",
+    "dma_unmap(",
+    "iommufd_backend",
+    "IommuDma",
+    " DMA remapping",
+    "iommu table",
+)
+_COMMON += ("smmu", "-iommu", "_iommu", "container", "QI ")
+#: Words that have no other of these in them: a line with any mark has one of them.
+LEAST_MARKS = tuple(
+    each
+    for each in sorted({*MARKS, *_COMMON})
+    if not any(other in each for other in (*MARKS, *_COMMON) if other != each)
+)
+#: Such a word -> the marks that it is in.
+_OF_LEAST = {least: [mark for mark in MARKS if least in mark] for least in LEAST_MARKS}
 BEGINS = re.compile("|".join(f"(?:{kind.BEGINS})" for kind in KINDS))
 
 
@@ -101,13 +119,13 @@ class Scanned:
 
 def is_marked(text: str) -> bool:
     """May a text have such messages?"""
-    return any(mark in text for mark in MARKS)
+    return any(mark in text for mark in LEAST_MARKS)
 
 
 @lru_cache(maxsize=1)  # the form of a text is asked first, then what it says
 def scan(text: str) -> Scanned:
     """All messages about IOMMUs in a text."""
-    lines, candidates = log.read(text, MARKS, BEGINS)
+    lines, candidates = log.read(text, LEAST_MARKS, BEGINS, lambda line: _begins(_kinds(line)))
     found: list[Report | Note] = []
     unread: list[int] = []
     used: set[int] = set()
@@ -130,8 +148,19 @@ def scan(text: str) -> Scanned:
 @lru_cache(maxsize=4096)  # logs repeat themselves
 def _kinds(line: str) -> tuple[Kind, ...]:
     """The kinds whose mark a line has, in their order."""
-    marked = [kinds for mark, kinds in _OF_MARK if mark in line]
-    return tuple(kind for kind in KINDS if any(kind in kinds for kinds in marked))
+    near = [marks for least, marks in _OF_LEAST.items() if least in line]
+    return _kinds_of(tuple(mark for marks in near for mark in marks if mark in line))
+
+
+@lru_cache(maxsize=1024)
+def _kinds_of(marks: tuple[str, ...]) -> tuple[Kind, ...]:
+    return tuple(kind for kind in KINDS if any(mark in kind.MARKS for mark in marks))
+
+
+@lru_cache(maxsize=256)
+def _begins(kinds: tuple[Kind, ...]) -> re.Pattern[str]:
+    """Where messages of these kinds begin."""
+    return re.compile("|".join(f"(?:{kind.BEGINS})" for kind in kinds))
 
 
 def _numbers(lines: Lines, at: tuple[int, ...]) -> tuple[int, ...]:

@@ -96,7 +96,7 @@ def _first(value: int, known: dict[int, Meaning], low: int) -> tuple[int, Meanin
 
 
 def _context(lines: Lines, found: Found) -> Report:
-    said = dict(_PAIR.findall(found["rest"]))
+    said: dict[str, str] = dict(_PAIR.findall(found["rest"]))
     unit, used = found["unit"], list(found.at)
     for pattern in (_FSR_LINE, _FSYNR_LINE):
         more = next((each for each in lines.below(used[-1], pattern, NEAR) if each["unit"] == unit), None)
@@ -104,7 +104,7 @@ def _context(lines: Lines, found: Found) -> Report:
             used += more.at
     said["fsynr0"] = said.get("fsynr0", said.get("fsynr", "??"))
     registers, below = _registers(lines, used[-1], unit)
-    said.setdefault("cbfrsynra", registers.get("SID", said.get("sid", "")).split("(")[0])
+    said.setdefault("cbfrsynra", (registers.get("SID") or said.get("sid", "")).split("(")[0])
     return _reported(unit, said, registers, (*used, *below), "")
 
 
