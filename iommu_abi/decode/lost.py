@@ -13,7 +13,7 @@ _LOST = re.compile(
     r"|(?P<journal>(?:Missed|Suppressed)) (?P<missed>\d{1,12}) (?:kernel )?messages"
     r"|\*{2} (?P<dropped>\d{1,12}) printk messages dropped"
 )
-MARKS = ("callbacks suppressed", "Missed ", "Suppressed ", "messages dropped")
+MARKS = ("callbacks", "Missed ", "Suppressed ", "messages dropped")
 BEGINS = rf"{_FAULTS}: \d"
 HINT = re.compile(r"(?!)")  # none of them looks like a fault
 

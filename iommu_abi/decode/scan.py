@@ -160,7 +160,7 @@ def _kinds_of(marks: tuple[str, ...]) -> tuple[Kind, ...]:
 @lru_cache(maxsize=256)
 def _begins(kinds: tuple[Kind, ...]) -> re.Pattern[str]:
     """Where messages of these kinds begin."""
-    return re.compile("|".join(f"(?:{kind.BEGINS})" for kind in kinds))
+    return re.compile("|".join(f"(?:{kind.BEGINS})" for kind in kinds) or "(?!)")
 
 
 def _numbers(lines: Lines, at: tuple[int, ...]) -> tuple[int, ...]:
