@@ -19,7 +19,7 @@ SONAME  := libiommu_abi.so.$(firstword $(subst ., ,$(VERSION)))
 PACKAGE := build/iommu_abi.pc build/iommu_abi-config.cmake build/iommu_abi-config-version.cmake
 OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)
 
-.PHONY: help demo test lib install lint asan fuzz fuzz-short fuzz-kills fuzz-coverage fuzz-smoke peers cross cross-run cross-history
+.PHONY: help demo test lib install lint asan fuzz fuzz-short fuzz-asan fuzz-kills fuzz-coverage fuzz-smoke peers cross cross-run cross-history
 .PHONY: header-pairs abi abi-record man wheel-check mutants dumps mutate-dumps bench clean check-host
 .DELETE_ON_ERROR:
 
@@ -104,6 +104,14 @@ fuzz: $(VENV)/ready ## 10 minutes on 2 cores: all targets, all engines that are 
 fuzz-short: $(VENV)/ready ## the same for a minute, without the engines that have to be built or installed
 	@mkdir -p build/fuzz
 	$(FUZZ) --time 1m --engine hypothesis
+
+# 10^7 in all, in about six minutes of one core: blobs, walks, and what is made of valid images and their requests.
+fuzz-asan: $(VENV)/ready build/fuzz/unpack build/fuzz/walk build/fuzz/case ## 10^7 inputs of the C targets under ASan and UBSan
+	$(FUZZ_ENV) build/fuzz/unpack -s $(SEED) -n 4500000
+	$(FUZZ_ENV) build/fuzz/walk -s $(SEED) -n 5000000
+	rm -rf build/fuzz/seeds
+	$(BIN)/iommu-abi corpus build/fuzz/seeds --count 4 --targets walk- mappings- >build/fuzz/seeds.log
+	$(FUZZ_ENV) build/fuzz/case -s $(SEED) -m -n 500000 -l 4096 build/fuzz/seeds/corpus
 
 fuzz-kills: $(VENV)/ready ## campaigns that are killed with -9: 60 times at random, and at every write to the disk
 	IOMMU_ABI_KILLS="60 0" $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_fuzz_kills.py
@@ -237,6 +245,7 @@ build/cov/ready: $(VENV)/ready $(wildcard iommu_abi/*.py iommu_abi/*/*.py iommu_
 
 # Fuzz targets. PYTHONMALLOC stays off here: the buffers that C reads are larger than Python's pools.
 FUZZ_ENV  = env ASAN_OPTIONS=detect_leaks=0:malloc_context_size=0
+SEED     ?= 1
 FUZZ_SRC  = tests/c/fuzz_$*.c $(SRC)
 LIBFUZZER = $(shell echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return !d && n; }' | \
 	      clang -fsanitize=fuzzer,address -x c - -o /dev/null 2>/dev/null && echo clang)

@@ -7,6 +7,7 @@ import gzip
 import lzma
 import os
 import struct
+import time
 import zlib
 
 import pytest
@@ -190,6 +191,21 @@ def test_each_byte_flipped_is_one_sentence_or_harmless(image, name):
                 said.append(str(error))
     assert said
     assert not any("\n" in each for each in said)
+
+
+@pytest.mark.parametrize("name", ["elf", "hole", "lime", "xen"])
+def test_the_command_ends_with_0_1_or_2_whatever_byte_of_a_head_is_flipped(capsys, image, name):
+    """Exit 0: translated, 1: a fault, 2: not readable, with one sentence (CONTRIBUTING)."""
+    whole, ended = WHOLE[name], set()
+    start = time.process_time()
+    for i in range(0, min(len(whole), 320), 2):
+        data = whole[:i] + bytes([whole[i] ^ 0xFF]) + whole[i + 1 :]
+        done = run(capsys, "translate", image(data), *WHERE, "--max-size", str(1 << 24))
+        ended.add(done.status)
+        assert done.status in (0, 1, 2)
+        assert done.status != 2 or sentence(done)
+    assert ended >= {1, 2}
+    assert time.process_time() - start < 120
 
 
 @pytest.mark.parametrize("name", WHOLE)

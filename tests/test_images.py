@@ -7,6 +7,7 @@ import json
 import lzma
 import mmap
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 from cli_support import CAPTURES, DATA, run, sentence
 
 from iommu_abi import ImageError, Memory, UsageError
-from iommu_abi.images import Source
+from iommu_abi.images import Source, apart
 
 PAGE = bytes(range(256)) * 16
 CAPTURE = CAPTURES / "vtd-scalable-fs-k6.12"
@@ -252,6 +253,63 @@ def test_the_tables_in_a_kdump_that_makedumpfile_wrote_match_the_capture(tmp_pat
     answer = json.loads(done.stdout)
     assert answer["mismatched"] == []
     assert answer["matched"] == answer["total"] == 1577  # lines of the capture's oracle
+
+
+def with_binding(tmp_path: Path) -> dict[str, str]:
+    """The environment in which there is a binding of libkdumpfile."""
+    path = [p for p in sys.path if "asan" in p]
+    if importlib.util.find_spec("kdumpfile") is None:
+        found = binding_directory(tmp_path)
+        if found is None:
+            pytest.skip("no libkdumpfile here for this Python: apt install python3-libkdumpfile")
+        path.append(str(found))
+    return {**os.environ, "PYTHONPATH": ":".join(path)}
+
+
+def test_each_byte_of_a_kdumps_head_flipped_is_one_sentence_or_harmless(tmp_path):
+    """Libkdumpfile 0.5.1 dies of some; whole, each page has its number (kdump_flips.py writes them)."""
+    script = Path(__file__).with_name("kdump_flips.py")
+
+    done = subprocess.run([sys.executable, script], capture_output=True, env=with_binding(tmp_path))
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    told = json.loads(done.stdout)
+    assert told["whole"] == [[number, number + 1] for number in range(8)]
+    assert told["refused"] > 20
+    assert "lines" not in told
+    assert told["longest"] < 5
+
+
+HOSTILE = {
+    "it dies": (
+        lambda *_: os.kill(os.getpid(), signal.SIGSEGV),
+        "dies of it: Segmentation fault",
+    ),
+    "real-time": (lambda *_: os.kill(os.getpid(), 40), "libkdumpfile dies of it: Real-time signal"),
+    "it leaves": (lambda *_: os._exit(3), "libkdumpfile ends with 3"),
+    "no end": (lambda *_: time.sleep(600), "libkdumpfile does not end: nothing for 2 s"),
+    "memory": (lambda *_: bytearray(1 << 40), "libkdumpfile cannot read it: MemoryError"),
+    "interrupts": (lambda *_: sys.exit("now"), "libkdumpfile ends with 1"),
+    "recursion": (lambda *_: json.loads("[" * 100_000), "libkdumpfile cannot read it: maximum recursion"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_kdump_of_which_libkdumpfile_dies_is_a_sentence(binding, kdump, monkeypatch, capfd, name):
+    monkeypatch.setattr(FakeDump, "read", HOSTILE[name][0])
+    monkeypatch.setattr(apart, "PATIENCE", 2.0)
+
+    with pytest.raises(ImageError, match=f"vmcore: .*{HOSTILE[name][1]}"):
+        Memory.open(kdump)
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_bitmap_of_a_kdump_that_never_moves_on_is_a_sentence(binding, kdump, monkeypatch):
+    monkeypatch.setattr(FakeBitmap, "find_clear", lambda self, at: at)
+
+    with pytest.raises(ImageError, match="a bitmap of pages without an end"):
+        Memory.open(kdump)
 
 
 # ---------------------------------------------------------------- several files, and parts of files

@@ -1,19 +1,22 @@
 """kdump-compressed vmcores, as makedumpfile writes them, read through libkdumpfile.
 
 The format (makedumpfile's IMPLEMENTATION, "KDUMP" header, bitmaps, page descriptors) has five
-compressions; libkdumpfile knows them all. A page whose bit is clear in the file's bitmap was left out, and
-its bytes are unknown: pages of zeros are there. libkdumpfile has two Python bindings, both named
-``kdumpfile``: Debian's python3-libkdumpfile, and pykdumpfile on PyPI. The pages that the file holds
-are unpacked, as .xz is: the walk needs bytes that stay where they are.
+compressions; libkdumpfile knows them all. It may die of a damaged dump, so it works in a process of its own.
+A page whose bit is clear in the file's bitmap was left out, and its bytes are unknown: pages of zeros are
+there. libkdumpfile has two Python bindings, both named ``kdumpfile``: Debian's python3-libkdumpfile, and
+pykdumpfile on PyPI. The pages that the file holds are unpacked, as .xz is: the walk needs bytes that stay
+where they are.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from iommu_abi.errors import ImageError
+from iommu_abi.errors import Error, ImageError
+from iommu_abi.images.apart import Failed, apart
 from iommu_abi.images.files import CHUNK, Sparse, contents
 from iommu_abi.images.pieces import Piece, Range, without
 
@@ -78,6 +81,8 @@ class Dump:
             except self._failure:  # there is no further bit
                 return
             frame = bitmap.find_clear(start)
+            if frame <= start:
+                raise ImageError("a bitmap of pages without an end")
             yield start * self.page_size, (frame - start) * self.page_size
 
     def left_out(self, held: Iterable[Range]) -> list[Range]:
@@ -93,14 +98,50 @@ class Dump:
         return bytes(self._context.read(self._space, address, size))
 
 
-def _copy(dump: Dump, out: Sparse) -> list[tuple[int, int, int]]:
-    """Append every page to a file: (address, offset in the file, bytes) of each run."""
-    found = []
+def _copy(binding: Any, file: BinaryIO, out: Sparse) -> Iterator[list[Any]]:
+    """Append every page to a file, and say what was found: runs (address, bytes), holes (first, last)."""
+    dump = Dump(binding, file)
+    held = []
     for address, size in dump.runs():
-        found.append((address, out.size, size))
         for at in range(address, address + size, CHUNK):
             out.append(dump.read(at, min(CHUNK, address + size - at)))
-    return found
+            yield ["alive"]
+        held.append((address, address + size - 1))
+        yield ["run", address, size]
+    for first, last in dump.left_out(held):
+        yield ["hole", first, last]
+    out.file.flush()
+
+
+def _told(path: Path, binding: Any, file: BinaryIO, out: Sparse) -> Iterator[list[Any]]:
+    """The same; whatever goes wrong is an ImageError."""
+    try:
+        yield from _copy(binding, file, out)
+    except ImageError:
+        raise
+    except Exception as error:  # the binding's own, and what a damaged dump makes it stumble over
+        raise ImageError(
+            f"{path}: libkdumpfile cannot read it: {str(error) or type(error).__name__}"
+        ) from None
+
+
+def _found(path: Path, binding: Any, file: BinaryIO, out: Sparse) -> tuple[list[Range], list[Range]]:
+    """Runs (address, bytes) and holes (first, last), found by a process that may die of a damaged dump."""
+    runs: list[Range] = []
+    holes: list[Range] = []
+    try:
+        for kind, *numbers in apart(lambda: _told(path, binding, file, out)):
+            if kind == "alive":
+                continue
+            first, second = numbers
+            (runs if kind == "run" else holes).append((int(first), int(second)))
+    except Failed as error:
+        raise ImageError(f"{path}: a damaged kdump-compressed vmcore: libkdumpfile {error}") from None
+    except ImageError:
+        raise
+    except Error as error:
+        raise ImageError(str(error)) from None
+    return runs, holes
 
 
 def pieces(path: Path, file: BinaryIO, *, copy: bool, max_size: int) -> list[Piece]:
@@ -109,16 +150,11 @@ def pieces(path: Path, file: BinaryIO, *, copy: bool, max_size: int) -> list[Pie
     _check(path, file)
     out = Sparse(path, max_size)
     with out.file:
-        try:
-            dump = Dump(binding, file)
-            found = _copy(dump, out)
-            missing = dump.left_out((address, address + size - 1) for address, _, size in found)
-        except ImageError:
-            raise
-        except Exception as error:  # the binding's own, and what a damaged dump makes it stumble over
-            raise ImageError(f"{path}: libkdumpfile cannot read it: {error}") from None
-        if not found:
+        runs, missing = _found(path, binding, file, out)
+        if not runs:
             raise ImageError(f"{path}: a kdump-compressed vmcore without pages in it")
+        out.size = sum(size for _, size in runs)
         buffer = contents(path, out.finish(), copy)
+    starts = itertools.accumulate((size for _, size in runs), initial=0)
     holes = [Piece(first, None, 0, last - first + 1, str(path), hole=True) for first, last in missing]
-    return [Piece(address, buffer, offset, size, str(path)) for address, offset, size in found] + holes
+    return [Piece(at, buffer, start, size, str(path)) for (at, size), start in zip(runs, starts)] + holes

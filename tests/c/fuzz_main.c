@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A main() for fuzz targets where there is no libFuzzer: runs the files and directories that
- * are given, or random inputs.
+ * are given, or random inputs, or with -m random changes of those files.
  *
- *	fuzz_X [-n COUNT] [-s SEED] [-l MAXLEN] [-i FIRST] [FILE|DIR]...
+ *	fuzz_X [-n COUNT] [-s SEED] [-l MAXLEN] [-i FIRST] [-m] [FILE|DIR]...
  *
  * Input number i depends on the seed and i only. When one kills the process its number is
  * printed; -i NUMBER -n 1 runs it again.
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
+#include "fuzz_mutate.h"
 
 enum { MOST = 1 << 16 }; /* bytes of an input */
 
@@ -22,6 +23,7 @@ void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak)
 
 static uint64_t seed = 1, current;
 static const char *current_file;
+static int mutating;
 
 static void last_words(void)
 {
@@ -65,14 +67,20 @@ static void run_random(uint64_t index, size_t most)
 {
 	static uint8_t data[MOST];
 	uint64_t state = seed * 0x2545f4914f6cdd1d + index;
-	size_t size = next(&state) % (most + 1);
+	size_t size;
 
+	current = index;
+	if (mutating) {
+		size = fuzz_mutated(data, most, &state, next);
+		run(data, size);
+		return;
+	}
+	size = next(&state) % (most + 1);
 	for (size_t i = 0; i < size; i += 8) {
 		uint64_t word = next(&state);
 
 		memcpy(data + i, &word, 8);
 	}
-	current = index;
 	run(data, size);
 }
 
@@ -93,8 +101,12 @@ static int run_file(const char *path)
 		return 1;
 	}
 	fclose(file);
-	current_file = path;
-	run(data, (size_t)size);
+	if (mutating) {
+		fuzz_base(data, (size_t)size);
+	} else {
+		current_file = path;
+		run(data, (size_t)size);
+	}
 	free(data);
 	return 0;
 }
@@ -131,8 +143,8 @@ static int run_many(const char *name, uint64_t first, uint64_t count, uint64_t m
 
 	for (uint64_t i = first; i < first + count; i++)
 		run_random(i, (size_t)most);
-	printf("%s: %llu random inputs of up to %llu bytes, seed %llu, %.1f s\n", name,
-	       (unsigned long long)count, (unsigned long long)most, (unsigned long long)seed,
+	printf("%s: %llu random %s of up to %llu bytes, seed %llu, %.1f s\n", name, (unsigned long long)count,
+	       mutating ? "changes of files" : "inputs", (unsigned long long)most, (unsigned long long)seed,
 	       (double)(clock() - start) / CLOCKS_PER_SEC);
 	fuzz_summary();
 	return 0;
@@ -143,7 +155,7 @@ int main(int argc, char **argv)
 	uint64_t count = 100000, first = 0, most = 256;
 	int option, bad = 0;
 
-	while ((option = getopt(argc, argv, "n:s:l:i:")) != -1) {
+	while ((option = getopt(argc, argv, "n:s:l:i:m")) != -1) {
 		uint64_t number = optarg ? strtoull(optarg, NULL, 0) : 0;
 
 		if (option == 'n')
@@ -154,16 +166,20 @@ int main(int argc, char **argv)
 			most = number < MOST ? number : MOST;
 		else if (option == 'i')
 			first = number;
+		else if (option == 'm')
+			mutating = 1;
 		else
 			return 2;
 	}
 	signal(SIGABRT, on_abort);
 	if (__sanitizer_set_death_callback)
 		__sanitizer_set_death_callback(last_words);
-	if (optind == argc)
+	if (optind == argc && !mutating)
 		return run_many(argv[0], first, count, most);
 	for (; optind < argc; optind++)
 		bad |= run_path(argv[optind]);
+	if (mutating && fuzz_nbases)
+		return bad | run_many(argv[0], first, count, most);
 	fuzz_summary();
 	return bad;
 }
