@@ -57,6 +57,12 @@ kernel: [  221.565929] IO_PAGE_FAULT device=05:00.0 domain=0x0012 address=0x0000
         [("IO_PAGE_FAULT", "05:00.0", 0xFF6101B0, WRITE)],
     ),
     (
+        "journalctl in a terminal of 100 columns, which ends lines with >: shape of many forum posts",
+        """Aug 28 16:55:06 host kernel: nvme 0000:01:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x000d address=0xcfd5>
+""",
+        [("IO_PAGE_FAULT", "0000:01:00.0", None, None)],
+    ),
+    (
         "Xen-devel 2024, MD-RAID on SATA: device and address replaced",
         """> > > (XEN) AMD-Vi: IO_PAGE_FAULT: DDDD:bb:dd.f d0 addr ffffff???????000
 > flags 0x8 I
@@ -314,6 +320,18 @@ def test_another_message_of_a_public_report_says_what_its_lines_say(source, text
     assert decoded.unread == ()
     assert decoded.reports == ()
     assert all(note.look for note in decoded.notes)
+
+
+def test_the_source_of_a_driver_is_no_fault():
+    """Lines of patches, in the words of Linux's drivers."""
+    text = r"""
++	pr_err("DMAR: [DMA %s NO_PASID] Request device [%02x:%02x.%d] fault addr 0x%llx [fault reason 0x%02x] %s\n",
++	dev_err(dev, "AMD-Vi: Event logged [IO_PAGE_FAULT device=%04x:%02x:%02x.%x pasid=0x%05x address=0x%llx]\n",
++	dev_info(smmu->dev, "arm-smmu-v3 x: event 0x%02x received:\n", id);
+"""
+    decoded = decode(text)
+
+    assert (decoded.reports, decoded.notes, decoded.unread) == ((), (), ())
 
 
 def test_two_lines_of_one_failure_are_one_message():

@@ -122,7 +122,8 @@ _LOOK_HARDWARE = (
 
 _EVENT = re.compile(
     rf"(?P<name>{'|'.join(CODES)})(?P<rest>(?:,? \w{{1,16}}=[^\s\],…]{{1,40}}){{1,8}})"
-    r"(?P<cut>,?\s{0,4}(?:…|\.{2,4}))?\s{0,4}\]"
+    # what is left out in writing, and journald's mark of a line that the terminal had no room for
+    r"(?:(?P<cut>,?\s{0,4}(?:…|\.{2,4})\s{0,4}\]?|(?<=>)\s{0,4}$)|\s{0,4}\])"
 )
 _OWNER_TEXT = r"(?P<device>(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]):"
 _OWNER = re.compile(_OWNER_TEXT + r" AMD-Vi:\s{1,4}Event")

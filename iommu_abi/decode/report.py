@@ -13,7 +13,7 @@ _BDF = re.compile(
 )
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,16})")
 #: What people put in place of digits that they do not show, and terminals in place of what they cut.
-_HIDDEN = re.compile(r"(?=.{0,64}[xX?*#_~…]|.{0,64}\.\.)[0-9a-fA-FxX?*#_~….<>]{1,40}")
+_HIDDEN = re.compile(r"(?=.{0,64}[xX?*#_~…]|.{0,64}\.\.|.{0,40}>$)[0-9a-fA-FxX?*#_~….<>]{1,40}")
 
 #: What people write in place of a device: DDDD:bb:dd.f. No device is above 1f, no function above 7.
 _PLACEHOLDER = re.compile(r"(?:\w{4}:)?[a-zA-Z]{2}:[a-zA-Z]{2}\.[a-zA-Z]")

@@ -107,6 +107,10 @@ _OF_LEAST = {least: [mark for mark in MARKS if least in mark] for least in LEAST
 BEGINS = re.compile("|".join(f"(?:{kind.BEGINS})" for kind in KINDS))
 
 
+#: A line of a program that prints faults, as patches quote it.
+_SOURCE = re.compile(r"%[-#0-9.]{0,8}(?:hh?|ll?|z|j)?[xXduspc](?![a-z])|%\"? ?PRI")
+
+
 @dataclass(frozen=True, slots=True)
 class Scanned:
     """What a log says, in order; positions are lines of the file, from 0. ``times`` are those of lines."""
@@ -137,7 +141,7 @@ def scan(text: str) -> Scanned:
         if one and used.isdisjoint(one.lines):
             used.update(one.lines)
             found.append(one)
-        elif any(kind.HINT.search(lines[at]) for kind in kinds):
+        elif any(kind.HINT.search(lines[at]) for kind in kinds) and not _SOURCE.search(lines[at]):
             unread.append(at)
     times = {lines.numbers[one.lines[0]]: lines.time(one.lines[0]) for one in found}
     placed = tuple(replace(one, lines=_numbers(lines, one.lines)) for one in found)
