@@ -336,9 +336,10 @@ def recognise(lines: Lines, at: int) -> Report | Note | None:
         return _other(lines, at)
     name, fields = found["name"], _fields(found["rest"])
     who = fields.pop("device", _owner(lines, at))
-    if found["cut"]:
+    cut = found.match["cut"] is not None
+    if cut:
         fields.setdefault("address", "??")
-    no_flags = None if found["cut"] and name not in _WITHOUT_FLAGS else 0
+    no_flags = None if cut and name not in _WITHOUT_FLAGS else 0
     flags = number(fields["flags"]) if "flags" in fields else no_flags
     if "pasid" in fields or "domain" in fields:
         number(fields["pasid"] if "pasid" in fields else fields["domain"])
