@@ -334,6 +334,15 @@ def test_the_source_of_a_driver_is_no_fault():
     assert (decoded.reports, decoded.notes, decoded.unread) == ((), (), ())
 
 
+def test_an_event_whose_flags_are_not_there_says_neither_access_nor_presence():
+    [report] = decode(
+        "AMD-Vi: Event logged [IO_PAGE_FAULT device=17:00.0 domain=0x001d address=0x637000]"
+    ).reports
+
+    assert report.access is None
+    assert dict(report.extra) == {"flags": "the line does not say it", "domain": "0x001d"}
+
+
 def test_two_lines_of_one_failure_are_one_message():
     """The report of NOTES about 1 TiB guests prints the ioctl and the function that called it."""
     text = next(text for source, text, _ in NOTES if "1 TiB" in source)

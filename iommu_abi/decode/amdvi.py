@@ -339,7 +339,7 @@ def recognise(lines: Lines, at: int) -> Report | Note | None:
     cut = found.match["cut"] is not None
     if cut:
         fields.setdefault("address", "??")
-    no_flags = None if cut and name not in _WITHOUT_FLAGS else 0
+    no_flags = 0 if name in _WITHOUT_FLAGS else None
     flags = number(fields["flags"]) if "flags" in fields else no_flags
     if "pasid" in fields or "domain" in fields:
         number(fields["pasid"] if "pasid" in fields else fields["domain"])
