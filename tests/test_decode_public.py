@@ -275,6 +275,14 @@ qemu-system-aarch64: warning: vfio_container_dma_map(0xaaaea68471b0,
         ["page request without PASID", "device 03:00.0, no PASID, read, write, 0x7f0001000000"],
     ),
     (
+        "github.com/intel/dsa-perf-micros issue 2: cut down by hand",
+        """IOMMU: dmar12: Page request without PASID
+dmar12: Invalid page request: [...]
+idxd 0000:75:01.0: err[0]: 0x0000000000001a2d
+""",
+        ["unit dmar12: page request without PASID", "unit dmar12: invalid page request"],
+    ),
+    (
         "Linux drivers/iommu/arm/arm-smmu-v3: the form of the lines",
         """arm-smmu-v3 arm-smmu-v3.2.auto: unexpected PRI request received:
 arm-smmu-v3 arm-smmu-v3.2.auto: \tsid 0x00000100.0x00001: [12L] unprivileged RW access at iova 0x0000ffff80001000
