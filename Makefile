@@ -173,7 +173,7 @@ bench: $(VENV)/ready build/bench/walk ## instructions of a nested walk; unpackin
 	$(BIN)/python tests/bench_types.py
 
 clean: ## remove what make made
-	rm -rf build dist *.egg-info $(VENV) iommu_abi/*.so iommu_abi/uapi/*.so
+	rm -rf build dist *.egg-info $(VENV) iommu_abi/*.so iommu_abi/uapi/*.so iommu_abi/uapi/declarations.bin
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 check-host:
@@ -191,7 +191,8 @@ $(VENV)/python: | check-host
 	@touch $@
 
 # the package in place, so that the tests import the tree; again when a C file or header changed
-$(VENV)/ready: $(VENV)/python $(SRC) $(HDR) iommu_abi/_build.py pyproject.toml setup.py VERSION
+READER  := iommu_abi/uapi/layout.py iommu_abi/uapi/reader.py
+$(VENV)/ready: $(VENV)/python $(SRC) $(HDR) $(READER) iommu_abi/_build.py pyproject.toml setup.py VERSION
 	CC="$(CC)" $(PIP) install --no-build-isolation -e '.[dev]'
 	@touch $@
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 from setuptools import setup
 from setuptools._distutils.ccompiler import new_compiler
 from setuptools._distutils.sysconfig import customize_compiler
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "iommu_abi"))
-from _build import FLAGS, MACROS, MODULES, SOURCES, VERSION  # noqa: E402
+from _build import FLAGS, GENERATIONS, MACROS, MODULES, SOURCES, VERSION, flatten  # noqa: E402
 
 
 def install_library(prefix: Path, scratch: str) -> None:
@@ -63,8 +66,21 @@ class BuildWithLibrary(build_py):
             include.symlink_to("../cdefs")
 
 
+class BuildWithDeclarations(build_ext):
+    """What the headers declare is read once, here, and travels beside the modules that were compiled."""
+
+    def run(self) -> None:
+        """Write iommu_abi/uapi/declarations.bin; reading it needs the package, but none of its C."""
+        super().run()
+        root = ROOT if self.inplace else Path(self.build_lib).resolve()
+        texts = json.dumps({name: flatten(f"iommu_abi/uapi/{name}.h") for name in GENERATIONS})
+        command = [sys.executable, "-m", "iommu_abi.uapi.reader"]
+        done = subprocess.run(command, input=texts.encode(), cwd=root, check=True, stdout=subprocess.PIPE)
+        (root / "iommu_abi/uapi/declarations.bin").write_bytes(done.stdout)
+
+
 setup(
     cffi_modules=[f"iommu_abi/_build.py:{name}" for name in MODULES],
-    cmdclass={"build_py": BuildWithLibrary},
+    cmdclass={"build_py": BuildWithLibrary, "build_ext": BuildWithDeclarations},
     options={"bdist_wheel": {"py_limited_api": "cp310"}},  # abi3: one wheel for 3.10 and newer
 )

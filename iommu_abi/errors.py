@@ -7,7 +7,7 @@ do to a translation is not an exception but a value, :class:`iommu_abi.terms.Fau
 from __future__ import annotations
 
 import errno as _errno
-from dataclasses import dataclass
+from typing import NamedTuple
 
 #: errno names by number. Not errno.errorcode: it calls 95 ENOTSUP and does not know 524.
 ERRNO_NAMES = {
@@ -36,8 +36,7 @@ class ImageError(Error):
     """A memory image that cannot be used: missing, damaged, ambiguous or too large."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """Identity of one check: stable name, field, errno that a kernel would return, source."""
 
     name: str

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iommu_abi.errors import Error
-from iommu_abi.memory import Memory
-from iommu_abi.schemas import plain
-from iommu_abi.terms import Request, Translation
-from iommu_abi.walk import Unit
+
+if TYPE_CHECKING:
+    from iommu_abi.memory import Memory
+    from iommu_abi.terms import Request, Translation
+    from iommu_abi.walk import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ def ask(
 
     UsageError for a request that makes no sense.
     """
+    from iommu_abi.schemas import plain
+
     fast = unit.translate(memory, request, trace=True)
     known = unit.registers if registers is None else registers
     try:

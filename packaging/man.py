@@ -105,9 +105,8 @@ def _command(name: str, parser: argparse.ArgumentParser, summary: str) -> Iterat
 
 def command_page() -> str:
     """iommu-abi(1)."""
-    whole, commands = cli.parser()
-    actions = [each for each in whole._actions if isinstance(each, argparse._SubParsersAction)]
-    summaries = {each.dest: each.help or "" for each in actions[0]._choices_actions}
+    whole = cli.parser()
+    commands = {name: cli.command_parser(name) for name in cli.COMMANDS}
     status, _, rest = cli.EPILOG.partition(": ")
     return page(
         "iommu-abi",
@@ -117,7 +116,7 @@ def command_page() -> str:
         ".SH DESCRIPTION\n",
         *prose(whole.description or ""),
         ".SH COMMANDS\n",
-        *(part for name, parser in commands.items() for part in _command(name, parser, summaries[name])),
+        *(part for name, parser in commands.items() for part in _command(name, parser, cli.COMMANDS[name])),
         f".SH {status.upper()}\n",
         *prose(rest),
         ".SH SEE ALSO\n.BR iommu_abi (3)\n",

@@ -24,7 +24,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import iommu_abi
-from iommu_abi import blob, cli, ledgers, structs
+from iommu_abi import blob, cli, hextext, ledgers, structs
 from iommu_abi.cli import hexdump
 from iommu_abi.schemas import pasid_table_info as schema
 from iommu_abi.uapi.layout import ABIS, abi, host
@@ -497,8 +497,8 @@ def test_auto_takes_hex_characters_as_raw_when_only_that_is_valid(capsys, monkey
 def test_hex_text_gives_the_bytes_that_it_was_made_of(data, separator, group):
     text = data.hex(separator, group) if separator else data.hex()
 
-    assert blob.parse_hex(text) == data
-    assert blob.is_hex_text(text.encode())
+    assert hextext.parse_hex(text) == data
+    assert hextext.is_hex_text(text.encode())
 
 
 @given(

@@ -10,7 +10,7 @@ import witness
 
 from iommu_abi import uapi
 from iommu_abi.errors import UsageError
-from iommu_abi.uapi import layout
+from iommu_abi.uapi import layout, reader
 from iommu_abi.uapi._generation import declarations
 
 KERNELS = json.loads((Path(__file__).parent / "data/layouts.json").read_text())["kernels"]
@@ -210,7 +210,7 @@ MIXED = "typedef unsigned int __u32; struct s { __u32 a; __u64 b; __u8 c; __u64 
 def test_eight_byte_integers_are_aligned_as_the_abi_says(abi, size):
     text = "typedef unsigned long long __u64; typedef unsigned char __u8; " + MIXED
 
-    record = layout.parse(text).records["s"]
+    record = reader.parse(text).records["s"]
 
     assert layout.layout(record, layout.abi(abi)).size == size
 
@@ -227,7 +227,7 @@ def test_an_aligned_u64_is_aligned_everywhere():
 def test_holes_are_the_bytes_that_no_field_covers():
     text = "typedef unsigned long long __u64; typedef unsigned char __u8; typedef unsigned int __u32; "
 
-    record = layout.parse(text + "struct s { __u32 a; __u64 b; __u8 c; };").records["s"]
+    record = reader.parse(text + "struct s { __u32 a; __u64 b; __u8 c; };").records["s"]
 
     assert layout.layout(record, layout.abi("x86_64")).holes == ((4, 4), (17, 7))
 
@@ -236,7 +236,7 @@ def test_members_of_an_unnamed_union_share_their_place():
     text = "typedef unsigned int __u32;"
     text += "struct s { __u32 a; union { __u32 b; struct { __u32 c; __u32 d; } e; }; };"
 
-    made = layout.layout(layout.parse(text).records["s"], layout.abi("x86_64"))
+    made = layout.layout(reader.parse(text).records["s"], layout.abi("x86_64"))
 
     assert [(f.name, f.offset) for f in made.fields] == [("a", 0), ("b", 4), ("e.c", 4), ("e.d", 8)]
     assert made.size == 12

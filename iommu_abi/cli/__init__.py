@@ -2,8 +2,8 @@
 
 Exit status: 0 yes; 1 a finding (an invalid or empty blob, a fault, a mismatch); 2 misuse or
 unreadable input; 3 the two ledgers disagree, which is a bug of this package. A command is a module
-of this package with ``add(commands)`` and ``run(args)``; what it needs is imported when it runs, so
-that ``--help`` is fast.
+of this package with an ``EPILOG``, ``add(parser)`` and ``run(args)``; it is loaded when it is named,
+and what it needs when it runs, so that the start is fast.
 """
 
 from __future__ import annotations
@@ -11,34 +11,34 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
-from iommu_abi import __version__
 from iommu_abi.cli import output
 from iommu_abi.errors import Error, UsageError
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-COMMANDS = (
-    "pack",
-    "unpack",
-    "layout",
-    "compat",
-    "translate",
-    "mappings",
-    "audit",
-    "decode",
-    "replay",
-    "conform",
-    "errno",
-    "fuzz",
-    "corpus",
-    "gen",
-    "config",
-)
+#: Each command, and what it is for. Listing them loads none of them.
+COMMANDS = {
+    "pack": "make a blob from values",
+    "unpack": "check a blob and show its fields",
+    "layout": "show where the bytes of a struct lie",
+    "compat": "what breaks between two states of an ABI",
+    "translate": "where does this DMA go?",
+    "mappings": "what can each device reach?",
+    "audit": "what is wrong, or too open, in these tables?",
+    "decode": "what do these lines or bytes say?",
+    "replay": "compare the walk with a capture",
+    "conform": "run conformance cases",
+    "errno": "what a kernel would answer, and why",
+    "fuzz": "look for inputs with which something is wrong",
+    "corpus": "seed files and a dictionary for fuzzers",
+    "gen": "text for syzkaller and for C compilers",
+    "config": "the IOMMUs of a memory image; flags for the C library",
+}
 
 FOUND, MISUSE, DISAGREE = 1, 2, 3
 INTERRUPTED, BROKEN_PIPE = 128 + 2, 128 + 13  # as a shell reports SIGINT and SIGPIPE
@@ -67,18 +67,39 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{where}{message} (see {self.prog} --help)")
 
 
-def parser() -> tuple[Parser, Mapping[str, argparse.ArgumentParser]]:
-    """The parser of everything, and those of the commands."""
+def parser() -> Parser:
+    """What stands before a command: ``--help`` lists the commands, ``--version`` prints one."""
     made = Parser(
         prog="iommu-abi",
         description="The Linux IOMMU user API and the tables behind it: pack, check and translate.",
         epilog=EPILOG,
     )
-    made.add_argument("--version", action="version", version=f"iommu-abi {__version__}")
+    made.add_argument("--version", action=Version)
     commands = made.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    for name in COMMANDS:
-        import_module(f"iommu_abi.cli.{name}").add(commands)
-    return made, commands.choices
+    for name, summary in COMMANDS.items():
+        commands.add_parser(name, help=summary, add_help=False)
+    return made
+
+
+class Version(argparse.Action):
+    """``--version``, of which the package is asked when it is given."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show program's version number and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from iommu_abi import __version__
+
+        parser.exit(message=f"iommu-abi {__version__}\n")
+
+
+def command_parser(name: str) -> Parser:
+    """The parser of one command; only its module is loaded."""
+    module = import_module(f"iommu_abi.cli.{name}")
+    made = Parser(prog=f"iommu-abi {name}", epilog=module.EPILOG)
+    module.add(made)
+    made.set_defaults(run=module.run)
+    return made
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
@@ -86,10 +107,22 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     for word in words:
         if "\0" in word:
             raise UsageError(f"got {word!r}: a word with a NUL character")
-    whole, commands = parser()
-    if words and words[0] in commands:
-        return commands[words[0]].parse_intermixed_args(words[1:])
-    return whole.parse_args(words)
+    if words and words[0] == "help":  # `help CMD` is `CMD --help`
+        words = [*words[1:2], "--help"]
+    if not words or words[0].startswith("-"):
+        return parser().parse_args(words)
+    name, *rest = words
+    if name not in COMMANDS:
+        raise UsageError(_unknown(name))
+    return command_parser(name).parse_intermixed_args(rest)
+
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name.lower(), COMMANDS, 1)
+    meant = f", did you mean {close[0]}?" if close else ""
+    return f"unknown command {name!r}{meant} (iommu-abi --help lists all)"
 
 
 def _exit_status(error: BaseException) -> int:
@@ -142,4 +175,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-__all__ = ["main", "parser"]
+__all__ = ["COMMANDS", "command_parser", "main", "parser"]

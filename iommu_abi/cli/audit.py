@@ -35,9 +35,8 @@ examples:
 """
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser("audit", help="what is wrong, or too open, in these tables?", epilog=EPILOG)
     made.add_argument("images", metavar=target.IMAGE, nargs="+", help=target.IMAGE_HELP)
     target.add_unit_options(made)
     target.add_image_options(made)
@@ -49,7 +48,6 @@ def add(commands: words.Commands) -> None:
         help="look at N pages and IDs (default: by --max-ranges and what the image can hold)",
     )
     made.add_argument("--json", action="store_true", help="print JSON")
-    made.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -35,9 +35,8 @@ STYLES = ("green", "yellow", "red")
 SHORT = ("compatible", "if zero", "BREAKING")  # a terminal is narrow
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser("compat", help="what breaks between two states of an ABI", epilog=EPILOG)
     made.add_argument("old", metavar="OLD", help="a generation, a C header or an object file")
     made.add_argument("new", metavar="NEW", help="the same of the newer state")
     made.add_argument(
@@ -69,7 +68,6 @@ def add(commands: words.Commands) -> None:
     made.add_argument("--all", action="store_true", help="also list what was added or did not change")
     made.add_argument("--markdown", action="store_true", help="print Markdown")
     made.add_argument("--json", action="store_true", help="print JSON: all, also what did not change")
-    made.set_defaults(run=run)
 
 
 def _number(subject: Subject, value: int | None) -> str:

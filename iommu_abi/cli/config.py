@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import output, target, words
+from iommu_abi.cli import output, target
 from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,11 +31,8 @@ examples:
 QUESTIONS = ("cflags", "libs", "includedir", "libdir")
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser(
-        "config", help="the IOMMUs of a memory image; flags for the C library", epilog=EPILOG
-    )
     made.add_argument("images", metavar=target.IMAGE, nargs="*", help=target.IMAGE_HELP)
     made.add_argument("-o", dest="file", metavar="META.json", help="write what was found there")
     target.add_image_options(made)
@@ -45,7 +42,6 @@ def add(commands: words.Commands) -> None:
     made.add_argument("--includedir", action="store_true", help="directory of the headers")
     made.add_argument("--libdir", action="store_true", help="directory of the library")
     made.add_argument("--json", action="store_true", help="print JSON")
-    made.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

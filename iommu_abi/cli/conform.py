@@ -26,13 +26,11 @@ examples:
 HEX_KEYS = ("hpa", "code", "iotval2")
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser("conform", help="run conformance cases", epilog=EPILOG)
     made.add_argument("cases", metavar="CASES.json", help="- is standard input")
     made.add_argument("--format", metavar="F", action="append", help="only cases of this format; repeatable")
     made.add_argument("--json", action="store_true", help="print JSON")
-    made.set_defaults(run=run)
 
 
 def _chosen(cases: list[Case], formats: list[str] | None) -> list[Case]:

@@ -31,9 +31,8 @@ examples:
 """
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser("corpus", help="seed files and a dictionary for fuzzers", epilog=EPILOG)
     made.add_argument("directory", metavar="DIR", help="is made if it does not exist")
     made.add_argument(
         "--targets", metavar="T", nargs="+", default=[], help="names, how names begin, @GEN (default: all)"
@@ -47,7 +46,6 @@ def add(commands: words.Commands) -> None:
     )
     made.add_argument("--force", action="store_true", help="replace files that have other bytes")
     made.add_argument("--json", action="store_true", help="list the files as JSON")
-    made.set_defaults(run=run)
 
 
 def _files(args: argparse.Namespace) -> dict[Path, bytes]:

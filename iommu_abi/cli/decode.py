@@ -43,9 +43,8 @@ examples:
 """
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser("decode", help="what do these lines or bytes say?", epilog=EPILOG)
     made.add_argument("text", metavar="FILE", nargs="?", default="-", help="what to decode (default: -)")
     made.add_argument("images", metavar=target.IMAGE, nargs="*", help=target.IMAGE_HELP)
     made.add_argument("--as", dest="form", choices=("faults", "strace", "hex", "array", "raw"))
@@ -64,7 +63,7 @@ def add(commands: words.Commands) -> None:
     target.add_unit_options(made)
     target.add_image_options(made)
     made.add_argument("--json", action="store_true", help="print JSON")
-    made.set_defaults(run=run, memory=None)
+    made.set_defaults(memory=None)
 
 
 def _blobs(args: argparse.Namespace) -> list[Piece]:

@@ -29,9 +29,8 @@ examples:
 """
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser("errno", help="what a kernel would answer, and why", epilog=EPILOG)
     made.add_argument("subject", metavar="STRUCT[@GEN]|IOCTL", help="iommu_option, IOMMU_OPTION, 0x3b87")
     made.add_argument("file", metavar="FILE", nargs="?", default="-", help="default: -, standard input")
     made.add_argument("--kernel", metavar="V", help="such as 6.12 (default: the newest that has it)")
@@ -45,7 +44,6 @@ def add(commands: words.Commands) -> None:
     made.add_argument("--abi", metavar="A", default="x86_64", help="the caller's ABI (default: x86_64)")
     made.add_argument("--rules", action="store_true", help="list the checks in their order, and read nothing")
     made.add_argument("--json", action="store_true", help="print JSON")
-    made.set_defaults(run=run)
 
 
 def _subject(word: str, kernel: str | None, abi: str) -> Subject | None:
@@ -69,7 +67,7 @@ def _subject(word: str, kernel: str | None, abi: str) -> Subject | None:
 
 
 def _read(args: argparse.Namespace) -> bytes:
-    from iommu_abi.blob import HexError, is_hex_text, parse_hex
+    from iommu_abi.hextext import HexError, is_hex_text, parse_hex
 
     data = words.read_bytes(args.file)
     if args.form == "raw" or (args.form == "auto" and not is_hex_text(data)):

@@ -44,9 +44,8 @@ MOST_SECONDS = 366 * 24 * 3600.0
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|)")
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser("fuzz", help="look for inputs with which something is wrong", epilog=EPILOG)
     made.add_argument("targets", metavar="TARGET", nargs="*", help="what is fuzzed (default: everything)")
     made.add_argument("--list", action="store_true", help="list targets and engines, and do nothing")
     made.add_argument("--target", metavar="MODULE:FUNCTION", help="your function, which takes bytes")
@@ -74,7 +73,6 @@ def add(commands: words.Commands) -> None:
     made.add_argument("--pytest", metavar="FILE", help="write the findings as tests")
     made.add_argument("--html", metavar="FILE", help="write a report")
     made.add_argument("--json", action="store_true", help="print JSON")
-    made.set_defaults(run=run)
 
 
 def _seconds(text: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import output, words
+from iommu_abi.cli import output
 from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,9 +31,8 @@ examples:
 DEFAULT = "iommufd_7_2"
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser("gen", help="text for syzkaller and for C compilers", epilog=EPILOG)
     made.add_argument("kind", metavar="KIND", choices=("syzlang", "c-asserts"), help="syzlang or c-asserts")
     made.add_argument("subjects", metavar="GEN|STRUCT@GEN", nargs="*", help=f"of what (default: {DEFAULT})")
     made.add_argument("--all", action="store_true", help="syzlang: also what dev_iommu.txt covers")
@@ -55,7 +54,6 @@ def add(commands: words.Commands) -> None:
         "-o", dest="file", metavar="FILE", default="-", help="write here, at once or not at all"
     )
     made.add_argument("--json", action="store_true", help="print JSON, with the text in it")
-    made.set_defaults(run=run)
 
 
 def _by_generation(subjects: list[str]) -> dict[str, list[str]]:

@@ -36,11 +36,8 @@ def _limited(found: Iterable[Row], most: int | None) -> Iterator[Row]:
 
 def show(fields: Sequence[Field], data: bytes, indent: str = "", most: int | None = None) -> None:
     """Print the dump; what is reserved and not 0 is red. ``most`` rows of any field, or of none."""
-    from rich.text import Text
-
     from iommu_abi.structs.dump import rows
 
-    out = output.console()
     colours = cycle(COLOURS)
     styles: dict[str, str] = {}
     for row in _limited(rows(fields, data), most):
@@ -50,7 +47,5 @@ def show(fields: Sequence[Field], data: bytes, indent: str = "", most: int | Non
             styles[row.field.name] = style
         elif any(row.data):
             style = "bold red"
-        text = Text(indent + str(row))
-        text.stylize(style, len(indent) + 6 if row.data else 0)
-        text.highlight_regex(r"^\s*\w+:", "dim")
-        out.print(text, soft_wrap=True)
+        address, blank, rest = str(row).partition(" ")
+        output.parts_line([(indent + address, "dim"), (blank + rest, style)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import output, words
+from iommu_abi.cli import output
 from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,16 +25,14 @@ examples:
 STYLES = {"frame": "dim", "field": "cyan", "reserved": "dim", "hole": "red", "tail": "cyan"}
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser("layout", help="show where the bytes of a struct lie", epilog=EPILOG)
     made.add_argument(
         "struct", metavar="STRUCT[@GEN]", nargs="?", help="iommu_hwpt_alloc, iommu_fault@ptc_v3"
     )
     made.add_argument("--abi", metavar="A", help="an ABI, or all (default: this machine's)")
     made.add_argument("-o", dest="file", metavar="FILE.svg", help="draw it there")
     made.add_argument("--json", action="store_true", help="print JSON")
-    made.set_defaults(run=run)
 
 
 def _json(abi: Abi, made: Layout) -> dict[str, object]:

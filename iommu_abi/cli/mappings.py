@@ -40,9 +40,8 @@ examples:
 COLUMNS = ("rid", "pasid", "ids", "state", "first", "last", *mapping_rows.REACHED, "fault")
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser("mappings", help="what can each device reach?", epilog=EPILOG)
     made.add_argument("images", metavar=target.IMAGE, nargs="+", help=target.IMAGE_HELP)
     target.add_unit_options(made)
     target.add_image_options(made)
@@ -62,7 +61,6 @@ def add(commands: words.Commands) -> None:
     how.add_argument("--map", action="store_true", help="draw a map of host memory")
     how.add_argument("--json", action="store_true", help="print JSON, a list")
     how.add_argument("--csv", action="store_true", help="print CSV")
-    made.set_defaults(run=run)
 
 
 def _row(each: Reach, name: str) -> dict[str, object]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import stat
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from iommu_abi.errors import AbiError, Error, errno_name
@@ -109,25 +108,48 @@ def console(*, stderr: bool = False) -> Console:
     )
 
 
+def is_plain(*, stderr: bool = False) -> bool:
+    """Is this no terminal? Then text goes out as it is: no styles, nothing folded, no blanks at ends.
+
+    FORCE_COLOR and TTY_COMPATIBLE are rich's, which says what they mean.
+    """
+    stream = sys.stderr if stderr else sys.stdout
+    return not stream.isatty() and not {"FORCE_COLOR", "TTY_COMPATIBLE"} & os.environ.keys()
+
+
 def line(text: object, style: str | None = None, *, stderr: bool = False) -> None:
     """One line, which a terminal may wrap and nobody else does."""
-    console(stderr=stderr).print(text, style=style, soft_wrap=True)
+    if is_plain(stderr=stderr):
+        print(shown(str(text)), file=sys.stderr if stderr else sys.stdout)
+    else:
+        console(stderr=stderr).print(text, style=style, soft_wrap=True)
+
+
+def parts_line(parts: Iterable[tuple[str, str]]) -> None:
+    """One line of several (text, style)."""
+    if is_plain():
+        line("".join(text for text, _ in parts))
+        return
+    from rich.text import Text
+
+    console().print(Text.assemble(*parts), soft_wrap=True)
 
 
 def picture_line(segments: Iterable[tuple[str, str]], styles: Mapping[str, str]) -> None:
     """One line of a picture: (text, what it shows), with the style of each."""
-    from rich.text import Text
+    parts_line((_drawn(text), styles[kind]) for text, kind in segments)
 
-    made = console()
-    plain = not made.encoding.lower().startswith("utf")
-    text = Text()
-    for part, kind in segments:
-        text.append(part.translate(PLAIN) if plain else part, styles[kind])
-    made.print(text, soft_wrap=True)
+
+def _drawn(text: str) -> str:
+    """Lines and blocks as standard output's encoding has them."""
+    return text if (sys.stdout.encoding or "").lower().startswith("utf") else text.translate(PLAIN)
 
 
 def table(title: str | None, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table; long cells are folded, never cut."""
+    """A table; a terminal folds long cells, and nobody cuts them."""
+    if is_plain():
+        _plain_table(title, headings, [list(map(shown, row)) for row in rows])
+        return
     from rich import box
     from rich.table import Table
 
@@ -137,6 +159,20 @@ def table(title: str | None, headings: Sequence[str], rows: Iterable[Sequence[st
     for row in rows:
         made.add_row(*map(shown, row))
     console().print(made)
+
+
+def _plain_table(title: str | None, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """As wide as its cells; a cell may have several lines."""
+    cells = [[cell.split("\n") for cell in row] for row in (headings, *rows)]
+    widths = [max(len(text) for row in cells for text in row[i]) for i in range(len(headings))]
+    whole = [
+        (" " + "   ".join(text.ljust(width) for text, width in zip(texts, widths, strict=True))).rstrip()
+        for row in cells
+        for texts in zip_longest(*row, fillvalue="")
+    ]
+    rule = " " + _drawn("─") * (sum(widths) + 3 * (len(widths) - 1))
+    head = max(len(cell) for cell in cells[0])
+    print(*([title] if title else []), "", *whole[:head], rule, *whole[head:], "", sep="\n")
 
 
 def track(items: Iterable[T], total: int, text: str, *, quiet: bool) -> Iterator[T]:
@@ -194,6 +230,8 @@ def _live(what: object) -> Live:
 
 def emit_json(value: object) -> None:
     """A JSON value on standard output."""
+    import json
+
     json.dump(value, sys.stdout, indent=2)
     sys.stdout.write("\n")
 
@@ -279,6 +317,8 @@ def _write(target: str, data: bytes) -> None:
         with open(target, "wb") as device:  # a pipe, a terminal, /dev/null: nothing to replace
             device.write(data)
         return
+    import tempfile
+
     handle, temporary = tempfile.mkstemp(prefix=".iommu-abi-", dir=os.path.dirname(target))
     try:
         with os.fdopen(handle, "wb") as file:

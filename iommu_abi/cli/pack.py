@@ -29,9 +29,8 @@ examples:
 """
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser("pack", help="make a blob from values", epilog=EPILOG)
     made.add_argument(
         "struct", metavar="STRUCT[@GEN]", help="pasid_table_info, iommu_option, gpasid_bind_data@sva_v4_2019"
     )
@@ -47,19 +46,18 @@ def add(commands: words.Commands) -> None:
     )
     made.add_argument("-o", dest="file", metavar="FILE", help="write here, at once or not at all")
     made.add_argument("--json", action="store_true", help="describe the blob as JSON")
-    made.set_defaults(run=run)
 
 
 def _opaque(text: str | None) -> bytes:
-    from iommu_abi import blob
+    from iommu_abi import hextext
 
     if text is None:
         return b""
     if text.startswith("@"):
         return words.read_bytes(text[1:])
     try:
-        return blob.parse_hex(text)
-    except blob.HexError as error:
+        return hextext.parse_hex(text)
+    except hextext.HexError as error:
         raise UsageError(f"--opaque: {str(error).removeprefix('line 1: ')} (@FILE reads a file)") from None
 
 

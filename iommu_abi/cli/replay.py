@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import output, target, words
+from iommu_abi.cli import output, target
 from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,9 +27,8 @@ examples:
 MOST_SHOWN = 20
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser("replay", help="compare the walk with a capture", epilog=EPILOG)
     made.add_argument("captures", metavar="CAPTURE_DIR", nargs="+")
     made.add_argument(
         "--image",
@@ -40,7 +39,6 @@ def add(commands: words.Commands) -> None:
     )
     target.add_image_options(made)
     made.add_argument("--json", action="store_true", help="print JSON")
-    made.set_defaults(run=run)
 
 
 def _verdicts(args: argparse.Namespace, directory: Path) -> tuple[Capture, list[Verdict]]:

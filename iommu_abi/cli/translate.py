@@ -35,9 +35,8 @@ examples:
 """
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser("translate", help="where does this DMA go?", epilog=EPILOG)
     made.add_argument("images", metavar=target.IMAGE, nargs="+", help=target.IMAGE_HELP)
     target.add_unit_options(made)
     made.add_argument("--rid", metavar="[SSSS:]BB:DD.F|N", required=True, help="requester")
@@ -49,7 +48,6 @@ def add(commands: words.Commands) -> None:
     made.add_argument("--explain", action="store_true", help="show every entry, and ask both ledgers")
     target.add_image_options(made)
     made.add_argument("--json", action="store_true", help="print JSON")
-    made.set_defaults(run=run)
 
 
 def _request(args: argparse.Namespace) -> Request:
@@ -85,14 +83,14 @@ def _best(statuses: Sequence[int]) -> int:
 
 def _tell(args: argparse.Namespace, asked: Asked, request: Request, memory: Memory, *, named: bool) -> int:
     """Print one IOMMU's answer."""
-    from iommu_abi.cli import trace
-    from iommu_abi.explain import explain
-
     unit, request = asked.one.unit, replace(request, rid=asked.rid)
     if named or asked.device:
         known = f", {asked.device.short} {asked.device.known_as}" if asked.device else ""
         output.line(f"{asked.one.found.place}{known}", "bold" if named else "dim")
     if args.explain:
+        from iommu_abi.cli import trace
+        from iommu_abi.explain import explain
+
         explained = explain(unit, memory, request)
         trace.show(unit.kind, explained)
         return _status(explained)
@@ -108,13 +106,14 @@ def _answer(
 ) -> tuple[dict[str, object], int]:
     """One IOMMU's answer as JSON, and the status."""
     from iommu_abi.acquire.meta_file import device_json
-    from iommu_abi.cli import trace
-    from iommu_abi.explain import explain
 
     unit, request = asked.one.unit, replace(request, rid=asked.rid)
     shown: dict[str, object] = {"unit": asked.one.found.name} if asked.device or asked.one.found.base else {}
     shown |= {"device": device_json(asked.device)} if asked.device else {}
     if args.explain:
+        from iommu_abi.cli import trace
+        from iommu_abi.explain import explain
+
         explained = explain(unit, memory, request)
         shown = {**answers.answer_json(explained.answer), **shown, **trace.trace_json(explained)}
         return {**shown, "request": answers.request_json(request)}, _status(explained)

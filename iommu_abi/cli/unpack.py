@@ -27,9 +27,8 @@ examples:
 """
 
 
-def add(commands: words.Commands) -> None:
+def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made = commands.add_parser("unpack", help="check a blob and show its fields", epilog=EPILOG)
     made.add_argument(
         "struct", metavar="STRUCT[@GEN]", help="pasid_table_info, iommu_option, gpasid_bind_data@sva_v4_2019"
     )
@@ -48,7 +47,6 @@ def add(commands: words.Commands) -> None:
     made.add_argument("--payload", action="store_true", help="look into opaque[] of pasid_table_info too")
     made.add_argument("--lenient", action="store_true", help="let pass what is broken, and say so")
     made.add_argument("--json", action="store_true", help="print JSON")
-    made.set_defaults(run=run)
 
 
 def _value(value: int | bytes) -> str:

@@ -5,16 +5,9 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from iommu_abi.errors import UsageError
 from iommu_abi.inputs import InputError, to_number
-
-if TYPE_CHECKING:
-    import argparse
-    from typing import TypeAlias
-
-    Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 #: No blob, and no JSON that these commands read, is larger.
 MOST_BYTES = 1 << 28

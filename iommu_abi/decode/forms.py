@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from iommu_abi.blob import is_hex_text
 from iommu_abi.decode import carray, faults, hexdump, strace
 from iommu_abi.decode import text as texts
+from iommu_abi.hextext import is_hex_text
 
 #: Kinds of input, in the order in which they are looked for.
 FORMS = ("strace", "faults", "array", "hex", "raw")

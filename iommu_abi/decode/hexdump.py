@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from iommu_abi.blob import HexError, parse_hex
 from iommu_abi.decode.pieces import Piece, TextError, joined
+from iommu_abi.hextext import HexError, parse_hex
 
 #: No repeated row makes more bytes than this.
 MOST_BYTES = 1 << 28

@@ -19,7 +19,7 @@ from iommu_abi.decode.lines import Lines
 from iommu_abi.decode.report import Note
 from iommu_abi.ioctl import TYPE
 from iommu_abi.schemas import uapi
-from iommu_abi.schemas.uapi.build import Place
+from iommu_abi.schemas.uapi.place import Place
 from iommu_abi.uapi.layout import abi
 
 KIND, KERNEL = "program", "7.2"

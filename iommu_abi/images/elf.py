@@ -8,12 +8,10 @@ there is zero, and anything else unknown. /proc/kcore gives memory without an ad
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from iommu_abi.errors import ImageError
 from iommu_abi.images import xen
@@ -22,32 +20,11 @@ from iommu_abi.images.pieces import Buffer, Piece, without, zeros
 MAGIC = b"\x7fELF"
 PT_LOAD = 1
 ET_CORE = 4
+EI_CLASS, EI_DATA = 4, 5
+PN_XNUM = 0xFFFF
+_CLASSES = {1: False, 2: True}  # 32 bits, 64
+_ORDERS = {1: "<", 2: ">"}
 _NOWHERE = (0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF)
-
-
-class _Seekable:
-    """A buffer as a file, for pyelftools: it copies only what is read."""
-
-    def __init__(self, buffer: Buffer) -> None:
-        self._view = memoryview(buffer)
-        self._at = 0
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: len(self._view)}[whence]
-        self._at = base + offset
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        end = len(self._view) if size < 0 else self._at + size
-        data = bytes(self._view[self._at : end])
-        self._at += len(data)
-        return data
-
-    def close(self) -> None:
-        self._view.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,28 +52,25 @@ class _Header:
 
 
 def _header(path: Path, buffer: Buffer) -> _Header:
-    from elftools.elf.elffile import ELFFile
+    """The file's header. Its fields and theirs: the generic ABI, "ELF Header" and "Section Header"."""
+    ident = bytes(buffer[:16]).ljust(16, b"\0")
+    wide, order = _CLASSES.get(ident[EI_CLASS]), _ORDERS.get(ident[EI_DATA])
+    row = struct.Struct(f"{order or '<'}16xHHI{'QQQ' if wide else 'III'}IHHHHHH")
+    if wide is None or order is None or len(buffer) < row.size:
+        raise ImageError(f"{path}: damaged ELF header: {ident[:6].hex(' ')}, {len(buffer)} bytes")
+    kind, _, _, _, offset, sections, _, _, step, count, _, number, _ = row.unpack_from(buffer)
+    if count == PN_XNUM:
+        count = _many(path, buffer, order + ("44xI" if wide else "28xI"), sections)
+    found = xen.sections(path, buffer) if number and not count else {}
+    return _Header(order, wide, kind, offset, step, count, found)
 
-    file = _Seekable(buffer)
-    try:
-        elf = ELFFile(cast("BinaryIO", file))
-        found = {}
-        if not elf["e_phnum"]:
-            wanted = (elf.get_section_by_name(name) for name in (xen.PAGES, xen.PFN, xen.P2M))
-            found = {s.name: (s["sh_offset"], s["sh_size"]) for s in wanted if s}
-        return _Header(
-            order="<" if elf.little_endian else ">",
-            wide=elf.elfclass == 64,
-            kind=int.from_bytes(buffer[16:18], "little" if elf.little_endian else "big"),
-            offset=elf["e_phoff"],
-            step=elf["e_phentsize"],
-            count=elf.num_segments(),  # reads section 0 when there are more than 65534 (PN_XNUM)
-            sections=found,
-        )
-    except Exception as error:  # on damage pyelftools raises what it comes across
-        raise ImageError(f"{path}: damaged ELF header: {str(error) or type(error).__name__}") from None
-    finally:
-        file.close()
+
+def _many(path: Path, buffer: Buffer, sh_info: str, sections: int) -> int:
+    """How many program headers there are where e_phnum cannot say: sh_info of section 0."""
+    row = struct.Struct(sh_info)
+    if not 0 < sections <= len(buffer) - row.size:
+        raise ImageError(f"{path}: damaged ELF header: section 0, at {sections:#x}, is not in the file")
+    return int(row.unpack_from(buffer, sections)[0])
 
 
 def _loads(path: Path, buffer: Buffer, header: _Header) -> Iterator[_Load]:

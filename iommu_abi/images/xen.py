@@ -7,9 +7,11 @@ sees machine frames, so of the latter it is gmfn. A page that is not there has a
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from iommu_abi.errors import ImageError
 from iommu_abi.images.pieces import Buffer, Piece
@@ -20,6 +22,46 @@ _ABSENT = (1 << 64) - 1
 
 #: (file offset, bytes)
 Section = tuple[int, int]
+
+
+class _Seekable:
+    """A buffer as a file, for pyelftools: it copies only what is read."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        self._view = memoryview(buffer)
+        self._at = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: len(self._view)}[whence]
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        end = len(self._view) if size < 0 else self._at + size
+        data = bytes(self._view[self._at : end])
+        self._at += len(data)
+        return data
+
+    def close(self) -> None:
+        self._view.release()
+
+
+def sections(path: Path, buffer: Buffer) -> dict[str, Section]:
+    """Those of the three that are there. Other cores have program headers, and need no pyelftools."""
+    from elftools.elf.elffile import ELFFile
+
+    file = _Seekable(buffer)
+    try:
+        elf = ELFFile(cast("BinaryIO", file))
+        wanted = (elf.get_section_by_name(name) for name in (PAGES, PFN, P2M))
+        return {s.name: (s["sh_offset"], s["sh_size"]) for s in wanted if s}
+    except Exception as error:  # on damage pyelftools raises what it comes across
+        raise ImageError(f"{path}: damaged ELF header: {str(error) or type(error).__name__}") from None
+    finally:
+        file.close()
 
 
 def _frames(buffer: Buffer, section: Section, *, pairs: bool, order: str) -> Iterator[int]:

@@ -10,15 +10,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 
-from iommu_abi import blob, structs
 from iommu_abi.errors import AbiError, Rule
-from iommu_abi.nesting import amdvi, smmuv3
 from iommu_abi.rules.envelope import TAKEN, envelope, given_size, least, reasons
 from iommu_abi.rules.kernels import KERNELS, Subject, Taken, any_struct, command, nearest, struct
 from iommu_abi.rules.row import Check, Row, State, View, concerns, wanted
 from iommu_abi.schemas import uapi
-from iommu_abi.uapi.layout import abi as core_abi
 
 #: The newest kernel that has a table of its own.
 NEWEST = list(KERNELS)[-1]
@@ -34,6 +32,10 @@ NO_COMMAND = Rule(
 def substitute(kernel: str) -> str:
     """What is said where another kernel's table stands for one that is not known."""
     return f"no table of Linux {kernel}'s own is known: this is that of {nearest(kernel)}, the nearest"
+
+
+#: Structs that hold a guest's table entry, and the module of iommu_abi.nesting that knows its rules.
+GUEST_ENTRIES = {"iommu_hwpt_arm_smmuv3": "smmuv3", "iommu_hwpt_amd_guest": "amdvi"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,14 @@ def _notes(subject: Subject, data: bytes, given: int) -> Iterator[str]:
 def _elsewhere(subject: Subject, data: bytes, abi: uapi.Abi) -> AbiError | None:
     """Rules that are not rows: guest entries, and those of the seed, which both ledgers check."""
     if subject.taken is Taken.LENGTH:
+        from iommu_abi import blob, structs
+        from iommu_abi.uapi.layout import abi as core_abi
+
         kind = structs.kind(f"{subject.struct}@{subject.generation.name}", core_abi(abi.name))
         return blob.broken_rule(kind, data)
     try:
-        if subject.struct == smmuv3.STRUCT:
-            smmuv3.accept(data)
-        elif subject.struct == amdvi.STRUCT:
-            amdvi.accept(data)
+        if subject.struct in GUEST_ENTRIES:
+            import_module(f"iommu_abi.nesting.{GUEST_ENTRIES[subject.struct]}").accept(data)
     except AbiError as error:
         return error
     return None

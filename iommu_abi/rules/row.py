@@ -6,7 +6,7 @@ refusal that depends on what exists at the time, such as an ID that nobody has, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -41,30 +41,30 @@ class View:
         return uapi.layout(self.struct, self.abi).size
 
     @cached_property
-    def values(self) -> Any:
-        """The fields."""
-        known = self.data[: min(self.given, self.ksize)].ljust(self.ksize, b"\0")
-        tail = self.struct.tail
-        head = self.struct if tail is None else uapi.Struct(self.struct.name, self.struct.fields[:-1])
-        return uapi.schema(head, self.abi).parse(known)
+    def _places(self) -> dict[str, uapi.Leaf]:
+        """Every field, of structs inside the struct and they themselves as well."""
+        return {each.path: each for each in self._spans(self.struct, 0, "")}
 
-    @cached_property
-    def _places(self) -> dict[str, tuple[int, int]]:
-        return dict(self._spans(self.struct, 0, ""))
-
-    def _spans(self, struct: uapi.Struct, at: int, prefix: str) -> Any:
+    def _spans(self, struct: uapi.Struct, at: int, prefix: str) -> Iterator[uapi.Leaf]:
         for place in uapi.layout(struct, self.abi).places:
             path = prefix + place.field.name
-            yield path, (at + place.offset, place.size)
+            yield uapi.Leaf(path, at + place.offset, place.size, place.field)
             if isinstance(place.field.type, uapi.Struct):
                 inner = f"{path}." if place.field.name else prefix
                 yield from self._spans(place.field.type, at + place.offset, inner)
 
     def __getitem__(self, path: str) -> Any:
-        value = self.values
-        for name in path.split("."):
-            value = value[name]
-        return value
+        """A number; bytes, or a list of numbers, of an array."""
+        place = self._places[path]
+        known = self.data[: min(self.given, self.ksize)].ljust(self.ksize, b"\0")
+        raw, type_ = known[place.offset : place.offset + place.size], place.field.type
+        assert isinstance(type_, uapi.Integer)
+        if place.field.count is None:
+            return uapi.number(type_, raw, self.abi)
+        if type_.size == 1:
+            return raw
+        step = uapi.element_size(place.field, self.abi)
+        return [uapi.number(type_, raw[at : at + step], self.abi) for at in range(0, len(raw), step)]
 
     def has(self, path: str) -> bool:
         """Has this generation's struct such a field?"""
@@ -72,12 +72,12 @@ class View:
 
     def offset(self, path: str) -> int:
         """Where a field begins."""
-        return self._places[path][0]
+        return self._places[path].offset
 
     def end(self, path: str) -> int:
         """Where a field ends."""
-        offset, size = self._places[path]
-        return offset + size
+        place = self._places[path]
+        return place.offset + place.size
 
     def mask(self, path: str) -> int:
         """The flags that a field may have in this generation; none if it has none."""

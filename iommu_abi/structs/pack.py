@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from iommu_abi import blob
+from iommu_abi import blob, hextext
 from iommu_abi.errors import UsageError
 from iommu_abi.ledgers import Difference, Disagreement
 from iommu_abi.schemas import uapi as plain
@@ -133,8 +133,8 @@ def _check_range(slot: Slot, value: int, where: str) -> None:
 
 def _bytes(text: str, where: str) -> bytes:
     try:
-        return blob.parse_hex(text)
-    except blob.HexError as error:
+        return hextext.parse_hex(text)
+    except hextext.HexError as error:
         raise UsageError(f"{where}: {str(error).removeprefix('line 1: ')}") from None
 
 

@@ -78,15 +78,14 @@ def layout_of(name: str, abi: str | None = None) -> Layout:
 
 def _agree(struct: str, gens: list[str]) -> bool:
     """Whether a struct has the same layout in all of the generations, on every ABI."""
-    records = [_loader().declarations(gen).records[struct] for gen in gens]
+    first, *others = (_loader().declarations(gen).records[struct] for gen in gens)
+    others = [record for record in others if record != first]
 
     def shape(record: _layout.Record, abi: _layout.Abi) -> object:
         made = _layout.layout(record, abi)
         return made.size, made.align, [(f.name, f.offset, f.size) for f in made.fields]
 
-    return all(
-        shape(record, abi) == shape(records[0], abi) for abi in _layout.ABIS.values() for record in records
-    )
+    return all(shape(record, abi) == shape(first, abi) for abi in _layout.ABIS.values() for record in others)
 
 
 def resolve(name: str) -> tuple[str, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-import re
+import pickle
 from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal
 
 from iommu_abi import _core_errors as core_errors
@@ -16,6 +17,8 @@ from iommu_abi.uapi import _seed
 from iommu_abi.uapi import layout as _layout
 from iommu_abi.uapi.types import Buffer, make_structs, tail_count
 
+STORED = Path(__file__).with_name("declarations.bin")
+
 
 def text(name: str) -> str:
     """The generation's header as the compiler read it."""
@@ -24,15 +27,23 @@ def text(name: str) -> str:
     return flattened
 
 
+@cache
+def _stored() -> dict[str, tuple[list[str], bytes]]:
+    """What uapi/reader.py wrote when the package was built."""
+    found: dict[str, tuple[list[str], bytes]] = pickle.loads(STORED.read_bytes())
+    return found
+
+
 def struct_names(name: str) -> list[str]:
     """The structs of a generation, without reading the rest: all of them are looked up for one name."""
-    return re.findall(r"^struct (\w+) \{", text(name), re.M)
+    return _stored()[name][0]
 
 
 @cache
 def declarations(name: str) -> _layout.Declarations:
     """What the generation's header declares."""
-    return _layout.parse(text(name))
+    made: _layout.Declarations = pickle.loads(_stored()[name][1])
+    return made
 
 
 def check_size(made: _layout.Layout, data: Buffer, strict: bool) -> None:

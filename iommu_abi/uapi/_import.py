@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any, cast
 
 PACKAGE = "iommu_abi.uapi"
 
 
-class _Generations(MetaPathFinder, Loader):
+class _Generations:  # importlib.abc's classes would cost as much as all of this package's start
     def __init__(self, names: Sequence[str]) -> None:
         self.names = {f"{PACKAGE}.{name}": name for name in names}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return ModuleSpec(fullname, self) if fullname in self.names else None
+        return ModuleSpec(fullname, cast("Any", self)) if fullname in self.names else None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """The usual one."""
 
     def exec_module(self, module: ModuleType) -> None:
         from iommu_abi.uapi import _generation

@@ -2,7 +2,8 @@
 
 A later generation states only what changed. Modules by topic and time:
 
-- ``fields``: how a struct is written down; ``abi`` and ``build``: where an ABI puts its fields
+- ``fields``: how a struct is written down; ``abi`` and ``place``: where an ABI puts its fields;
+  ``build``: in construct, which is loaded when something is parsed or built
 - ``tables_2017``, ``tables_2018``, ``ptc``: PASID tables for bind and attach, 2017 to 2021
 - ``linux_iommu``, ``nesting``: <linux/iommu.h> and what was proposed for it
 - ``vfio_proposed``, ``vfio_cdev``: the ioctls around them
@@ -12,6 +13,7 @@ A later generation states only what changed. Modules by topic and time:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from iommu_abi.errors import UsageError
 from iommu_abi.schemas.uapi import (
@@ -24,12 +26,12 @@ from iommu_abi.schemas.uapi import (
     virtio_2021,
 )
 from iommu_abi.schemas.uapi.abi import ABIS, Abi, abi
-from iommu_abi.schemas.uapi.build import Layout, Leaf, element_size, layout, leaves, schema
 from iommu_abi.schemas.uapi.fields import Field, Integer, Struct, Use, Values
 from iommu_abi.schemas.uapi.generation import Generation, Ioctl, Payload
 from iommu_abi.schemas.uapi.iommufd_6_3 import IOMMUFD_6_3
 from iommu_abi.schemas.uapi.iommufd_6_12 import IOMMUFD_6_12
 from iommu_abi.schemas.uapi.iommufd_later import IOMMUFD_6_13, IOMMUFD_6_19, IOMMUFD_7_2
+from iommu_abi.schemas.uapi.place import Layout, Leaf, element_size, layout, leaves, number
 
 IOMMUFD = (IOMMUFD_6_3, IOMMUFD_6_12, IOMMUFD_6_13, IOMMUFD_6_19, IOMMUFD_7_2)
 
@@ -59,6 +61,13 @@ def generation(name: str) -> Generation:
 def get(name: str, generation_: str) -> Struct:
     """A struct of a generation; UsageError names what is known."""
     return generation(generation_).struct(name)
+
+
+def schema(struct: Struct, abi: Abi) -> Any:
+    """The construct schema of a struct on an ABI."""
+    from iommu_abi.schemas.uapi import build
+
+    return build.schema(struct, abi)
 
 
 def holders(name: str, field: str = "") -> tuple[str, ...]:
@@ -95,5 +104,6 @@ __all__ = [
     "holders",
     "layout",
     "leaves",
+    "number",
     "schema",
 ]

@@ -6,12 +6,10 @@ import errno
 from collections.abc import Mapping
 from typing import Any
 
-import construct  # type: ignore[import-untyped]
-
 from iommu_abi.errors import AbiError, Rule, UsageError
 from iommu_abi.schemas.uapi.abi import Abi
-from iommu_abi.schemas.uapi.build import element_size, integer_size, layout, leaves, schema
 from iommu_abi.schemas.uapi.fields import Field, Integer, Struct
+from iommu_abi.schemas.uapi.place import element_size, integer_size, layout, leaves
 
 OURS = "ours"
 
@@ -55,6 +53,8 @@ def parse(struct: Struct, data: bytes, abi: Abi) -> Any:
     """Every field of a blob, as attributes and keys. AbiError if bytes are missing or left over."""
     check_whole(struct, data, abi)
     check_tail(struct, data, abi)
+    from iommu_abi.schemas.uapi.build import schema
+
     return schema(struct, abi).parse(data)
 
 
@@ -100,6 +100,10 @@ def build(struct: Struct, values: Mapping[str, Any], abi: Abi) -> bytes:
     UsageError names a field that is missing or does not fit, and members of a union that differ.
     """
     _check_values(struct.name, struct, values, abi)
+    import construct  # type: ignore[import-untyped]
+
+    from iommu_abi.schemas.uapi.build import schema
+
     try:
         built: bytes = schema(struct, abi).build(dict(values))
     except construct.MappingError as error:
