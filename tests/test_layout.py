@@ -219,7 +219,7 @@ def test_an_aligned_u64_is_aligned_everywhere():
     text = "typedef unsigned long long __u64; typedef __u64 __aligned_u64;"
     text += "struct s { __u8 a; __aligned_u64 b; };"
 
-    record = layout.parse("typedef unsigned char __u8;" + text).records["s"]
+    record = reader.parse("typedef unsigned char __u8;" + text).records["s"]
 
     assert {layout.layout(record, abi).fields[1].offset for abi in layout.ABIS.values()} == {8}
 

@@ -90,7 +90,8 @@ class Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from iommu_abi import __version__
 
-        parser.exit(message=f"iommu-abi {__version__}\n")
+        print(f"iommu-abi {__version__}")
+        parser.exit()
 
 
 def command_parser(name: str) -> Parser:
