@@ -43,6 +43,8 @@ COMMANDS = {
 FOUND, MISUSE, DISAGREE = 1, 2, 3
 INTERRUPTED, BROKEN_PIPE = 128 + 2, 128 + 13  # as a shell reports SIGINT and SIGPIPE
 
+MOST_COLUMNS = 80
+
 EPILOG = """\
 exit status: 0 yes; 1 a finding; 2 misuse or unreadable input; 3 the two ledgers
 disagree (a bug of iommu-abi). Every command takes --json, and has examples in its --help.
@@ -53,8 +55,11 @@ class Parser(argparse.ArgumentParser):
     """argparse whose errors are exceptions, and which takes no abbreviations."""
 
     def __init__(self, **options: object) -> None:
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **options)  # type: ignore[arg-type]
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        """Help fits 80 columns. argparse would ask for the terminal's, once for every argument."""
+        return argparse.RawDescriptionHelpFormatter(prog=self.prog, width=MOST_COLUMNS)
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         """Print, and let a full disk be an error; argparse ignores it."""

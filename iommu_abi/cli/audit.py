@@ -24,8 +24,9 @@ SHOWN = 5  # findings of a kind, and requesters of a finding, that are printed; 
 STYLES = ("bold red", "yellow", "cyan")
 
 EPILOG = """\
-Looks at all contexts, mappings and tables of the IOMMU. docs/audit.md says what each finding means, and
-what no audit can see. exit status: 0 nothing was found, 1 something was.
+Looks at all contexts, mappings and tables of the IOMMU. docs/audit.md says
+what each finding means, and what no audit can see. exit status: 0 nothing was
+found, 1 something was.
 
 examples:
   iommu-abi audit vmcore

@@ -14,15 +14,19 @@ if TYPE_CHECKING:
     from iommu_abi.compat import Finding, Model, Report, Subject
 
 EPILOG = """\
-OLD and NEW are generations (iommufd_6_12), C headers, or object files with DWARF (cc -g); one of them
-may be -, standard input. A header is compiled by $CC, cc, gcc, clang or the package ziglang, and its
-integer macros are evaluated; where it depends on the architecture and ziglang is there, on each of 22 ABIs.
+OLD and NEW are generations (iommufd_6_12), C headers, or object files with
+DWARF (cc -g); one of them may be -, standard input. A header is compiled by
+$CC, cc, gcc, clang or the package ziglang, and its integer macros are
+evaluated; where it depends on the architecture and ziglang is there, on each
+of 22 ABIs.
 
-A struct whose first or second member is __u32 size or argsz may grow at the end, and so may those whose
-size Linux is told otherwise (bpf_attr, open_how, DRM's); any other is frozen, and so is an array's
-element. COMPATIBLE_IF_ZERO: while programs leave zero what the other side does not know.
+A struct whose first or second member is __u32 size or argsz may grow at the
+end, and so may those whose size Linux is told otherwise (bpf_attr, open_how,
+DRM's); any other is frozen, and so is an array's element. COMPATIBLE_IF_ZERO:
+while programs leave zero what the other side does not know.
 
-exit status: 0 compatible, or compatible if zero; 1 breaking, in one of the directions; 2 misuse.
+exit status: 0 compatible, or compatible if zero; 1 breaking, in one of the
+directions; 2 misuse.
 
 examples:
   iommu-abi compat iommufd_6_12 iommufd_7_2

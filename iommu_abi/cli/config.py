@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from iommu_abi.acquire.units import Acquired
 
 EPILOG = """\
-With IMAGE: finds the IOMMUs of the Linux kernel in it, and their registers, devices and groups, and says
-how they are known and what had to be assumed. -o writes what --config of other commands reads.
+With IMAGE: finds the IOMMUs of the Linux kernel in it, and their registers,
+devices and groups, and says how they are known and what had to be assumed. -o
+writes what --config of other commands reads.
 
 exit status: 0 they were found, 2 not.
 
@@ -25,7 +26,8 @@ examples:
   iommu-abi config vmcore -o meta.json
   cc $(iommu-abi config --cflags) driver.c $(iommu-abi config --libs)
   cc $(iommu-abi config --cflags) driver.c $(iommu-abi config --libs --static)
-  PKG_CONFIG_PATH=$(iommu-abi config --libdir)/pkgconfig pkg-config --cflags --libs iommu_abi
+  export PKG_CONFIG_PATH=$(iommu-abi config --libdir)/pkgconfig
+  pkg-config --cflags --libs iommu_abi
 """
 
 QUESTIONS = ("cflags", "libs", "includedir", "libdir")

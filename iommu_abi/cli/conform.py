@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from iommu_abi.conform import Case, Verdict
 
 EPILOG = """\
-exit status: 0 no case failed, 1 some did, 2 none could be run. Formats that this version does not
-know are listed as unsupported. Keys that should match and do not are notes, and fail nothing.
+exit status: 0 no case failed, 1 some did, 2 none could be run. Formats that
+this version does not know are listed as unsupported. Keys that should match
+and do not are notes, and fail nothing.
 
 examples:
   iommu-abi conform cases.json

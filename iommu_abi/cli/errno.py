@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 exit status: 0 the kernel would accept the bytes; 1 it would refuse; 2 misuse.
-What bytes cannot show, such as an ID that nobody has, is listed as "may still refuse".
+What bytes cannot show, such as an ID that nobody has, is listed as "may still
+refuse".
 
-kernels with a table of their own: 5.10 6.1 (<linux/iommu.h>), 6.3 6.12 6.13 6.19 7.2 (iommufd,
-VFIO); any other gets the nearest one's, and a note. The order of checks is 7.2's; that of the
-others is not known. What was proposed: STRUCT@GENERATION.
+kernels with a table of their own: 5.10 6.1 (<linux/iommu.h>), 6.3 6.12 6.13
+6.19 7.2 (iommufd, VFIO); any other gets the nearest one's, and a note. The
+order of checks is 7.2's; that of the others is not known. What was proposed:
+STRUCT@GENERATION.
 
 examples:
   iommu-abi errno IOMMU_IOAS_MAP map.bin --kernel 7.2

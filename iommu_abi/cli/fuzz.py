@@ -22,19 +22,23 @@ if TYPE_CHECKING:
     from iommu_abi.fuzz.campaign.worker import Chosen
 
 EPILOG = """\
-TARGET is a name of --list, or how some begin: walk, mappings-vtd. All if none is given.
+TARGET is a name of --list, or how some begin: walk, mappings-vtd. All if none
+is given.
 
-Everything is kept in --dir: the corpus, findings (minimised, one for each cause), a journal. A campaign
-that was killed goes on when it is started again with the same directory.
+Everything is kept in --dir: the corpus, findings (minimised, one for each
+cause), a journal. A campaign that was killed goes on when it is started again
+with the same directory.
 
-exit status: 0 nothing was found, now or before in this directory; 1 findings; 2 misuse.
+exit status: 0 nothing was found, now or before in this directory; 1 findings;
+2 misuse.
 
 examples:
   iommu-abi fuzz --time 10m --jobs 2 --html report.html
   iommu-abi fuzz walk-vtd layouts --seed 7
   iommu-abi fuzz --target mymodule:parse_blob
   iommu-abi fuzz --program './vmm --check-blob -' --timeout 2
-  iommu-abi fuzz walk-vtd-ecs --repro iommu-abi-fuzz/findings/X/input --pytest test_x.py
+  iommu-abi fuzz walk-vtd-ecs --repro iommu-abi-fuzz/findings/X/input \\
+      --pytest test_x.py
 """
 
 #: Seconds between two lines of progress where there is no terminal.

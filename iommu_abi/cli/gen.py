@@ -12,20 +12,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EPILOG = """\
-syzlang    a description for syzkaller. It stands beside sys/linux/dev_iommu.txt and has what
-           that lacks; with --all everything, in place of it. Generations: those of iommufd
-           and of VFIO's device files; all commands of the generation's kernel are described.
-c-asserts  a C file of _Static_assert (static_assert in C++), one fact a line, to compile
-           against a header: sizeof, offsetof, enumerators, numbers of ioctls. Without --abi
-           it holds on all ABIs, by #if where they differ.
+syzlang    a description for syzkaller. It stands beside
+           sys/linux/dev_iommu.txt and has what that lacks; with --all
+           everything, in place of it. Generations: those of iommufd and of
+           VFIO's device files; all commands of the generation's kernel are
+           described.
+c-asserts  a C file of _Static_assert (static_assert in C++), one fact a line,
+           to compile against a header: sizeof, offsetof, enumerators, numbers
+           of ioctls. Without --abi it holds on all ABIs, by #if where they
+           differ.
 
-The default is iommufd_7_2. STRUCT@GEN leaves out what has nothing to do with the struct.
+The default is iommufd_7_2. STRUCT@GEN leaves out what has nothing to do with
+the struct.
 
 examples:
   iommu-abi gen syzlang -o sys/linux/dev_iommu_more.txt
   iommu-abi gen syzlang iommu_viommu_alloc@iommufd_7_2
   iommu-abi gen c-asserts iommufd_6_12 -o check.c && cc -fsyntax-only check.c
-  iommu-abi gen c-asserts iommu_hwpt_alloc@iommufd_7_2 --include '"my_iommufd.h"' --abi i386
+  iommu-abi gen c-asserts iommu_hwpt_alloc@iommufd_7_2 --abi i386 \\
+      --include '"my_iommufd.h"'
 """
 
 DEFAULT = "iommufd_7_2"

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from iommu_abi.uapi.layout import Abi, Layout
 
 EPILOG = """\
-without STRUCT: all generations and their structs. A name without @GENERATION is accepted when all
-generations agree on its layout; the seed's structs are those of v1_2017.
+without STRUCT: all generations and their structs. A name without @GENERATION
+is accepted when all generations agree on its layout; the seed's structs are
+those of v1_2017.
 
 examples:
   iommu-abi layout iommu_pasid_table_config@ptc_v12

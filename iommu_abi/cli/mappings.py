@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from iommu_abi.memory import Memory
 
 EPILOG = """\
-Neighbours that continue each other with the same rights are one line; interrupt messages are not
-listed. Rights are those of unprivileged requests. Output streams: it begins at once and needs no
-memory. exit status: 0 something is reached, 1 nothing is, or --max-ranges has ended it.
+Neighbours that continue each other with the same rights are one line;
+interrupt messages are not listed. Rights are those of unprivileged requests.
+Output streams: it begins at once and needs no memory. exit status: 0 something
+is reached, 1 nothing is, or --max-ranges has ended it.
 
---diff compares by address, whatever the pages: added (+), removed (-), or changed (~): moved to another
-HPA, other rights, other page sizes, or the same HPA via another GPA. exit status of --diff, as of
-diff(1): 0 no difference, 1 differences, 2 misuse or unreadable input.
+--diff compares by address, whatever the pages: added (+), removed (-), or
+changed (~): moved to another HPA, other rights, other page sizes, or the same
+HPA via another GPA. exit status of --diff, as of diff(1): 0 no difference, 1
+differences, 2 misuse or unreadable input.
 
---map and -o draw what is reached of host memory, and where the IOMMU's tables lie; wide gaps are left
-out. With --reverse they show these addresses only.
+--map and -o draw what is reached of host memory, and where the IOMMU's tables
+lie; wide gaps are left out. With --reverse they show these addresses only.
 
 examples:
   iommu-abi mappings vmcore
@@ -33,7 +35,8 @@ examples:
   iommu-abi mappings vmcore.elf.xz --config meta.json --rid 00:03.0 --csv
   iommu-abi mappings vmcore.elf.xz --config meta.json --reverse 0x4ef1000:4096
   iommu-abi mappings before.elf --config meta.json --diff after.elf
-  iommu-abi mappings one.elf --config one.json --diff other.elf --other-config other.json --json
+  iommu-abi mappings one.elf --config one.json --diff other.elf \\
+      --other-config other.json --json
   iommu-abi mappings vmcore.elf.xz --config meta.json --map
   iommu-abi mappings vmcore.elf.xz --config meta.json -o map.svg
 """

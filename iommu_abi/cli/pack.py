@@ -16,16 +16,17 @@ if TYPE_CHECKING:
     from iommu_abi.structs import Field, Kind
 
 EPILOG = """\
-numbers are 0x.. or decimal; enumerators and flags go by name, flags with | between them.
-Inner fields are vendor.vtd.flags, elements idr[2], arrays of bytes hex. Fields that are not
-given are 0, but for a size or argsz at the start and the length of --opaque. The result is
-checked before anything is written. iommu-abi layout lists all structs.
+numbers are 0x.. or decimal; enumerators and flags go by name, flags with |
+between them. Inner fields are vendor.vtd.flags, elements idr[2], arrays of
+bytes hex. Fields that are not given are 0, but for a size or argsz at the
+start and the length of --opaque. The result is checked before anything is
+written. iommu-abi layout lists all structs.
 
 examples:
-  iommu-abi pack pasid_table_info ptr=0x20000 size=4096 model=IOMMU_MODEL_INTEL_VTD
+  iommu-abi pack pasid_table_info ptr=0x20000 size=4096 model=INTEL_VTD
   iommu-abi pack pasid_table_info@rfc2017 model=ARM_SMMU ptr=0x20000 size=4096 \\
       --opaque 0100000000020000 --abi aarch64_be -o info.bin
-  iommu-abi pack iommu_hwpt_alloc flags='NEST_PARENT|DIRTY_TRACKING' dev_id=1 pt_id=2
+  iommu-abi pack iommu_hwpt_alloc flags='NEST_PARENT|PASID' dev_id=1 pt_id=2
 """
 
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from iommu_abi.replay import Verdict
 
 EPILOG = """\
-a capture is a directory with meta.json, oracle.jsonl and sparse.elf.xz. A line that differs in a way
-in which QEMU is known to depart from the specification is counted as explained.
+a capture is a directory with meta.json, oracle.jsonl and sparse.elf.xz. A line
+that differs in a way in which QEMU is known to depart from the specification
+is counted as explained.
 
 examples:
   iommu-abi replay captures/vtd-legacy-k6.12

@@ -20,18 +20,20 @@ ACCESS = {"read": Access.READ, "write": Access.WRITE, "exec": Access.EXEC}
 AT = {"untranslated": At.UNTRANSLATED, "translation": At.TRANSLATION, "translated": At.TRANSLATED}
 
 EPILOG = """\
-numbers are 0x.. or decimal. IMAGE@BASE is raw memory at BASE; IMAGE@BASE:OFFSET+SIZE is a part of a
-file, as when one file holds what lies below and above 4 GiB.
-Registers that are not given have defaults (VT-d: HAW, which no register says, is 52).
-Where several IOMMUs could serve the device, its scope decides; else all are asked.
-exit status: 0 the request reaches memory, 1 it does not.
+numbers are 0x.. or decimal. IMAGE@BASE is raw memory at BASE;
+IMAGE@BASE:OFFSET+SIZE is a part of a file, as when one file holds what lies
+below and above 4 GiB. Registers that are not given have defaults (VT-d: HAW,
+which no register says, is 52). Where several IOMMUs could serve the device,
+its scope decides; else all are asked. exit status: 0 the request reaches
+memory, 1 it does not.
 
 examples:
   iommu-abi translate vmcore --rid 00:03.0 --iova 0xffffc000
-  iommu-abi translate vmcore.elf.xz --config meta.json --rid 00:03.0 --iova 0xffffc000
-  iommu-abi translate low.bin@0 high.bin@0x100000000 --config meta.json --rid 00:03.0 --iova 0x1000
-  iommu-abi translate ram.bin --format raw --base 0x1000 --iommu vtd --reg RTADDR=0x4eae400 \\
-      --rid 00:07.0 --pasid 5 --iova 0x1000 --access write --explain
+  iommu-abi translate vmcore.xz --config meta.json --rid 00:03.0 --iova 0xffffc000
+  iommu-abi translate low.bin@0 high.bin@0x100000000 --config meta.json \\
+      --rid 00:03.0 --iova 0x1000
+  iommu-abi translate ram.bin --base 0x1000 --iommu vtd --reg RTADDR=0x4eae400 \\
+      --format raw --rid 00:07.0 --pasid 5 --iova 0x1000 --access write --explain
 """
 
 

@@ -14,16 +14,18 @@ if TYPE_CHECKING:
     from iommu_abi.structs import Blob, Field, Kind
 
 EPILOG = """\
-hex input is digits with spaces, newlines, commas, 0x, # comments, and OFFSET: at the start
-of a line. The length is checked by the struct's contract: one that begins with its size may
-be longer by zeros, and shorter as long as every caller may leave that out. Reserved fields
-must be 0. --lenient shows whatever is there and says what is wrong. Of pasid_table_info the
-rules are checked by both ledgers; what opaque[] means only with --payload.
+hex input is digits with spaces, newlines, commas, 0x, # comments, and OFFSET:
+at the start of a line. The length is checked by the struct's contract: one
+that begins with its size may be longer by zeros, and shorter as long as every
+caller may leave that out. Reserved fields must be 0. --lenient shows whatever
+is there and says what is wrong. Of pasid_table_info the rules are checked by
+both ledgers; what opaque[] means only with --payload.
 
 examples:
   iommu-abi unpack pasid_table_info info.bin --payload
   iommu-abi unpack iommu_hwpt_alloc@iommufd_6_12 alloc.bin --abi s390x --json
-  echo "0000020000000000 0010000000000000 00000000 00000000" | iommu-abi unpack pasid_table_info
+  echo "0000020000000000 0010000000000000 00000000 00000000" |
+      iommu-abi unpack pasid_table_info
 """
 
 
