@@ -13,6 +13,7 @@ from iommu_abi import uapi
 from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.hextext import HexError, is_hex_text, parse_hex
 from iommu_abi.ledgers import Difference, Disagreement
+from iommu_abi.names import meant
 from iommu_abi.schemas import pasid_table_info as schema
 from iommu_abi.structs.kind import Blob, Field, Kind
 from iommu_abi.uapi import payload as payloads
@@ -120,13 +121,14 @@ def _encode(kind_: Kind, values: Mapping[str, int], opaque: bytes) -> bytes:
     return bytes(data) + opaque
 
 
-def _check_names(kind_: Kind, values: Mapping[str, int]) -> None:
+def check_names(kind_: Kind, values: Mapping[str, object]) -> None:
+    """UsageError for a name that is no field's."""
     known = [f.name for f in kind_.layout.fields if isinstance(f.type, Scalar)]
     for name in values:
         if name == _tail(kind_):
             raise UsageError(f"{kind_.struct}.{name} is given with --{name}")
         if name not in known:
-            raise UsageError(f"{kind_.struct} has no field {name!r}, expected some of: {' '.join(known)}")
+            raise UsageError(f"{kind_.struct} has no field {name!r}{meant(name, known)}")
 
 
 def _tail(kind_: Kind) -> str | None:
@@ -140,7 +142,7 @@ def pack(kind_: Kind, values: Mapping[str, int], opaque: bytes = b"") -> bytes:
     AbiError if the result breaks a rule of the envelope, UsageError for a name or number that does
     not fit.
     """
-    _check_names(kind_, values)
+    check_names(kind_, values)
     data = _encode(kind_, {"length": len(opaque), **values}, opaque)
     error = broken_rule(kind_, data)
     if error is not None:

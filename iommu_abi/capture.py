@@ -14,6 +14,7 @@ from typing import Any
 
 from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.inputs import InputError, Record, parse_json, read_text, to_number
+from iommu_abi.names import meant
 from iommu_abi.terms import Access, Request
 from iommu_abi.walk import Unit, kinds, registers
 
@@ -72,9 +73,9 @@ class Capture:
 
 def unknown_register(kind: str, names: list[str]) -> UsageError:
     """The refusal of registers that a kind does not have, with those that it has."""
-    known = " ".join(registers(kind))
+    known = registers(kind)
     plural = "s" if len(names) > 1 else ""
-    return UsageError(f"unknown register{plural} {' '.join(names)} of {kind}, expected some of: {known}")
+    return UsageError(f"unknown register{plural} {' '.join(names)} of {kind}{meant(names[0], known)}")
 
 
 def make_unit(kind: str, given: Mapping[str, int], where: str) -> Unit:

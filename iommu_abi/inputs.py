@@ -16,6 +16,7 @@ from iommu_abi.errors import Error
 
 U64 = (1 << 64) - 1
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,64}|[0-9]{1,64}")
+_SCALED = re.compile(r"(0[xX][0-9a-fA-F]{1,64}|[0-9]{1,64})([KMGTkmgt])(?:i?B)?")
 
 
 class InputError(Error):
@@ -25,6 +26,15 @@ class InputError(Error):
 def is_number(text: str) -> bool:
     """Is this how a number is written?"""
     return bool(_NUMBER.fullmatch(text))
+
+
+def scaled(text: str) -> str:
+    """What ``to_number`` takes, from a number with a power of 1024 after it: ``4K``, ``2MiB``."""
+    found = _SCALED.fullmatch(text)
+    if not found:
+        return text
+    number = int(found[1], 16 if found[1][:2] in ("0x", "0X") else 10)
+    return str(number << 10 * (1 + "KMGT".index(found[2].upper())))
 
 
 def to_number(value: object, where: str, last: int = U64) -> int:

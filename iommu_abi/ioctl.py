@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from iommu_abi.errors import UsageError
+from iommu_abi.names import abi_name, unknown
 from iommu_abi.schemas import uapi
 
 #: The type of every command of iommufd and VFIO, ``';'``.
@@ -101,9 +102,9 @@ FAMILIES: Mapping[str, Family] = {
 
 def family(abi: str = "x86_64") -> Family:
     """The family of an ABI; alpha and parisc are known too, although no layouts are."""
+    abi = abi_name(abi)
     if abi not in FAMILIES and abi not in uapi.ABIS:
-        known = " ".join(sorted({*uapi.ABIS, *FAMILIES}))
-        raise UsageError(f"unknown ABI {abi!r}, expected one of: {known}")
+        raise UsageError(unknown("ABI", abi, {**uapi.ABIS, **FAMILIES}))
     return FAMILIES.get(abi, GENERIC)
 
 
@@ -134,8 +135,7 @@ def number(command: str, generation: str, abi: str = "x86_64") -> int:
     """The number of a command of a generation; UsageError names the known ones."""
     ioctls = uapi.generation(generation).ioctls
     if command not in ioctls:
-        known = " ".join(ioctls) or "none"
-        raise UsageError(f"no ioctl {command!r} in {generation}, it has: {known}")
+        raise UsageError(f"{unknown('ioctl', command, ioctls)} of {generation}")
     return io(TYPE, ioctls[command].nr, abi)
 
 

@@ -107,7 +107,10 @@ class Target(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One DMA. ``pasid`` is None for a request without PASID; 0 is a PASID."""
+    """One DMA. ``pasid`` is None for a request without PASID; 0 is a PASID.
+
+    ``rid`` is given as a number, or as in ``"00:03.0"``; it is kept as a number.
+    """
 
     rid: int
     iova: int
@@ -115,6 +118,12 @@ class Request:
     access: Access = Access.READ
     priv: bool = False
     at: At = At.UNTRANSLATED
+
+    def __post_init__(self) -> None:
+        if isinstance(self.rid, str):
+            from iommu_abi import requesters
+
+            object.__setattr__(self, "rid", requesters.parse(self.rid)[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from iommu_abi._core import ffi, lib
 from iommu_abi._core_errors import abi_error
 from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.memory import Memory
+from iommu_abi.names import unknown
 from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Request, Stage, Target, Translation
 
 _ACCESS = tuple(Access(i) for i in range(8))
@@ -47,7 +48,7 @@ class Unit:
         self.kind = kind
         self.registers = dict(registers)
         if kind not in kinds():
-            raise UsageError(f"unknown kind of IOMMU {kind!r}, expected one of: {' '.join(kinds())}")
+            raise UsageError(unknown("kind of IOMMU", kind, kinds()))
         names = [ffi.new("char[]", name.encode()) for name in registers]
         rows = ffi.new("struct iommu_abi_reg[]", max(1, len(names)))
         for row, name, (register, value) in zip(rows, names, registers.items()):

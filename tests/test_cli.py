@@ -93,6 +93,32 @@ def test_version_is_the_packages(capsys):
     assert run(capsys, "--version").out == f"iommu-abi {iommu_abi.__version__}\n"
 
 
+def test_every_help_fits_80_columns(capsys):
+    for words in (["--help"], *([name, "--help"] for name in cli.COMMANDS)):
+        assert [line for line in run(capsys, *words).out.splitlines() if len(line) > 80] == []
+
+
+def test_help_of_a_command_has_two_names(capsys):
+    assert run(capsys, "help", "pack").out == run(capsys, "pack", "--help").out
+    assert run(capsys, "help").out == run(capsys, "--help").out
+
+
+def test_a_command_that_is_not_known_is_told_with_the_nearest(capsys):
+    done = run(capsys, "tranlsate")
+
+    assert (done.status, done.out) == (2, "")
+    assert done.err == (
+        "iommu-abi: unknown command 'tranlsate', did you mean translate? (iommu-abi --help lists all)\n"
+    )
+
+
+def test_a_piped_table_has_no_blanks_at_ends_and_folds_nothing(capsys):
+    lines = run(capsys, "layout").out.splitlines()
+
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert any(len(line) > 200 for line in lines)  # a generation with all its structs, in one
+
+
 def test_every_help_has_an_example(capsys):
     for name in cli.COMMANDS:
         assert f"  {'cc $(' if name == 'config' else ''}iommu-abi {name} " in run(capsys, name, "--help").out

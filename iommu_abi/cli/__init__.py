@@ -119,16 +119,10 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         return parser().parse_args(words)
     name, *rest = words
     if name not in COMMANDS:
-        raise UsageError(_unknown(name))
+        from iommu_abi.names import unknown
+
+        raise UsageError(unknown("command", name, COMMANDS, "iommu-abi --help lists all"))
     return command_parser(name).parse_intermixed_args(rest)
-
-
-def _unknown(name: str) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name.lower(), COMMANDS, 1)
-    meant = f", did you mean {close[0]}?" if close else ""
-    return f"unknown command {name!r}{meant} (iommu-abi --help lists all)"
 
 
 def _exit_status(error: BaseException) -> int:

@@ -18,27 +18,33 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 The kind of input is detected, --as overrides:
-  faults  lines of Linux's drivers as dmesg shows them (DMAR, arm-smmu, arm-smmu-v3, AMD-Vi,
-          riscv-iommu, virtio-iommu), of Xen and FreeBSD; from journald and mail too. With IMAGE the
-          request of each fault is walked through the tables again; as a read where the line does not
-          say what it was. FILE may be the image: then its kernel's own log is read.
-  strace  lines of ioctls, of which those of iommufd and VFIO are explained. A dump below a line
-          is the struct of its call, lines 0xADDRESS: BYTES are memory at the time.
-  hex     hex, \\x10, xxd, hexdump -C, od -t x1, gdb's x/16xb; with addresses the first piece is the
-          struct, and the others may be what it points to
+  faults  lines of Linux's drivers as dmesg shows them (DMAR, arm-smmu,
+          arm-smmu-v3, AMD-Vi, riscv-iommu, virtio-iommu), of Xen and FreeBSD;
+          from journald and mail too. With IMAGE the request of each fault is
+          walked through the tables again; as a read where the line does not
+          say what it was. FILE may be the image: then its kernel's own log is
+          read.
+  strace  lines of ioctls, of which those of iommufd and VFIO are explained. A
+          dump below a line is the struct of its call, lines 0xADDRESS: BYTES
+          are memory at the time.
+  hex     hex, \\x10, xxd, hexdump -C, od -t x1, gdb's x/16xb; with addresses
+          the first piece is the struct, and the others may be what it points to
   array   a C array
   raw     bytes
 Bytes need --struct or --ioctl. Other lines are skipped.
 
-exit status: 0 every line was understood, nothing is wrong with the bytes, the walks stop as the
-lines say; 1 otherwise, also for a fault of an IOMMU that is not read; 2 there is nothing to decode.
+exit status: 0 every line was understood, nothing is wrong with the bytes, the
+walks stop as the lines say; 1 otherwise, also for a fault of an IOMMU that is
+not read; 2 there is nothing to decode.
 
 examples:
   dmesg | iommu-abi decode
   iommu-abi decode vmcore
   iommu-abi decode dmesg.txt vmcore.elf.xz --config meta.json
-  strace -f -y -e trace=ioctl -o log qemu-system-x86_64 ...; iommu-abi decode log
-  xxd alloc.bin | iommu-abi decode --ioctl IOMMU_HWPT_ALLOC --blob 0x7ffe1000=vtd.bin
+  strace -f -y -e trace=ioctl -o log qemu-system-x86_64 ...
+  iommu-abi decode log
+  xxd alloc.bin | iommu-abi decode --ioctl IOMMU_HWPT_ALLOC \\
+      --blob 0x7ffe1000=vtd.bin
   iommu-abi decode --struct iommu_fault@linux_5_10 --abi s390x fault.bin
 """
 

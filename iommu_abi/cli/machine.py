@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from iommu_abi.cli import output, target, words
 from iommu_abi.errors import ImageError, UsageError
+from iommu_abi.names import unknown
 
 if TYPE_CHECKING:
     import argparse
@@ -158,7 +159,7 @@ def described(args: argparse.Namespace) -> Machine | None:
         return None
     kind = capture.KINDS.get(args.iommu, args.iommu)
     if kind not in kinds():
-        raise UsageError(f"--iommu: unknown kind {args.iommu!r}, expected one of: {' '.join(kinds())}")
+        raise UsageError(f"--iommu: {unknown('kind', args.iommu, kinds())}")
     return Machine(_wanted(args, [_one(args, Found(kind, kind, None, 0, {}), "--reg")]))
 
 

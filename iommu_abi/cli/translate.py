@@ -29,11 +29,12 @@ memory, 1 it does not.
 
 examples:
   iommu-abi translate vmcore --rid 00:03.0 --iova 0xffffc000
-  iommu-abi translate vmcore.xz --config meta.json --rid 00:03.0 --iova 0xffffc000
+  iommu-abi translate vmcore.xz --config meta.json --rid 00:03.0 \\
+      --iova 0xffffc000
   iommu-abi translate low.bin@0 high.bin@0x100000000 --config meta.json \\
       --rid 00:03.0 --iova 0x1000
   iommu-abi translate ram.bin --base 0x1000 --iommu vtd --reg RTADDR=0x4eae400 \\
-      --format raw --rid 00:07.0 --pasid 5 --iova 0x1000 --access write --explain
+      --format raw --rid 00:07.0 --pasid 5 --iova 0x1000 --explain
 """
 
 

@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
+from iommu_abi import requesters
 from iommu_abi.errors import UsageError
-from iommu_abi.inputs import InputError, to_number
+from iommu_abi.inputs import InputError, scaled, to_number
 
 #: No blob, and no JSON that these commands read, is larger.
 MOST_BYTES = 1 << 28
 
-_BDF = re.compile(r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{1,2}):([0-9a-fA-F]{1,2})\.([0-7])")
-
 
 def number(text: str, what: str, last: int = (1 << 64) - 1) -> int:
-    """0x.. or decimal, up to ``last``; ``what`` begins the error."""
-    return to_number(text, what, last)
+    """0x.. or decimal, also with K, M, G or T after it, up to ``last``; ``what`` begins the error."""
+    return to_number(scaled(text), what, last)
 
 
 def requester(text: str) -> int:
-    """``[SSSS:]BB:DD.F`` or a number. The segment says which IOMMU is meant, and is not part of it."""
+    """A requester ID, written as :mod:`iommu_abi.requesters` says."""
     return segment_and_requester(text)[1]
 
 
 def segment_and_requester(text: str) -> tuple[int | None, int]:
     """The same with the segment, None if the text has none."""
-    if ":" not in text:
-        return None, number(text, "--rid", (1 << 32) - 1)
-    found = _BDF.fullmatch(text)
-    if not found or int(found[3], 16) > 31:
-        raise UsageError(f"--rid: got {text!r}, expected [SSSS:]BB:DD.F with DD up to 1f, or a number")
-    segment = int(found[1], 16) if found[1] else None
-    return segment, int(found[2], 16) << 8 | int(found[3], 16) << 3 | int(found[4])
+    return requesters.parse(text, "--rid")
 
 
 def name_of_requester(rid: int) -> str:
     """``BB:DD.F``, or a number where it is wider than that."""
-    return f"{rid >> 8:02x}:{rid >> 3 & 31:02x}.{rid & 7}" if rid < 1 << 16 else f"{rid:#x}"
+    return requesters.name(rid)
 
 
 def names_of_requesters(first: int, last: int) -> str:
@@ -75,6 +67,8 @@ def read_bytes(path: str) -> bytes:
     if path == "-":
         if sys.stdin is None:
             raise InputError("standard input is closed")
+        if sys.stdin.isatty():
+            print("iommu-abi: reading from this terminal, up to Ctrl-D on a line of its own", file=sys.stderr)
         data = sys.stdin.buffer.read(MOST_BYTES + 1)
     else:
         try:

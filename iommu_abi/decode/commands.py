@@ -12,6 +12,7 @@ from iommu_abi.decode.strace import SELFTEST, Call, known
 from iommu_abi.errors import ERRNO_NAMES, UsageError
 from iommu_abi.inputs import to_number
 from iommu_abi.ioctl import TYPE, family
+from iommu_abi.names import meant
 from iommu_abi.schemas import uapi
 from iommu_abi.structs.kind import Kind
 from iommu_abi.uapi.layout import Abi
@@ -107,7 +108,7 @@ def named(name: str, kernel: str, abi: Abi) -> Command:
         if name in generation.ioctls:
             return _command(generation.ioctls[name], generation, abi)
     known = {each for gen in generations for each in gen.ioctls}
-    raise UsageError(f"no ioctl {name!r}, there are: {' '.join(sorted(known)) or 'none'}")
+    raise UsageError(f"no ioctl {name!r}{meant(name, sorted(known))}")
 
 
 def _by_number(text: str, kernel: str, abi: Abi) -> Command:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from errno import EINVAL
 
 from iommu_abi.errors import UsageError
+from iommu_abi.names import meant
 from iommu_abi.rules import iommufd, linux_iommu, ptc, vfio_cdev
 from iommu_abi.rules.row import ANY, Row, State, Version
 from iommu_abi.schemas import uapi
@@ -124,8 +125,9 @@ def with_rules(generation: uapi.Generation) -> list[str]:
 def _subject(struct: str, generation: uapi.Generation, kernel: str) -> Subject:
     rows = _rows(struct, generation.name)
     if rows is None:
-        known = " ".join(with_rules(generation)) or "none"
-        raise UsageError(f"no rules are known for {struct}@{generation.name}, of its structs for: {known}")
+        some = with_rules(generation)
+        known = meant(struct, some) if some else ", nor for any other struct of it"
+        raise UsageError(f"no rules are known for {struct}@{generation.name}{known}")
     return _made(struct, generation, kernel, rows)
 
 
@@ -195,5 +197,5 @@ def command(name: str, kernel: str = ORDER_KNOWN) -> Subject | None:
             return _asked(_subject(generation.ioctls[name].struct, generation, table), kernel)
     known = {each for other in KERNELS for gen in _generations(other) for each in gen.ioctls}
     if name not in known:
-        raise UsageError(f"no known kernel has an ioctl {name!r}, there are: {' '.join(sorted(known))}")
+        raise UsageError(f"no known kernel has an ioctl {name!r}{meant(name, sorted(known))}")
     return None

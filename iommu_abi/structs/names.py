@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from iommu_abi.errors import UsageError
-from iommu_abi.inputs import InputError, to_number
+from iommu_abi.inputs import InputError, scaled, to_number
+from iommu_abi.names import meant
 from iommu_abi.schemas import uapi
 from iommu_abi.schemas.uapi.generation import Payload
 
@@ -49,18 +51,25 @@ def _named(values: uapi.Values, text: str) -> int | None:
 
 
 def to_value(values: uapi.Values | None, text: str, where: str) -> int:
-    """A number, an enumerator, or flags with ``|`` between them; ``where`` begins the error.
+    """A number, an enumerator, or flags with ``|`` or ``,`` between them; ``where`` begins the error.
 
     A flag may lose what its name begins with, as long as it is the only one that ends so.
     """
     made = 0
-    for part in text.split("|") if values and values.flags else [text]:
+    for part in re.split(r"[|,]", text) if values and values.flags else [text]:
         named = _named(values, part) if values else None
         if named is None and values and values.names and not part[:1].isdigit():
-            known = " ".join(values.names)
-            raise UsageError(f"{where}: got {part!r}, expected a number or {known}")
+            close = meant(part, [*values.names, *(_short(values).values() if values.flags else ())])
+            raise UsageError(f"{where}: got {part!r}{close or f', expected a number or {_some(values)}'}")
         made |= _number(part, where) if named is None else named
     return made
+
+
+def _some(values: uapi.Values) -> str:
+    """The first names of a field, and how many there are."""
+    shown = list(values.names)[:4]
+    more = len(values.names) - len(shown)
+    return " ".join(shown) + (f" or {more} more" if more else "")
 
 
 def _number(text: str, where: str) -> int:
@@ -70,7 +79,7 @@ def _number(text: str, where: str) -> int:
             return -to_number(text[1:], where)
         except InputError:
             pass
-    return to_number(text, where)
+    return to_number(scaled(text), where)
 
 
 # ---------------------------------------------------------------- unions

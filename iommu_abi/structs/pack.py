@@ -9,6 +9,7 @@ from typing import Any
 from iommu_abi import blob, hextext
 from iommu_abi.errors import UsageError
 from iommu_abi.ledgers import Difference, Disagreement
+from iommu_abi.names import meant
 from iommu_abi.schemas import uapi as plain
 from iommu_abi.schemas.uapi.blobs import build
 from iommu_abi.structs.kind import Kind
@@ -34,6 +35,7 @@ def pack(kind: Kind, words: Mapping[str, str], tail: bytes = b"") -> bytes:
     breaks a rule of its envelope, UsageError for a word that does not fit.
     """
     if kind.struct == "pasid_table_info":
+        blob.check_names(kind, words)
         return blob.pack(kind, {name: _number(kind, name, text) for name, text in words.items()}, tail)
     made = kind.layout
     flexible = made.record.flexible
@@ -108,8 +110,8 @@ def _values(kind: Kind, words: Mapping[str, str], found: Mapping[str, Slot]) -> 
         elif element and element[1] in found and found[element[1]].is_bytes:
             _set_byte(found[element[1]], int(element[2]), text, values, where)
         else:
-            known = names(list(found.values()))
-            raise UsageError(f"{kind.struct} has no field {name!r}, expected some of: {known}")
+            known = names(list(found.values())).split()
+            raise UsageError(f"{kind.struct} has no field {name!r}{meant(name, known)}")
     return values
 
 

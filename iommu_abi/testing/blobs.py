@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from iommu_abi.errors import UsageError
+from iommu_abi.names import meant
 from iommu_abi.schemas import uapi
 from iommu_abi.testing.lines import table
 
@@ -69,7 +70,7 @@ def _wanted(fields: Mapping[str, _Field], name: str, values: Mapping[str, Any]) 
     for path, value in values.items():
         known = path if path in fields else f"__{path}"  # "reserved" is the other name of "__reserved"
         if known not in fields:
-            raise UsageError(f"{name} has no field {path!r}, it has: {' '.join(fields)}")
+            raise UsageError(f"{name} has no field {path!r}{meant(path, fields)}")
         found[known] = value if isinstance(value, int) else bytes(value)
     return found
 

@@ -6,12 +6,12 @@ so that the same name stands for different layouts in different generations.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from types import ModuleType
 
 from iommu_abi.errors import UsageError
+from iommu_abi.names import generation_name, generations_of, unknown
 from iommu_abi.uapi import _import
 from iommu_abi.uapi import layout as _layout
 from iommu_abi.uapi.layout import Layout
@@ -35,10 +35,8 @@ SEED = "v1_2017"
 
 
 def generation(name: str) -> ModuleType:
-    """The module of a generation; UsageError names the known ones."""
-    if name not in GENERATIONS:
-        raise UsageError(f"unknown generation {name!r}, expected one of: {' '.join(GENERATIONS)}")
-    return import_module(f"{__name__}.{name}")
+    """The module of a generation, or of a kernel's such as ``7.2``; UsageError names the nearest."""
+    return import_module(f"{__name__}.{generation_name(name, GENERATIONS)}")
 
 
 def __getattr__(name: str) -> ModuleType:
@@ -97,14 +95,13 @@ def resolve(name: str) -> tuple[str, str]:
     struct, _, gen = name.partition("@")
     known = structs()
     if struct not in known:
-        close = get_close_matches(struct, known) or sorted(known)[:3]
-        names = " ".join(close)
-        raise UsageError(f"unknown struct {struct!r}, expected one of: {names} (iommu-abi layout lists all)")
+        raise UsageError(unknown("struct", struct, known, "iommu-abi layout lists all"))
     if gen:
-        generation(gen)
-        if gen not in known[struct]:
+        meant = generations_of(gen, GENERATIONS)
+        having = [each for each in meant if each in known[struct]]
+        if meant and not having:
             raise UsageError(f"{struct} is not in {gen}, it is in: {' '.join(known[struct])}")
-        return struct, gen
+        return struct, generation_name(gen, having or GENERATIONS)
     if SEED in known[struct]:
         return struct, SEED
     if _agree(struct, known[struct]):

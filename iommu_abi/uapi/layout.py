@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from iommu_abi.errors import UsageError
+from iommu_abi.names import abi_name, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,11 @@ ABIS = {
 
 
 def abi(name: str) -> Abi:
-    """An ABI by name; UsageError names the known ones."""
-    try:
-        return ABIS[name]
-    except KeyError:
-        raise UsageError(f"unknown ABI {name!r}, expected one of: {' '.join(ABIS)}") from None
+    """An ABI by name, or by another usual one; UsageError names the nearest."""
+    name = abi_name(name)
+    if name not in ABIS:
+        raise UsageError(unknown("ABI", name, ABIS, "iommu-abi layout STRUCT --abi all shows all"))
+    return ABIS[name]
 
 
 @cache

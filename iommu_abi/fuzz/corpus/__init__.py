@@ -18,6 +18,7 @@ from iommu_abi.errors import UsageError
 from iommu_abi.fuzz.corpus import blobs, structs, walks
 from iommu_abi.fuzz.targets import Target, all_targets
 from iommu_abi.fuzz.worlds import Dice
+from iommu_abi.names import unknown
 from iommu_abi.uapi.layout import Abi
 
 #: Makes (name, bytes) of a target from dice; the number is how many of those that differ by dice alone.
@@ -50,8 +51,7 @@ def chosen(names: Sequence[str], abi: Abi) -> Mapping[str, Maker]:
     for name in names:
         fits = {each: made for each, made in known.items() if each == name or _fits(each, name, known)}
         if not fits:
-            shown = " ".join([*list(known)[:3], "STRUCT@GEN", "@GEN"])
-            raise UsageError(f"unknown target {name!r}, expected one, or how some begin, of: {shown}")
+            raise UsageError(unknown("target", name, known, "targets of fuzz --list, STRUCT@GEN, @GEN"))
         found |= fits
     return found if names else known
 

@@ -14,6 +14,7 @@ from functools import cache
 
 from iommu_abi.errors import UsageError
 from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, attempt
+from iommu_abi.names import unknown
 
 
 @cache
@@ -32,8 +33,7 @@ def chosen(names: Sequence[str]) -> list[Target]:
     for name in names:
         fitting = [name] if name in known else [each for each in known if each.startswith(name)]
         if not fitting:
-            words = " ".join(known)
-            raise UsageError(f"unknown target {name!r}, expected one, or how some begin, of: {words}")
+            raise UsageError(unknown("target", name, known, "iommu-abi fuzz --list lists all"))
         found |= {each: known[each] for each in fitting}
     return list((found if names else known).values())
 
@@ -51,7 +51,7 @@ def target_of(words: Sequence[str]) -> Target:
         return Function(words[1])
     name = words[-1]
     if name not in all_targets():
-        raise UsageError(f"unknown target {name!r}, expected one of: {' '.join(all_targets())}")
+        raise UsageError(unknown("target", name, all_targets(), "iommu-abi fuzz --list lists all"))
     return all_targets()[name]
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from iommu_abi.errors import UsageError
+from iommu_abi.names import generation_name
 from iommu_abi.schemas.uapi import (
     linux_iommu,
     ptc,
@@ -52,10 +52,8 @@ GENERATIONS: Mapping[str, Generation] = {
 
 
 def generation(name: str) -> Generation:
-    """The generation of a name; UsageError names the known ones."""
-    if name not in GENERATIONS:
-        raise UsageError(f"unknown generation {name!r}, expected one of: {' '.join(GENERATIONS)}")
-    return GENERATIONS[name]
+    """The generation of a name, or of a kernel such as ``7.2``; UsageError names the nearest."""
+    return GENERATIONS[generation_name(name, GENERATIONS)]
 
 
 def get(name: str, generation_: str) -> Struct:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from iommu_abi.errors import UsageError
+from iommu_abi.names import abi_name, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ ABIS = {
 
 
 def abi(name: str) -> Abi:
-    """An ABI by its name; UsageError names the known ones."""
+    """An ABI by its name, or by another usual one; UsageError names the nearest."""
+    name = abi_name(name)
     if name not in ABIS:
-        raise UsageError(f"unknown ABI {name!r}, expected one of: {' '.join(ABIS)}")
+        raise UsageError(unknown("ABI", name, ABIS, "iommu-abi layout STRUCT --abi all shows all"))
     return ABIS[name]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from iommu_abi.errors import AbiError, Rule, UsageError
+from iommu_abi.names import meant
 from iommu_abi.schemas.uapi.abi import Abi
 from iommu_abi.schemas.uapi.fields import Field, Integer, Struct
 from iommu_abi.schemas.uapi.place import element_size, integer_size, layout, leaves
@@ -90,7 +91,7 @@ def _check_values(where: str, struct: Struct, values: Mapping[str, Any], abi: Ab
         if name == "_io":  # construct leaves its stream in what it parsed
             continue
         if name not in known:
-            raise UsageError(f"{where} has no field {name!r}, it has: {' '.join(sorted(known))}")
+            raise UsageError(f"{where} has no field {name!r}{meant(name, sorted(known))}")
         _check_value(f"{where}.{name}", known[name], value, abi)
 
 

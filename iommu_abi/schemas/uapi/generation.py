@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from iommu_abi.errors import UsageError
+from iommu_abi.names import unknown
 from iommu_abi.schemas.uapi.fields import Struct, Values
 
 
@@ -50,7 +51,7 @@ class Generation:
     def struct(self, name: str) -> Struct:
         """The struct of a name; UsageError names the known ones."""
         if name not in self.structs:
-            raise UsageError(f"no struct {name!r} in {self.name}, it has: {' '.join(self.structs)}")
+            raise UsageError(f"{self.name}: {unknown('struct', name, self.structs)}")
         return self.structs[name]
 
     def then(
