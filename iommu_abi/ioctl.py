@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from iommu_abi.errors import UsageError
-from iommu_abi.names import abi_name, unknown
+from iommu_abi.names import abi_name, meant, unknown
 from iommu_abi.schemas import uapi
 
 #: The type of every command of iommufd and VFIO, ``';'``.
@@ -135,7 +135,7 @@ def number(command: str, generation: str, abi: str = "x86_64") -> int:
     """The number of a command of a generation; UsageError names the known ones."""
     ioctls = uapi.generation(generation).ioctls
     if command not in ioctls:
-        raise UsageError(f"{unknown('ioctl', command, ioctls)} of {generation}")
+        raise UsageError(f"no ioctl {command!r} in {generation}{meant(command, ioctls)}")
     return io(TYPE, ioctls[command].nr, abi)
 
 

@@ -37,7 +37,11 @@ def nearest(given: str, known: Iterable[str], most: int = 3) -> list[str]:
     wanted = _folded(given)
     if wanted in names:
         return [names[wanted]]
-    close = get_close_matches(wanted, names, most, 0.7) or [name for name in names if wanted in name][:most]
+    close = (
+        get_close_matches(wanted, names, 1, 0.9)
+        or get_close_matches(wanted, names, most, 0.7)
+        or [name for name in names if wanted in name][:most]
+    )
     return [names[name] for name in close]
 
 

@@ -85,7 +85,7 @@ def test_a_field_inside_others_is_named_by_its_path() -> None:
 
 
 def test_a_field_that_does_not_exist_is_misuse_and_no_failure() -> None:
-    with pytest.raises(UsageError, match="iommu_hwpt_alloc has no field 'flag', it has: size flags"):
+    with pytest.raises(UsageError, match="iommu_hwpt_alloc has no field 'flag', did you mean flags"):
         assert_that(hwpt_alloc(), ALLOC, flag=1)
     with pytest.raises(UsageError, match="unknown struct"):
         assert_that(b"", "iommu_hwpt_aloc")

@@ -353,7 +353,7 @@ def test_two_texts_that_differ_in_their_numbers_have_one_cause():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nonsense"], "unknown target 'nonsense', expected one, or how some begin, of: walk-vtd-legacy"),
+        (["nonsense"], "unknown target 'nonsense' (iommu-abi fuzz --list lists all)"),
         (["--target", "nonsense"], "--target: got 'nonsense', expected a target's name or MODULE:FUNCTION"),
         (["--target", "no_such_module:f"], "--target: cannot import no_such_module: ModuleNotFoundError"),
         (["--target", f"{SCRATCH}:missing"], "--target: scratch_fuzz_target has no missing"),

@@ -276,7 +276,7 @@ def test_count_and_generation_choose(capsys, tmp_path):
     [
         (
             ("--targets", "nothing"),
-            "unknown target 'nothing', expected one, or how some begin, of: walk-vtd-legacy",
+            "unknown target 'nothing' (targets of fuzz --list, STRUCT@GEN, @GEN)",
         ),
         (("--count", "many"), "--count: got 'many'"),
         (("--seed", "-1"), "--seed: got '-1'"),

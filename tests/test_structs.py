@@ -187,8 +187,8 @@ def test_big_endian_and_the_alignment_of_i386(capsys):
 @pytest.mark.parametrize(
     ("words", "status", "says"),
     [
-        (["iommu_destroy", "ids=1"], 2, "iommu_destroy has no field 'ids', expected some of: size id"),
-        (["iommu_hwpt_amd_guest", "dte[4]=1"], 2, "has no field 'dte[4]', expected some of: dte[i]"),
+        (["iommu_destroy", "ids=1"], 2, "iommu_destroy has no field 'ids', did you mean id?"),
+        (["iommu_hwpt_amd_guest", "dte[4]=1"], 2, "has no field 'dte[4]', did you mean dte[i]?"),
         (
             ["iommu_destroy", "id=0x100000000"],
             2,
@@ -199,8 +199,8 @@ def test_big_endian_and_the_alignment_of_i386(capsys):
             2,
             "fd: got 2147483648, expected -2147483648 to 0x7fffffff",
         ),
-        (["iommu_option", "op=GET"], 2, "op: got 'GET', expected a number or IOMMU_OPTION_OP_SET"),
-        (["iommu_hwpt_alloc", "flags=PARENT|NO"], 2, "alloc.flags: got 'NO', expected a number or IOMMU_"),
+        (["iommu_option", "op=GET"], 2, "op: got 'GET', did you mean IOMMU_OPTION_OP_GET?"),
+        (["iommu_hwpt_alloc", "flags=PARENT|NO"], 2, "alloc.flags: got 'NO', expected one of: IOMMU_"),
         (["iommu_destroy", "size=4"], 1, "size at offset 0: got 4, expected at least 8 (EINVAL)"),
         (["iommu_destroy", "size=12"], 1, "expected at most the 8 bytes in memory (EFAULT)"),
         (["iommu_hwpt_alloc", "__reserved=1"], 1, "__reserved at offset 20: got 1, expected 0 (EOPNOTSUPP)"),

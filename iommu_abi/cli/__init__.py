@@ -47,7 +47,8 @@ MOST_COLUMNS = 80
 
 EPILOG = """\
 exit status: 0 yes; 1 a finding; 2 misuse or unreadable input; 3 the two ledgers
-disagree (a bug of iommu-abi). Every command takes --json, and has examples in its --help.
+disagree (a bug of iommu-abi). Every command takes --json, and has examples in
+its --help.
 """
 
 

@@ -59,7 +59,7 @@ def to_value(values: uapi.Values | None, text: str, where: str) -> int:
     for part in re.split(r"[|,]", text) if values and values.flags else [text]:
         named = _named(values, part) if values else None
         if named is None and values and values.names and not part[:1].isdigit():
-            close = meant(part, [*values.names, *(_short(values).values() if values.flags else ())])
+            close = meant(part, values.names)
             raise UsageError(f"{where}: got {part!r}{close or f', expected a number or {_some(values)}'}")
         made |= _number(part, where) if named is None else named
     return made
