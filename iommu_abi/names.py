@@ -39,7 +39,7 @@ def nearest(given: str, known: Iterable[str], most: int = 3) -> list[str]:
         return [names[wanted]]
     close = (
         get_close_matches(wanted, names, 1, 0.9)
-        or get_close_matches(wanted, names, most, 0.7)
+        or get_close_matches(wanted, names, most, 0.66)
         or [name for name in names if wanted in name][:most]
     )
     return [names[name] for name in close]

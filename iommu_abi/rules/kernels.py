@@ -153,9 +153,11 @@ def _newest(struct: str) -> str:
     for kernel in reversed(list(KERNELS)):
         if any(struct in each.structs for each in _generations(kernel)):
             return kernel
+    known = {name for kernel in KERNELS for each in _generations(kernel) for name in each.structs}
+    close = meant(struct, sorted(known))
     raise UsageError(
-        f"no kernel of {' '.join(KERNELS)} has a struct {struct!r}; one that was only proposed is named"
-        " STRUCT@GENERATION"
+        f"no kernel of {' '.join(KERNELS)} has a struct {struct!r}{close}"
+        f"{'' if close else '; one that was only proposed is named STRUCT@GENERATION'}"
     )
 
 
