@@ -37,6 +37,7 @@ COMMANDS = {
     "fuzz": "look for inputs with which something is wrong",
     "corpus": "seed files and a dictionary for fuzzers",
     "gen": "text for syzkaller and for C compilers",
+    "demo": "small inputs to try the others on",
     "config": "the IOMMUs of a memory image; flags for the C library",
 }
 

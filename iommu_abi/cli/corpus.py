@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iommu_abi.cli import output, words
-from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -31,6 +30,9 @@ examples:
   iommu-abi corpus seeds --targets iommu_hwpt_alloc@iommufd_7_2 @vfio_7_2
   build/fuzz/lib-walk -dict=seeds/iommu-abi.dict seeds/corpus/walk
 """
+
+
+FORCE = " (--force replaces it)"
 
 
 def add(made: argparse.ArgumentParser) -> None:
@@ -66,21 +68,13 @@ def _files(args: argparse.Namespace) -> dict[Path, bytes]:
     return found
 
 
-def _is(path: Path, data: bytes) -> bool:
-    """Whether a file is there with these bytes; UsageError if it is there with others."""
-    try:
-        if path.read_bytes() == data:
-            return True
-    except FileNotFoundError:
-        return False
-    raise UsageError(f"{path}: is there with other bytes; nothing was written (--force replaces it)")
-
-
 def run(args: argparse.Namespace) -> int:
     """Make the seeds, look what is there, write what is not."""
     root = Path(args.directory)
     files = _files(args)
-    missing = [path for path, data in files.items() if args.force or not _is(root / path, data)]
+    missing = [
+        path for path, data in files.items() if args.force or not words.holds(root / path, data, FORCE)
+    ]
     for folder in sorted({(root / path).parent for path in missing}):
         folder.mkdir(parents=True, exist_ok=True)
     for path in output.track(missing, len(missing), "writing", quiet=args.json):

@@ -88,3 +88,13 @@ def read_text(path: str) -> str:
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise InputError(f"{input_name(path)}: not text: byte {error.start} is {byte:#04x}") from None
+
+
+def holds(path: Path, data: bytes, hint: str = "") -> bool:
+    """Whether a file is there with these bytes; UsageError, with ``hint``, if it is there with others."""
+    try:
+        if path.read_bytes() == data:
+            return True
+    except FileNotFoundError:
+        return False
+    raise UsageError(f"{path}: is there with other bytes; nothing was written{hint}")
