@@ -153,7 +153,7 @@ def test_the_core_compiles_at_every_level_of_optimisation(tmp_path, level):
 
 
 def test_the_readmes_example_is_this_one():
-    block = re.search(r"```c\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    block = re.search(r"```c\n(.*?)```", (ROOT / "docs/c.md").read_text(), re.S)
 
     assert block
     assert block[1] in EXAMPLE.read_text()
