@@ -53,7 +53,9 @@ def hostile_texts(data: bytes) -> None:
 
 
 def floods(data: bytes) -> None:
-    os.write(1, b"all work and no play\n" * 100_000)
+    """One input is a flood, however slow the machine is; and there are few of them in a second."""
+    os.write(1, b"all work and no play\n" * 1_000_000)
+    time.sleep(0.3)
 
 
 _CALLS = [0]

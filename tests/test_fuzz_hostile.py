@@ -127,7 +127,7 @@ def test_any_cause_becomes_a_test_and_a_page(tmp_path, cause):
 
 def test_a_function_that_floods_its_output_keeps_little_of_it_and_is_told(capsys):
     done = run(
-        capsys, "fuzz", "--target", f"{SCRATCH}:floods", "--dir", "d", "--time", "3s", "--jobs", 1,
+        capsys, "fuzz", "--target", f"{SCRATCH}:floods", "--dir", "d", "--time", "6s", "--jobs", 1,
         "--engine", "hypothesis",
     )  # fmt: skip
 
