@@ -81,6 +81,16 @@ C[  304.822354] arm-smmu-v3 arm-smmu-v3.3.auto:         0x00000000abff6000
         [("F_TRANSLATION", "StreamID 0x7410", 0xABFF6000, WRITE)],
     ),
     (
+        "linux-iommu 2019, ixgbe VF: a mail program put a blank into the first word",
+        """> [  196.747107] arm-smmu-v3 arm-smmu-v3.0.auto: event 0x10 received:
+> [  196.747109] arm-smmu-v3 arm-smmu-v3.0.auto: 0x00000180 00000010
+> [  196.747110] arm-smmu-v3 arm-smmu-v3.0.auto: 0x0000020100000000
+> [  196.747111] arm-smmu-v3 arm-smmu-v3.0.auto: 0x00000000ffffe040
+> [  196.747113] arm-smmu-v3 arm-smmu-v3.0.auto: 0x00000000ffffe000
+""",
+        [("F_TRANSLATION", "StreamID 0x180", 0xFFFFE040, WRITE)],
+    ),
+    (
         "qemu-devel 2025, vhost-net behind SMMUv3",
         """   arm-smmu-v3 arm-smmu-v3.0.auto: event 0x02 received:
    arm-smmu-v3 arm-smmu-v3.0.auto: 0x0000090000000002
@@ -288,6 +298,16 @@ idxd 0000:75:01.0: err[0]: 0x0000000000001a2d
 arm-smmu-v3 arm-smmu-v3.2.auto: \tsid 0x00000100.0x00001: [12L] unprivileged RW access at iova 0x0000ffff80001000
 """,
         ["a page request that nothing handles", "StreamID 0x100, SubstreamID 0x1, unprivileged, R, W access"],
+    ),
+    (
+        "ath12k 2024: trace events, wrapped: the device used what had been unmapped",
+        """   kworker/u64:0-12      [011] .....   327.747766: unmap: IOMMU: iova=0x00000000fe980000 -
+0x00000000fea00000 size=524288 unmapped_size=524288
+
+irq/26-AMD-Vi-154     [006] .....   327.753942: io_page_fault: IOMMU:ath12k_pci
+0000:c2:00.0 iova=0x00000000fe980000 flags=0x0001
+""",
+        ["0000:c2:00.0 (ath12k_pci): a fault at 0xfe980000", "the device used it AFTERWARDS"],
     ),
     (
         "logs of Snapdragon phones: the SMMU does not answer",

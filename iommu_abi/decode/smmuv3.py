@@ -79,7 +79,8 @@ COMMANDS = {
 _UNIT = r"(?:arm-smmu-v3|[sS][mM][mM][uU]v3:?)(?: (?P<unit>\S{1,64}))?:\s{1,16}"
 _ANYBODY = r"(?:(?P<unit>\S{1,64}):\s{1,16})?"
 _HEAD = re.compile(_UNIT + r"event (?P<code>0x[0-9a-f]{1,2}) received:")
-_WORD = re.compile(_UNIT + r"(?P<word>0x[0-9a-f]{16})(?!\w)")
+#: Mail programs have put a blank into the middle of such a number.
+_WORD = re.compile(_UNIT + r"0x(?P<high>[0-9a-f]{8}) ?(?P<low>[0-9a-f]{8})(?!\w)")
 _NAMED = re.compile(
     _UNIT + r"event: (?P<name>\w{1,32}) client: (?P<client>.{1,64}?) sid: (?P<sid>[^\s\x22,\]}<]{1,40}) ssid:"
     r" (?P<ssid>[^\s]{1,40})"
@@ -208,7 +209,7 @@ def _event(lines: Lines, at: int, head: Found) -> Report | None:
     if len(words) < 4:
         return None
     used = [place for each in (head, *words) for place in each.at]
-    values = [int(each["word"], 16) for each in words]
+    values = [int(each["high"] + each["low"], 16) for each in words]
     named = next(_below(lines, used[-1], unit, _NAMED, _HEAD), None)
     client = ""
     if named and number(named["sid"]) == values[0] >> 32:
@@ -225,10 +226,11 @@ def _command(lines: Lines, last: int, unit: str | None) -> tuple[tuple[int, ...]
     words = list(islice(_below(lines, skipped.at[-1], unit, _WORD, _EVENT), 2)) if skipped else []
     if skipped is None or len(words) < 2:
         return (), ()
-    first = int(words[0]["word"], 16)
+    shown = [f"0x{each['high']}{each['low']}" for each in words]
+    first = int(shown[0], 16)
     used = (*skipped.at, *(place for each in words for place in each.at))
     name = COMMANDS.get(first & 0xFF, "which is none")
-    return used, (f"the command: opcode {first & 0xFF:#x}, {name}: {words[0]['word']} {words[1]['word']}",)
+    return used, (f"the command: opcode {first & 0xFF:#x}, {name}: {' '.join(shown)}",)
 
 
 def _note(title: str, lines: tuple[int, ...], facts: tuple[str, ...], look: str) -> Note:
