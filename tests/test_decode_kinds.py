@@ -361,6 +361,18 @@ FORMS = {
     "journalctl -o json": journal_json,
     "journalctl -o json-pretty": lambda lines: journal_json(lines, 8).replace('": "', '" : "'),
     "journalctl -o export": export,
+    "journalctl -o verbose": lambda lines: "".join(
+        f"Wed 2024-08-28 16:55:0{i % 10}.123456 UTC [s=1;i={i};b=2]\n    PRIORITY=4\n    _TRANSPORT=kernel\n"
+        f"    MESSAGE={line}\n    _HOSTNAME={HOST}\n    _BOOT_ID=1234\n"
+        for i, line in enumerate(lines)
+    ),
+    "docker compose": lambda lines: numbered("klog-1  | [  100.00000{i}] {line}", lines),
+    "cat -n": lambda lines: numbered("     {i}\t[  100.00000{i}] {line}", lines),
+    "CSV": lambda lines: numbered('"2024-08-28 16:55:0{i}","testbox","kernel","{line}"', lines),
+    "XML": lambda lines: "".join(f"<m t='1'>{html.escape(line)}</m>\n" for line in lines),
+    "nested JSON": lambda lines: "".join(
+        json.dumps({"_source": {"host": HOST, "message": f"{line}", "n": i}}) + "\n" for i, line in enumerate(lines)
+    ),
     "RFC 3164": lambda lines: numbered(
         "<4>" + CLOCK + "{i} " + HOST + " kernel: [  100.00000{i}] {line}", lines
     ),

@@ -50,7 +50,9 @@ _INNER_STAMP = re.compile(rf"(?:\S{{1,64}} )?kernel:\s{{0,4}}(?P<stamp>{_STAMP})
 _CUT_STAMP = re.compile(_STAMP)
 _ESCAPES = re.compile(r'\\\\?(?:[nrt"/]|u000[aAdD9])|#01[125]|<br ?/?>')
 #: The member of an object of JSON that has the message: of journald, docker, dmesg and others.
-_MEMBER = re.compile(r'"(?:MESSAGE|[Mm]essage|msg|log)"\s{0,4}:\s{0,4}("(?:[^"\\]|\\.){0,8192}")')
+_MEMBER = re.compile(
+    r'"(?:MESSAGE|[Mm]essage|msg|log|line|textPayload|body)"\s{0,4}:\s{0,4}("(?:[^"\\]|\\.){0,8192}")'
+)
 _MONOTONIC = re.compile(r'"_SOURCE_MONOTONIC_TIMESTAMP"\s{0,4}:\s{0,4}"(\d{7,16})"')
 _RECORD = re.compile(r'\s{0,16}(?:MESSAGE=|"MESSAGE" : "| (?:SUBSYSTEM|DEVICE)=|"msg": ")')
 _FIELD = re.compile(

@@ -39,9 +39,9 @@ _UNIT = r"(?:arm-smmu|smmu:|nsmmu|arm-smmu-nvidia) (?P<unit>\S{1,64}):\s{1,16}"
 _CONTEXT = re.compile(
     _UNIT + r"Unhandled context fault:"
     r"(?=.{0,240}?\biova=[^\s,])(?=.{0,240}?\bfsynr0?=[^\s,])(?=.{0,240}?\bcb=\d)"
-    r"(?P<rest>(?:[ ,]{0,4}\w{1,12}=[^\s,]{1,40}){3,9})"
+    r"(?P<rest>(?:[ ,]{0,4}\w{1,12}=[^\s,<\x22]{1,40}){3,9})"
 )
-_PAIR = re.compile(r"(\w{1,12})=([^\s,]{1,40})")
+_PAIR = re.compile(r"(\w{1,12})=([^\s,<\x22]{1,40})")
 #: Qualcomm's kernels of Android: a line for each register.
 _BLOCK = re.compile(_UNIT + r"Unhandled arm-smmu context fault(?:!| from (?P<client>[^\s!]{1,64})!?)")
 _REGISTER = re.compile(
