@@ -371,7 +371,7 @@ FORMS = {
     "CSV": lambda lines: numbered('"2024-08-28 16:55:0{i}","testbox","kernel","{line}"', lines),
     "XML": lambda lines: "".join(f"<m t='1'>{html.escape(line)}</m>\n" for line in lines),
     "nested JSON": lambda lines: "".join(
-        json.dumps({"_source": {"host": HOST, "message": f"{line}", "n": i}}) + "\n" for i, line in enumerate(lines)
+        json.dumps({"_source": {"host": HOST, "message": line}}) + "\n" for line in lines
     ),
     "RFC 3164": lambda lines: numbered(
         "<4>" + CLOCK + "{i} " + HOST + " kernel: [  100.00000{i}] {line}", lines
@@ -447,6 +447,15 @@ def test_every_form_gives_the_reading_of_the_plain_lines(case, form):
     assert reading(FORMS[form](case.lines)) == reading(FORMS["plain"](case.lines))
 
 
+@pytest.mark.parametrize("case", CASES, ids=identity)
+def test_every_form_is_read_behind_marks_of_quotes_too(case):
+    """As people answer a mail that has a log in it, also where the answer quotes what was encoded."""
+    plain = reading(FORMS["plain"](case.lines))
+    for form, make in FORMS.items():
+        quoted = "".join(f"> {line}\n" for line in make(case.lines).splitlines())
+        assert reading(quoted) == plain, form
+
+
 @pytest.mark.parametrize("form", ["journalctl -k", "mail"])
 @pytest.mark.parametrize("case", CASES, ids=identity)
 def test_utf16_as_editors_of_windows_save_it_gives_the_same(case, form):
@@ -470,3 +479,23 @@ def test_a_cut_at_80_columns_gives_what_stands_before_it_or_is_told(case):
 def test_the_forms_that_were_asked_for_are_among_them():
     assert set(FORMS) >= REQUIRED
     assert len(scan.KINDS) <= len(CASES)
+
+
+BOOT = "DMAR: dmar0: reg_base_addr d97fc000 ver 6:0 cap 19ed008c40780c66 ecap 3ee9e86f050df"
+
+
+@pytest.mark.parametrize("below", ["3 devices failed", "add a device", "0x1000 is free", "f00: a word"])
+def test_a_number_at_the_end_of_a_line_is_whole_where_other_lines_are_longer(below):
+    longer = (
+        "[  100.1] usb 1-1: "
+        + "a message that is longer than the others, so that no column wrapped them " * 2
+    )
+    [note] = decode("\n".join([longer, BOOT, below])).notes
+
+    assert "ECAP=0x3ee9e86f050df" in note.title
+
+
+def test_a_number_that_the_last_column_of_a_terminal_cut_is_whole_again():
+    [note] = decode(f"{BOOT[:-5]}\n{BOOT[-5:]}\n").notes
+
+    assert "ECAP=0x3ee9e86f050df" in note.title

@@ -43,7 +43,7 @@ _WHEN = (
 )
 #: What stands before a message, with the line numbers of grep -n, priorities, dmesg -x, Xen's name.
 PREFIX = re.compile(
-    r"\s{0,16}(?:\d{1,9}[:-]\s{0,4})?(?:<\d{1,3}>\s{0,4})?(?:kern\s{0,3}:\w{1,8}\s{0,3}:\s{0,3})?"
+    r"\s{0,16}(?:\d{1,9}[:\t-]\s{0,4})?(?:<\d{1,3}>\s{0,4})?(?:kern\s{0,3}:\w{1,8}\s{0,3}:\s{0,3})?"
     rf"(?:(?P<stamp>{_STAMP})|(?P<when>{_WHEN})|\(XEN\)\s{{0,4}}(?P<xen>{_STAMP})?)"
 )
 _INNER_STAMP = re.compile(rf"(?:\S{{1,64}} )?kernel:\s{{0,4}}(?P<stamp>{_STAMP})")
@@ -54,15 +54,16 @@ _MEMBER = re.compile(
     r'"(?:MESSAGE|[Mm]essage|msg|log|line|textPayload|body)"\s{0,4}:\s{0,4}("(?:[^"\\]|\\.){0,8192}")'
 )
 _MONOTONIC = re.compile(r'"_SOURCE_MONOTONIC_TIMESTAMP"\s{0,4}:\s{0,4}"(\d{7,16})"')
-_RECORD = re.compile(r'\s{0,16}(?:MESSAGE=|"MESSAGE" : "| (?:SUBSYSTEM|DEVICE)=|"msg": ")')
+_RECORD = re.compile(r'[>\s]{0,24}(?:MESSAGE=|"MESSAGE" : "| (?:SUBSYSTEM|DEVICE)=|"msg": ")')
 _FIELD = re.compile(
-    r'\s{0,16}(?!"?MESSAGE[" =])(?:"_{0,2}[A-Z][A-Z0-9_]{1,63}" : |_{0,2}[A-Z][A-Z0-9_]{1,63}='
+    r'[>\s]{0,24}(?!"?MESSAGE[" =])(?:"_{0,2}[A-Z][A-Z0-9_]{1,63}" : |_{0,2}[A-Z][A-Z0-9_]{1,63}='
     r'|"(?:pri|fac|time|caller)": |[\[{},\]]{1,3}\s{0,4}$|$)'
 )
 #: No terminal has fewer columns.
 _NARROWEST = 60
+_COLUMNS = "columns"
 _NUMBER_END = re.compile(r"[ =:x][0-9a-fA-F]{1,16}$")
-_NUMBER_START = re.compile(r"[0-9a-fA-F]{1,15}(?![\w:.])")
+_NUMBER_START = re.compile(r"(?=[a-fA-F]{0,14}\d)[0-9a-fA-F]{1,15}(?![\w:.])")
 _JSON_END = re.compile(r"""(?<=[\w\]])["'][}\],\s]{0,16}$""")
 _OWNER = re.compile(r"\s{0,4}\S{1,48} \S{1,48}: $")
 
@@ -116,11 +117,22 @@ class Lines:
         return self._find_wrapped(at, first, pattern)
 
     def _is_split(self, at: int, first: str) -> bool:
-        """Does a number go on in the next line? So it does where a terminal wrapped at its last column."""
-        if len(self.messages[at]) < _NARROWEST or not _NUMBER_END.search(first):
+        """Does a number go on in the next line? So it does where a terminal wrapped at its last column.
+
+        No line of such a text is longer.
+        """
+        columns = len(self.messages[at])
+        if columns < _NARROWEST or not _NUMBER_END.search(first):
             return False
         rest = self._goes_on(at)
-        return bool(rest and len(rest[0]) <= len(self.messages[at]) and _NUMBER_START.match(rest[0]))
+        return bool(rest and _NUMBER_START.match(rest[0])) and columns == self._columns()
+
+    def _columns(self) -> int:
+        """How long the longest line is."""
+        if _COLUMNS not in self.memo:
+            self.memo[_COLUMNS] = max(map(len, self.messages))
+        found = self.memo[_COLUMNS]
+        return found if isinstance(found, int) else 0
 
     def _find_wrapped(self, at: int, first: str, pattern: re.Pattern[str]) -> Found | None:
         rest = self._goes_on(at)

@@ -37,6 +37,9 @@ _ENTITIES = re.compile(r"&(?:gt|lt|amp|quot|apos|nbsp|#39|#34|#x27);")
 _MARKDOWN = re.compile(r"\\([\[\]_*()<>#~-])")
 _QUOTED = re.compile(r"=([0-9A-F]{2})")
 _NOT_QUOTED = re.compile(r"=(?![0-9A-F]{2})")
+#: What only an encoder writes: an escape of =, or an = in the middle of a word that ends a line.
+_ENCODED = re.compile(r"=3D|=20|[0-9a-z]=\n")
+_MARKS_OF_QUOTES = re.compile(r"^(?:> ?){1,16}")
 _QUOTED_COLUMNS = 76  # RFC 2045 6.7: no encoded line is longer, and = ends those that go on
 
 
@@ -83,7 +86,7 @@ def lines(text: str) -> tuple[list[str], list[int]]:
         found.pop()
     numbers = list(range(len(found)))
     if "=\n" in text or "=3D" in text:
-        pairs = list(_unquoted(found))
+        pairs = list(_unquoted(found, bool(_ENCODED.search(text))))
         found, numbers = [line for line, _ in pairs], [number for _, number in pairs]
     return found, numbers
 
@@ -102,15 +105,21 @@ def plain(line: str) -> str:
     return _ENTITIES.sub(lambda found: html.unescape(found[0]), line) if "&" in line else line
 
 
-def _unquoted(found: list[str]) -> Iterator[tuple[str, int]]:
+def _unquoted(found: list[str], encoded: bool) -> Iterator[tuple[str, int]]:
     """Lines of quoted-printable (RFC 2045 6.7): in one, every = begins an escape or ends the line."""
     at = 0
     while at < len(found):
         first, parts = at, [found[at]]
-        while at + 1 < len(found) and _goes_on(parts[-1]) and not _both_quoted(found[first], found[at + 1]):
+        while (
+            at + 1 < len(found)
+            and _goes_on(parts[-1])
+            and (encoded or not _is_equals_sign(found[at], found[at + 1]))
+        ):
             parts[-1] = parts[-1][:-1]
             at += 1
-            parts.append(found[at])
+            parts.append(
+                _MARKS_OF_QUOTES.sub("", found[at], count=1) if found[first].startswith(">") else found[at]
+            )
         whole = "".join(parts)
         if "=" in whole and not _NOT_QUOTED.search(whole):
             raw = _QUOTED.sub(lambda escape: chr(int(escape[1], 16)), whole)
@@ -119,11 +128,13 @@ def _unquoted(found: list[str]) -> Iterator[tuple[str, int]]:
         at += 1
 
 
-def _both_quoted(line: str, below: str) -> bool:
-    """Do both begin with a mark of quotes? Then the = at the end is its own: no encoder adds such marks."""
-    return line.lstrip().startswith(">") and below.lstrip().startswith(">")
+def _is_equals_sign(line: str, below: str) -> bool:
+    """Is the = at the end its own? ``FSR    =``, wrapped by mail; the line below is quoted too."""
+    return line[-2:-1].isspace() and line.lstrip().startswith(">") and below.lstrip().startswith(">")
 
 
 def _goes_on(line: str) -> bool:
     """Does an encoded line go on in the next?"""
-    return line.endswith("=") and len(line) <= _QUOTED_COLUMNS and not _NOT_QUOTED.search(line[:-1])
+    return (
+        line.endswith("=") and len(line.lstrip("> ")) <= _QUOTED_COLUMNS and not _NOT_QUOTED.search(line[:-1])
+    )
