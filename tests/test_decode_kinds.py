@@ -486,10 +486,7 @@ BOOT = "DMAR: dmar0: reg_base_addr d97fc000 ver 6:0 cap 19ed008c40780c66 ecap 3e
 
 @pytest.mark.parametrize("below", ["3 devices failed", "add a device", "0x1000 is free", "f00: a word"])
 def test_a_number_at_the_end_of_a_line_is_whole_where_other_lines_are_longer(below):
-    longer = (
-        "[  100.1] usb 1-1: "
-        + "a message that is longer than the others, so that no column wrapped them " * 2
-    )
+    longer = "[  100.1] usb 1-1: " + "a message that is longer than the others, which no column wrapped " * 2
     [note] = decode("\n".join([longer, BOOT, below])).notes
 
     assert "ECAP=0x3ee9e86f050df" in note.title
