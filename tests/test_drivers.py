@@ -7,7 +7,9 @@ bind as Linux 4.x's intel_iommu_enable_pasid. SMMUv3: STE of Arm IHI 0070 5.2.
 from __future__ import annotations
 
 import errno
+import itertools
 import struct
+from functools import partial
 
 import pytest
 
@@ -17,6 +19,7 @@ from iommu_abi.drivers.vtd import VtdDriver
 from iommu_abi.errors import AbiError
 from iommu_abi.ledgers import compare
 from iommu_abi.schemas import build, plain
+from iommu_abi.terms import Stage
 from iommu_abi.uapi import v1_2017
 
 INFO = v1_2017.pasid_table_info
@@ -265,6 +268,7 @@ def test_a_bound_table_translates_and_an_unbound_one_does_not():
 # ---------------------------------------------------------------- SMMUv3
 
 STE_5 = 0x2000 + 5 * 64
+IDR0 = 3 | 1 << 19 | 1 << 27  # both stages, two levels of CDs and STEs
 CONFIG_S2 = 1 | 0b110 << 1
 TTB = 0x9000
 
@@ -272,7 +276,9 @@ TTB = 0x9000
 class Smmu:
     """A linear stream table with one stage-2 STE for StreamID 5."""
 
-    def __init__(self, word0=CONFIG_S2, word1=1 << 44, idr0=3 | 1 << 19, ssidsize=14, cfg=4):
+    def __init__(
+        self, word0=CONFIG_S2, word1=1 << 44, idr0=3 | 1 << 19 | 1 << 27, ssidsize=14, cfg=4, **more
+    ):
         self.ram = bytearray(0x10000)
         self.memory = Memory()
         self.memory.map(0, self.ram, writable=True)
@@ -281,9 +287,9 @@ class Smmu:
             "STRTAB_BASE": 0x2000 | 1 << 62,
             "STRTAB_BASE_CFG": cfg,
             "IDR0": idr0,
-            "IDR1": ssidsize << 6,
-            "IDR5": 0x74,
-        }
+            "IDR1": ssidsize << 6 | 16,
+            "IDR5": 0x75,
+        } | more
         self.driver = Smmuv3Driver(self.memory, registers)
         self.domain, self.device = Domain(self.driver), Device(5)
 
@@ -400,6 +406,32 @@ def test_two_level_stream_tables_are_followed():
         "bind.context",
         22,
     )
+
+
+@pytest.mark.parametrize("split", [None, 5, 6, 8, 10])
+@pytest.mark.parametrize("base", [0x2000, 0x27C0, 1 << 47 | 0x2000, 1 << 48 | 0x2000])
+def test_the_ste_lies_where_the_walk_reads_it(split, base):
+    # Arm IHI 0070, 6.3.24 (aligned to the literal LOG2SIZE), 6.3.25 (SIDSIZE, SPLIT), 5.1 (Span), 3.4.3 (OAS)
+    ram, high = bytearray(0x40000), bytearray(0x40000)
+    for memory in (ram, high):  # words that are L1STDs of any span and, for this test, STEs
+        for at in range(0, len(memory), 8):
+            struct.pack_into("<Q", memory, at, 0x4FC0 | (at >> 3) * 3 % 13)
+    found = 0
+    for sidsize, size in itertools.product((3, 8, 32), (2, 7, 8, 11)):
+        cfg = size | (0 if split is None else 1 << 16 | split << 6)
+        world = Smmu(cfg=cfg, STRTAB_BASE=base, IDR1=14 << 6 | sidsize)
+        world.memory = world.driver.memory = Memory()
+        world.memory.map(0, ram)
+        world.memory.map(1 << 47, high)
+        for sid in (0, 1, 5, 7, 8, 63, 64, 70, 127, 128, 255, 256, 300, 1023, 1 << 14):
+            answer = world.driver.translate(Request(sid, 0x1000), trace=True)
+            steps = [ref.hpa for ref in answer.refs if ref.stage is Stage.DEVICE and ref.level == 0]
+            if steps:
+                assert world.driver.context_address(Device(sid)) == steps[0]
+                found += 1
+            else:
+                refused(partial(world.driver.context_address, Device(sid)), "bind.context", errno.EINVAL)
+    assert bool(found) == (base < 1 << 48)
 
 
 @pytest.mark.parametrize("s1fmt", [0, 1])

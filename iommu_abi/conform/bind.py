@@ -18,6 +18,7 @@ from iommu_abi.schemas.vtd_entries import EXTENDED_CONTEXT_ENTRY
 
 #: Where the host of a bind case has its tables, and the requester that is bound.
 _ROOT, _CONTEXTS, _SECOND_STAGE, _RID = 0x1000, 0x2000, 0x10000, 0x10
+_STREAMS = 0x4000  # 256 STEs, aligned to their size
 
 
 #: A driver, and what it left in the context entry.
@@ -54,10 +55,10 @@ def _vtd_host(config: Record) -> Host:
 
 def _smmuv3_host(config: Record) -> Host:
     """A unit with a linear stream table and a stage-2 STE, and what bind leaves in the STE."""
-    ste = _ROOT + 64 * _RID
+    ste = _STREAMS + 64 * _RID
     words = ((ste, 6 << 1 | 1), (ste + 24, _SECOND_STAGE))
     registers = {
-        "STRTAB_BASE": _ROOT,
+        "STRTAB_BASE": _STREAMS,
         "STRTAB_BASE_CFG": 8,  # linear, 256 entries
         "IDR0": 1 | 1 << 1 | 2 << 2 | 1 << 19,  # S2P, S1P, AArch64, CD2L
         "IDR1": _log2(config, 64) << 6 | 16,  # SSIDSIZE, SIDSIZE

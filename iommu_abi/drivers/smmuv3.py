@@ -18,6 +18,13 @@ CD_BYTES = 64
 CONFIG_S2, CONFIG_NESTED = 0b110, 0b111
 S1FMT_LINEAR, S1FMT_4K_L2, S1FMT_64K_L2 = 0, 1, 2
 LEAF_CDS_LG2 = {S1FMT_4K_L2: 6, S1FMT_64K_L2: 10}
+#: IDR5.OAS -> bits. 56 of them need 128-bit descriptors, which are not modelled.
+_OAS_BITS = (32, 36, 40, 42, 44, 48, 52, 52)
+
+
+def aligned(word: int, lg2: int) -> int:
+    """The address in bits 55:6, of a table of 2^``lg2`` bytes."""
+    return field(word, 55, lg2) << lg2 if lg2 <= 55 else 0
 
 
 class Smmuv3Driver(Driver):
@@ -27,10 +34,11 @@ class Smmuv3Driver(Driver):
     WORDS = 8
 
     def __init__(self, memory: Memory, registers: Mapping[str, int]) -> None:
-        """``registers``: STRTAB_BASE, STRTAB_BASE_CFG, IDR0, IDR1, IDR5."""
+        """``registers``: STRTAB_BASE, STRTAB_BASE_CFG, IDR0, IDR1, IDR5; AIDR if it is not v3.1."""
         super().__init__(memory, registers)
         self.idr0, self.idr1, self.idr5 = (registers[name] for name in ("IDR0", "IDR1", "IDR5"))
         self.strtab, self.strtab_cfg = registers["STRTAB_BASE"], registers["STRTAB_BASE_CFG"]
+        self.v3_0 = not registers.get("AIDR", 1) & 0xFF
 
     @property
     def host_table(self) -> int:
@@ -69,21 +77,31 @@ class Smmuv3Driver(Driver):
         return bool(self.idr0 & 1) and bool(self.idr0 & 2) and field(self.idr1, 10, 6) > 0
 
     def context_address(self, dev: Device) -> int:
-        """The STE of the device's StreamID, in a linear or two-level stream table."""
-        log2size, fmt = field(self.strtab_cfg, 5, 0), field(self.strtab_cfg, 17, 16)
-        base = self.strtab & 0x00FFFFFFFFFFFFC0
-        if dev.rid >> log2size:
+        """The STE of the device's StreamID, where the IOMMU finds it: 6.3.24, 6.3.25 and 5.1."""
+        log2size = field(self.strtab_cfg, 5, 0)
+        if dev.rid >> min(log2size, field(self.idr1, 5, 0)):
             raise broken("bind.context", repr(dev), got=dev.rid)
-        if fmt != 1:
-            return base + dev.rid * 64
+        if field(self.strtab_cfg, 17, 16) == 1 and field(self.idr0, 28, 27):
+            return self._in_second_table(dev, log2size)
+        return self._within_oas(aligned(self.strtab, log2size + 6) + dev.rid * 64, dev)
+
+    def _in_second_table(self, dev: Device, log2size: int) -> int:
+        """Of a two-level stream table: each is aligned to its size, the first to 64 bytes at least."""
         split = field(self.strtab_cfg, 10, 6)
         split = split if split in (6, 8, 10) else 6
-        (descriptor,) = self.read_words(base + (dev.rid >> split) * 8, 1, dev)
+        first = aligned(self.strtab, max(6, log2size - split + 3)) + (dev.rid >> split) * 8
+        (descriptor,) = self.read_words(self._within_oas(first, dev), 1, dev)
         span, index = field(descriptor, 4, 0), dev.rid & (1 << split) - 1
         if not 1 <= span <= split + 1 or index >> (span - 1):
             raise broken("bind.context", repr(dev), got=descriptor)
-        table = field(descriptor, 55, 6) << 6 & ~((1 << 5 + span) - 1)
-        return table + index * 64
+        return self._within_oas(aligned(descriptor, 5 + span) + index * 64, dev)
+
+    def _within_oas(self, at: int, dev: Device) -> int:
+        """An entry beyond the output address size is not fetched (3.4.3)."""
+        bits = _OAS_BITS[field(self.idr5, 2, 0)]
+        if at >> (min(bits, 48) if self.v3_0 else bits):
+            raise broken("bind.context", repr(dev), got=at)
+        return at
 
     def bound_context(self, dev: Device, before: tuple[int, ...], info: Any) -> tuple[int, ...]:
         """Config 110 becomes 111 with S1ContextPtr, S1Fmt, S1CDMax and S1DSS of the guest."""
