@@ -12,7 +12,7 @@ import json
 from collections import Counter
 
 import pytest
-from cli_support import CASES, run, sentence
+from cli_support import CASES, DATA, run, sentence
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +26,7 @@ from iommu_abi.schemas import plain
 from iommu_abi.terms import Access, At, Fault, Reason, Stage, Translation
 
 EVERY = json.loads(CASES.read_text())["cases"]
+TEXT = json.loads((DATA / "conformance_smmuv3_text.json").read_text())["cases"]
 COUNTS = Counter(each["format"] for each in EVERY)
 
 
@@ -59,6 +60,39 @@ def test_every_case_of_every_format_passes_and_the_ledgers_agree(capsys):
     assert done.status == 0
     assert (found["failed"], found["notes"], found["disagreement"], found["unsupported"]) == ([], [], [], [])
     assert found["passed"] == found["total"] == len(EVERY)
+
+
+def test_smmuv3_answers_what_arms_text_says(capsys):
+    """86 cases from IHI 0070 G.b and DDI 0487 M.a.a, with their sections."""
+    found = run(capsys, "conform", DATA / "conformance_smmuv3_text.json", "--json").json
+
+    assert (found["passed"], found["failed"], found["disagreement"]) == (86, [], [])
+
+
+@pytest.mark.parametrize("oas", [32, 36, 40, 42, 44, 48, 52])
+def test_a_version_says_how_wide_smmuv3_addresses_are(oas):
+    """IDR5.OAS of 52 bits is not in SMMUv3.0 (Arm IHI 0070, 6.3.6)."""
+    data = next(each for each in TEXT if each["id"] == "smmu-text-bypass-top")
+    for version in ("3.0", "3.1", "3.4"):
+        width = min(oas, 48) if version == "3.0" else oas
+        data = copy.deepcopy(data)
+        data["config"] |= {"oas": oas, "ias": oas, "ver": version}
+        last = hex((1 << width) - 1)
+        data["input"]["ia"], data["expect"] = last, {"result": "ok", "hpa": last}
+        assert verdict(data).passed
+        data["input"]["ia"], data["expect"] = hex(1 << width), {"result": "fault", "code": "0x11", "s2": 0}
+        assert verdict(data).passed
+
+
+def test_what_smmuv3_does_not_model_is_no_abort_and_no_event():
+    """STE.S2AA64=0 in a unit with VMSAv8-32 tables (IAS above OAS says it has them)."""
+    data = copy.deepcopy(next(each for each in TEXT if each["id"] == "smmu-text-eats3-s2"))
+    data["config"] |= {"oas": 36, "ias": 40}
+    for word in data["memory"]:
+        if word["hpa"] == "0x1150":
+            word["qword"] = hex(int(word["qword"], 0) & ~(1 << 51))
+
+    assert verdict(data).got == {"result": "not modelled", "code": 0, "recorded": False, "event": None}
 
 
 @pytest.mark.parametrize("name", sorted(COUNTS))

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iommu_abi.schemas import amdvi, riscv_entries, smmuv3_entries, vmsa, vtd_entries
+from iommu_abi.schemas import amdvi, riscv_entries, smmuv3_entries, vmsa_entries, vtd_entries
 from iommu_abi.schemas.entries import Bits, Layout
-from iommu_abi.schemas.vmsa import Granule, Kind
+from iommu_abi.schemas.vmsa_entries import Granule, Kind
 
 VTD = [
     *(each for each in vars(vtd_entries).values() if isinstance(each, Layout)),
@@ -32,14 +32,14 @@ AMDVI = [
 
 
 def descriptors() -> Iterator[Layout]:
-    """Every layout of a descriptor: levels 1 and 2 may map blocks."""
-    yield vmsa.INVALID
+    """Every layout of a descriptor: levels 1 to 3 may map blocks."""
+    yield vmsa_entries.INVALID
     for stage in (1, 2):
-        for granule in (Granule(12), Granule(14), Granule(16), Granule(16, wide=True)):
-            yield vmsa.descriptor_layout(stage, granule, 1, Kind.TABLE)
-            yield vmsa.descriptor_layout(stage, granule, 0, Kind.PAGE)
-            for level in filter(granule.has_block, (1, 2)):
-                yield vmsa.descriptor_layout(stage, granule, level, Kind.BLOCK)
+        for granule in (Granule(lg2, wide) for lg2 in (12, 14, 16) for wide in (False, True)):
+            yield vmsa_entries.descriptor_layout(stage, granule, 1, Kind.TABLE)
+            yield vmsa_entries.descriptor_layout(stage, granule, 0, Kind.PAGE)
+            for level in filter(granule.has_block, (1, 2, 3)):
+                yield vmsa_entries.descriptor_layout(stage, granule, level, Kind.BLOCK)
 
 
 SMMUV3 = [
@@ -156,7 +156,7 @@ AMDVI_POSITIONS = [
 SMMUV3_POSITIONS = [
     (smmuv3_entries.STE, "Config", 0, 3, 1),
     (smmuv3_entries.STE, "S1Fmt", 0, 5, 4),
-    (smmuv3_entries.STE, "S1ContextPtr", 0, 51, 6),
+    (smmuv3_entries.STE, "S1ContextPtr", 0, 55, 6),
     (smmuv3_entries.STE, "S1CDMax", 0, 63, 59),
     (smmuv3_entries.STE, "S1DSS", 1, 1, 0),
     (smmuv3_entries.STE, "S1STALLD", 1, 27, 27),
@@ -174,10 +174,19 @@ SMMUV3_POSITIONS = [
     (smmuv3_entries.STE, "S2PTW", 2, 54, 54),
     (smmuv3_entries.STE, "S2HA", 2, 56, 56),
     (smmuv3_entries.STE, "S2R", 2, 58, 58),
+    (smmuv3_entries.STE, "S1PIE", 1, 24, 24),
+    (smmuv3_entries.STE, "S2FWB", 1, 25, 25),
+    (smmuv3_entries.STE, "S1MPAM", 1, 26, 26),
+    (smmuv3_entries.STE, "S2HAFT", 2, 59, 59),
+    (smmuv3_entries.STE, "S2PIE", 2, 60, 60),
+    (smmuv3_entries.STE, "S2POE", 2, 61, 61),
+    (smmuv3_entries.STE, "S2SL0_2", 3, 2, 2),
+    (smmuv3_entries.STE, "S2DS", 3, 3, 3),
     (smmuv3_entries.STE, "S2TTB", 3, 51, 4),
+    (smmuv3_entries.STE, "VMSPtr", 5, 55, 12),
     (smmuv3_entries.L1STD, "Span", 0, 4, 0),
-    (smmuv3_entries.L1STD, "L2Ptr", 0, 51, 6),
-    (smmuv3_entries.L1CD, "L2Ptr", 0, 51, 12),
+    (smmuv3_entries.L1STD, "L2Ptr", 0, 55, 6),
+    (smmuv3_entries.L1CD, "L2Ptr", 0, 55, 12),
     (smmuv3_entries.CD, "TG0", 0, 7, 6),
     (smmuv3_entries.CD, "EPD0", 0, 14, 14),
     (smmuv3_entries.CD, "T1SZ", 0, 21, 16),
@@ -193,6 +202,10 @@ SMMUV3_POSITIONS = [
     (smmuv3_entries.CD, "HAD0", 1, 1, 1),
     (smmuv3_entries.CD, "E0PD0", 1, 2, 2),
     (smmuv3_entries.CD, "TTB0", 1, 51, 4),
+    (smmuv3_entries.CD, "HAFT", 1, 3, 3),
+    (smmuv3_entries.CD, "EPAN", 1, 59, 59),
+    (smmuv3_entries.CD, "DS", 2, 58, 58),
+    (smmuv3_entries.CD, "PIE", 2, 59, 59),
     (smmuv3_entries.CD, "E0PD1", 2, 2, 2),
     (smmuv3_entries.CD, "TTB1", 2, 51, 4),
     (smmuv3_entries.IDR0, "HTTU", 0, 7, 6),
@@ -204,9 +217,15 @@ SMMUV3_POSITIONS = [
     (smmuv3_entries.IDR3, "XNX", 0, 4, 4),
     (smmuv3_entries.IDR3, "STT", 0, 9, 9),
     (smmuv3_entries.IDR3, "E0PD", 0, 13, 13),
+    (smmuv3_entries.IDR3, "DPT", 0, 15, 15),
+    (smmuv3_entries.IDR3, "PASIDTT", 0, 16, 16),
+    (smmuv3_entries.IDR3, "EPAN", 0, 17, 17),
+    (smmuv3_entries.IDR3, "S2PO", 0, 20, 20),
     (smmuv3_entries.IDR5, "GRAN64K", 0, 6, 6),
+    (smmuv3_entries.IDR5, "DS", 0, 7, 7),
     (smmuv3_entries.IDR5, "VAX", 0, 11, 10),
     (smmuv3_entries.CR0, "ATSCHK", 0, 4, 4),
+    (smmuv3_entries.CR2, "REC_CFG_ATS", 0, 3, 3),
     (smmuv3_entries.GBPA, "ABORT", 0, 20, 20),
     (smmuv3_entries.STRTAB_BASE_CFG, "FMT", 0, 17, 16),
 ]
@@ -280,7 +299,7 @@ RESERVED_VALUES = {
     "TT": [3], "AW": [5, 6, 7], "T": [3, 6, 7], "PGTT": [0, 5, 6, 7], "FLPM": [2, 3],
     "GATS": [2, 3], "HAD": [2], "Mode": [7], "GuestPagingMode": [2, 3],
     "TTENDIAN": [1], "STALL_MODEL": [3], "ST_LEVEL": [2, 3], "VAX": [3], "FMT": [2, 3], "S1Fmt": [3],
-    "EATS": [3], "STRW": [1, 3], "S2TG": [3], "TG0": [3], "TG1": [0],
+    "STRW": [1, 3], "S2TG": [3], "TG0": [3], "TG1": [0],
     "PBMT": [3], "M": [0, 2],
 }  # fmt: skip
 

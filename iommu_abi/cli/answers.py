@@ -13,7 +13,17 @@ CODES |= {"smmuv2": "SMMUv2 fault", "virtio": "virtio-iommu fault"}
 #: Kind -> names of the bits of a fault's detail, from bit 0 up.
 DETAILS = {
     "amdvi": ("GN", "NX", "US", "I", "PR", "RW", "PE", "RZ", "TR"),
-    "smmuv3": ("S2", "CLASS=TT", "CLASS=IN"),
+    "smmuv3": (
+        "S2",
+        "CLASS=TT",
+        "CLASS=IN",
+        "VMSAv8-32 tables are not modelled",
+        "VMSAv9-128 tables are not modelled",
+        "permission indirection is not modelled",
+        "permission overlays are not modelled",
+        "device permission tables are not modelled",
+        "translation hardening is not modelled",
+    ),
 }
 
 REASONS = {

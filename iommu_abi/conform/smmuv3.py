@@ -7,7 +7,7 @@ from typing import Any
 
 from iommu_abi.conform.walks import ACCESS, Bits, WalkFormat, fill
 from iommu_abi.inputs import InputError, Record
-from iommu_abi.terms import Fault, Request
+from iommu_abi.terms import Fault, Reason, Request
 
 _FIELDS = (
     Bits("log2size", "STRTAB_BASE_CFG", 5, 0),
@@ -15,7 +15,8 @@ _FIELDS = (
     Bits("ssidsize", "IDR1", 10, 6),
 )
 #: IDR0: S2P, S1P, AArch64 tables, ASID16, VMID16, CD2L, little-endian, two-level stream tables;
-#: IDR1: 32 bits of StreamID; IDR3: HAD; IDR5: 4K, 16K, 64K; SMMUEN, EVTQEN; RECINVSID
+#: IDR1: 32 bits of StreamID; IDR3: HAD; IDR5: 4K, 16K, 64K; SMMUEN, EVENTQEN; RECINVSID. The features
+#: that the version demands beside these follow from AIDR when the unit is set up.
 _ASSUMED = {
     "IDR0": 1 | 1 << 1 | 2 << 2 | 1 << 12 | 1 << 18 | 1 << 19 | 2 << 21 | 1 << 27,
     "IDR1": 32,
@@ -59,6 +60,8 @@ def request(asked: Record) -> Request:
 
 def fault_words(fault: Fault) -> Mapping[str, Any]:
     """Terminated without an event is an abort; S2 and CLASS are fields of the event."""
+    if not fault.native and fault.reason is Reason.INVALID:
+        return {"result": "not modelled", "event": None}
     if not fault.native:
         return {"result": "abort", "event": None}
     stage_2, klass = fault.detail & 1, fault.detail >> 1

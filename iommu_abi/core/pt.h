@@ -14,8 +14,7 @@
  *	AMD next-level 7, RISC-V NAPOT		pt_entry.size_lg2 above the level's own size
  *	AMD DTE.IR/IW				pt_stage.grant
  *	AMD level 6, x4 and concatenated roots	pt_stage.in_mask: the root's index is the rest
- *	Arm TTB0/TTB1, canonical halves		resolve() picks the half that serves the input
- *	Arm TBI					pt_stage.in_mask
+ *	Arm TTB0/TTB1, canonical halves, TBI	resolve() picks the half, pt_stage.in_mask
  *	4K, 16K, 64K granules			a const pt_format each, from one decoder
  *	Arm address size faults			pt_stage.out_last, pt_format.checks_out
  *	RISC-V Sv32				pt_format.entry_lg2 = 2
@@ -92,6 +91,7 @@ struct pt_format {
 	u8 granule_lg2;  /* bytes of the smallest page: 12, 14, 16 */
 	u8 index_lg2;    /* index bits of every table below the root */
 	u8 entry_lg2;    /* bytes of an entry: 3; Sv32 2 */
+	bool big_endian; /* entries are, and are swapped when read */
 	bool skips;      /* a table entry may name a level below the next one */
 	bool checks_out; /* tables and leaves beyond pt_stage.out_last are OUTPUT_RANGE */
 	bool has_rsvd;   /* pt_stage.rsvd is used */

@@ -117,6 +117,8 @@ PT_INLINE bool pt_read(struct pt_walk *w, const struct pt_format *f, u64 at, u64
 		p = w->near.data + off;
 	}
 	*raw = f->entry_lg2 == 2 ? pt_load32(p) : pt_load64(p);
+	if (f->big_endian)
+		*raw = __builtin_bswap64(*raw);
 	return true;
 }
 

@@ -14,14 +14,16 @@
 
 /* ---- registers ---- */
 
-enum { STRTAB_BASE, STRTAB_BASE_CFG, IDR0, IDR1, IDR3, IDR5, CR0, CR2, GBPA };
+enum { STRTAB_BASE, STRTAB_BASE_CFG, IDR0, IDR1, IDR3, IDR5, CR0, CR2, GBPA, AIDR };
 
 #define IDR0_S2P BIT(0)
 #define IDR0_S1P BIT(1)
-#define IDR0_TTF(r) FIELD(r, 3, 2)
+#define IDR0_TTF32 BIT(2) /* VMSAv8-32 tables */
+#define IDR0_TTF64 BIT(3)
 #define IDR0_HTTU(r) FIELD(r, 7, 6)
 #define IDR0_HYP BIT(9)
 #define IDR0_ATS BIT(10)
+#define IDR0_NS1ATS BIT(11)
 #define IDR0_ASID16 BIT(12)
 #define IDR0_VMID16 BIT(18)
 #define IDR0_CD2L BIT(19)
@@ -33,18 +35,31 @@ enum { STRTAB_BASE, STRTAB_BASE_CFG, IDR0, IDR1, IDR3, IDR5, CR0, CR2, GBPA };
 #define IDR1_SSIDSIZE(r) FIELD(r, 10, 6)
 #define IDR1_ATTR_PERMS_OVR BIT(26)
 #define IDR3_HAD BIT(2)
+#define IDR3_PBHA BIT(3)
 #define IDR3_XNX BIT(4)
+#define IDR3_MPAM BIT(7)
+#define IDR3_FWB BIT(8)
 #define IDR3_STT BIT(9)
 #define IDR3_E0PD BIT(13)
+#define IDR3_DPT BIT(15)
+#define IDR3_PASIDTT BIT(16)
+#define IDR3_EPAN BIT(17)
+#define IDR3_S1PI BIT(18)
+#define IDR3_S2PI BIT(19)
+#define IDR3_S2PO BIT(20)
+#define IDR3_THE BIT(21)
+#define IDR3_AIE BIT(23)
 #define IDR5_OAS(r) FIELD(r, 2, 0)
 #define IDR5_GRAN(lg2) BIT(4 + ((lg2)-12) / 2)
 #define IDR5_DS BIT(7)
+#define IDR5_D128 BIT(8)
 #define IDR5_VAX(r) FIELD(r, 11, 10)
 #define CR0_SMMUEN BIT(0)
-#define CR0_EVTQEN BIT(2)
+#define CR0_EVENTQEN BIT(2)
 #define CR0_ATSCHK BIT(4)
 #define CR2_E2H BIT(0)
 #define CR2_RECINVSID BIT(1)
+#define CR2_REC_CFG_ATS BIT(3)
 #define GBPA_ABORT BIT(20)
 
 enum {
@@ -52,8 +67,30 @@ enum {
 	IAS,               /* of an intermediate one */
 };
 
-/* Of IDR5.OAS, CD.IPS and STE.S2PS. */
+/* Of IDR5.OAS, CD.IPS and STE.S2PS; 56 bits need D128, which is not modelled. */
 static const u8 address_bits[8] = { 32, 36, 40, 42, 44, 48, 52, 52 };
+
+enum { V3_0, V3_1, V3_2, V3_3, V3_4 }; /* of AIDR */
+
+/* pt_walk.flags */
+enum {
+	RECORDS_S1 = 1,  /* CD.R, or CD.S: a stall is always recorded */
+	RECORDS_S2 = 2,  /* STE.S2R, S2S */
+	STALLS_S1 = 4,   /* CD.S */
+	STALLS_S2 = 8,   /* STE.S2S */
+	SPLIT = 16,      /* split-stage ATS */
+	UNMODELLED = 32, /* pt_walk.own[0] says what */
+};
+
+/* What legal tables may ask for and this model does not have: bits of fault.detail, beside S2 and CLASS. */
+enum {
+	NO_VMSA32 = 8,
+	NO_VMSA128 = 16,
+	NO_INDIRECTION = 32,
+	NO_OVERLAY = 64,
+	NO_DPT = 128,
+	NO_THE = 256,
+};
 
 /* ---- STE ---- */
 
@@ -63,9 +100,13 @@ static const u8 address_bits[8] = { 32, 36, 40, 42, 44, 48, 52, 52 };
 #define CONFIG_S2 2
 #define CONFIG_PASSES 4 /* or else abort */
 #define STE_S1FMT(ste) FIELD((ste)[0], 5, 4)
-#define STE_S1_CONTEXT(ste) ((ste)[0] & BITS(51, 6))
+#define STE_S1_CONTEXT(ste) ((ste)[0] & BITS(55, 6))
 #define STE_S1CDMAX(ste) FIELD((ste)[0], 63, 59)
 #define STE_S1DSS(ste) FIELD((ste)[1], 1, 0)
+#define STE_S2HWU(ste) FIELD((ste)[1], 11, 8)
+#define STE_S1PIE(ste) ((ste)[1] & BIT(24))
+#define STE_S2FWB(ste) ((ste)[1] & BIT(25))
+#define STE_S1MPAM(ste) ((ste)[1] & BIT(26))
 #define STE_S1STALLD(ste) ((ste)[1] & BIT(27))
 #define STE_EATS(ste) FIELD((ste)[1], 29, 28)
 #define STE_STRW(ste) FIELD((ste)[1], 31, 30)
@@ -84,9 +125,17 @@ static const u8 address_bits[8] = { 32, 36, 40, 42, 44, 48, 52, 52 };
 #define STE_S2HA(ste) ((ste)[2] & BIT(56))
 #define STE_S2S(ste) ((ste)[2] & BIT(57))
 #define STE_S2R(ste) ((ste)[2] & BIT(58))
+#define STE_S2HAFT(ste) ((ste)[2] & BIT(59))
+#define STE_S2PIE(ste) ((ste)[2] & BIT(60))
+#define STE_S2POE(ste) ((ste)[2] & BIT(61))
+#define STE_S2SL0_2(ste) FIELD((ste)[3], 2, 2)
+#define STE_S2DS(ste) ((ste)[3] & BIT(3))
 #define STE_S2TTB(ste) ((ste)[3])
+#define STE_HARDENING(ste) ((ste)[5] & BITS(11, 9)) /* AssuredOnly, TL0, TL1 */
+#define STE_VMSPTR(ste) ((ste)[5] & BITS(55, 12))
+#define STE_S2POI(ste) ((ste)[7])
 
-enum { EATS_FULL = 1 };
+enum { EATS_NONE, EATS_FULL, EATS_SPLIT, EATS_DPT };
 enum { STRW_EL2 = 2 };
 
 /* ---- CD ---- */
@@ -104,9 +153,13 @@ enum { STRW_EL2 = 2 };
 #define CD_A BIT(46)
 #define CD_ENDI BIT(15)
 #define CD_ASID(cd) FIELD((cd)[0], 63, 48)
-#define CD_HAD BIT(1)  /* words 1 and 2, with the TTB of each half */
-#define CD_E0PD BIT(2) /* the same */
-#define CD_HAFT BIT(3) /* word 1 */
+#define CD_HAD BIT(1)   /* words 1 and 2, with the TTB of each half */
+#define CD_E0PD BIT(2)  /* the same */
+#define CD_HAFT BIT(3)  /* word 1 */
+#define CD_EPAN BIT(59) /* word 1 */
+#define CD_AIE BIT(3)   /* word 2 */
+#define CD_DS BIT(58)   /* word 2 */
+#define CD_PIE BIT(59)  /* word 2 */
 
 /* ---- what STE and CD have in common ---- */
 
@@ -152,12 +205,18 @@ static unsigned int output_bits(const u64 *state, u64 field)
 	return bits < state[OAS] ? bits : (unsigned int)state[OAS];
 }
 
-/* TTBx and S2TTB, bits 51:4. */
-static bool ttb_fits(u64 ttb, unsigned int granule_lg2, unsigned int bits)
+/* TTBx and S2TTB: bits 51:4, of v3.0 47:4. */
+static u64 ttb_address(const u64 *state, u64 ttb)
 {
-	if (granule_lg2 != 16 && bits > 48)
-		bits = 48; /* 52 bits are for 64 KiB granules: DS is not modelled */
-	return !(ttb & BITS(51, 4) >> bits << bits);
+	return ttb & (state[AIDR] == V3_0 ? BITS(47, 4) : BITS(51, 4));
+}
+
+/* @ds: of the CD or STE. 52 bits are for it and for 64 KiB granules. */
+static bool ttb_fits(u64 ttb, unsigned int granule_lg2, bool ds, unsigned int bits)
+{
+	if (granule_lg2 != 16 && !ds && bits > 48)
+		bits = 48;
+	return !(ttb >> bits);
 }
 
 /* A stage of @in_bits whose first table is of level @top. */
@@ -169,7 +228,7 @@ static struct pt_stage make_stage(const u64 *state, u64 ttb, unsigned int granul
 	if (out_bits == 52 && table_lg2 < 6)
 		table_lg2 = 6;
 	return (struct pt_stage){
-		.root = ttb & BITS(51, 4) & ~0ull << table_lg2,
+		.root = ttb & ~0ull << table_lg2,
 		.in_span = ~0ull,
 		.in_mask = BIT(in_bits) - 1,
 		.out_last = BIT(out_bits) - 1,
@@ -179,28 +238,55 @@ static struct pt_stage make_stage(const u64 *state, u64 ttb, unsigned int granul
 	};
 }
 
-static u32 flag_handling(bool no_fault, bool sets_af, bool sets_dirty)
+/* Dirty state and flags of tables are managed only where AF is. */
+static u32 flag_handling(bool no_fault, bool sets_af, bool sets_dirty, bool sets_table_af)
 {
-	return (no_fault || sets_af ? AF_OK : 0) | (sets_af ? SETS_AF : 0) |
-	       (sets_af && sets_dirty ? SETS_DIRTY : 0);
+	if (!sets_af)
+		return no_fault ? AF_OK : 0;
+	return AF_OK | SETS_AF | (sets_dirty ? SETS_DIRTY : 0) | (sets_table_af ? SETS_TABLE_AF : 0);
+}
+
+static bool has_haft(const u64 *state)
+{
+	return IDR0_HTTU(state[IDR0]) == 3;
+}
+
+/* INSTCFG makes of each read a fetch, or of each fetch a read: then both are judged by the one rule. */
+static void override_rules(struct pt_stage *s, unsigned int instcfg)
+{
+	if (instcfg == 3)
+		s->rule[PT_JUDGE_R] = s->rule[PT_JUDGE_X];
+	else if (instcfg == 2)
+		s->rule[PT_JUDGE_X] = s->rule[PT_JUDGE_R];
+}
+
+/* Of a unit whose attributes can be overridden; 0 and 1: as they come. */
+static unsigned int instcfg_of(const u64 *state, const u64 *ste)
+{
+	return state[IDR1] & IDR1_ATTR_PERMS_OVR ? (unsigned int)STE_INSTCFG(ste) : 0;
 }
 
 /* ---- STE: stage 2 ---- */
 
 /* Level of the first table of stage 2, counted from the leaves; -1: there is no such. */
-static int s2_top(const u64 *state, unsigned int granule_lg2, unsigned int sl0)
+static int s2_top(const u64 *state, unsigned int granule_lg2, bool ds, unsigned int sl0)
 {
 	if (sl0 < 3)
 		return (int)sl0 + (granule_lg2 == 12);
-	if (granule_lg2 == 12)
+	if (granule_lg2 == 14)
+		return ds && sl0 == 3 && state[OAS] == 52 ? 3 : -1;
+	if (granule_lg2 == 16)
+		return -1;
+	if (sl0 == 3)
 		return state[IDR3] & IDR3_STT ? 0 : -1;
-	return granule_lg2 == 14 && state[IDR5] & IDR5_DS ? 3 : -1;
+	return sl0 == 4 && state[OAS] == 52 ? 4 : -1;
 }
 
 /* @bits of input fit a first table of level @top: 2 to 2^(a page's index + 4) entries. */
-static bool s2_bits_fit(const u64 *state, unsigned int granule_lg2, unsigned int top, unsigned int bits)
+static bool s2_bits_fit(const u64 *state, unsigned int granule_lg2, bool ds, unsigned int top,
+			unsigned int bits)
 {
-	unsigned int stride = granule_lg2 - 3, least = granule_lg2 == 16 ? (state[OAS] == 52 ? 12 : 16) : 16;
+	unsigned int stride = granule_lg2 - 3, least = granule_lg2 == 16 || ds ? 12 : 16;
 	/* of output; 64 KiB at 2 would need 44 too, but takes more input than a smaller IAS has */
 	unsigned int needed = granule_lg2 == 12 && top == 3 ? 44 : granule_lg2 == 14 && top == 2 ? 42 : 0;
 
@@ -215,19 +301,25 @@ static bool s2_stage(struct pt_walk *w, const u64 *ste)
 	static const u8 granules[4] = { 12, 16, 14, 0 };
 	const u64 *state = w->unit->state;
 	unsigned int granule_lg2 = granules[STE_S2TG(ste)], in_bits = 64 - (unsigned int)STE_S2T0SZ(ste);
-	unsigned int out_bits = output_bits(state, STE_S2PS(ste));
+	unsigned int out_bits = output_bits(state, STE_S2PS(ste)), sl0 = (unsigned int)STE_S2SL0(ste);
+	bool ds = granule_lg2 != 16 && STE_S2DS(ste) && state[IDR5] & IDR5_DS;
+	u64 ttb = ttb_address(state, STE_S2TTB(ste));
 	int top;
 
-	if (!has_granule(state, granule_lg2) || !ttb_fits(STE_S2TTB(ste), granule_lg2, out_bits))
+	if (!has_granule(state, granule_lg2) || !ttb_fits(ttb, granule_lg2, ds, out_bits))
 		return false;
-	top = s2_top(state, granule_lg2, (unsigned int)STE_S2SL0(ste));
-	if (top < 0 || !s2_bits_fit(state, granule_lg2, (unsigned int)top, in_bits))
+	if (ds && granule_lg2 == 12)
+		sl0 |= (unsigned int)STE_S2SL0_2(ste) << 2;
+	top = s2_top(state, granule_lg2, ds, sl0);
+	if (top < 0 || !s2_bits_fit(state, granule_lg2, ds, (unsigned int)top, in_bits))
 		return false;
-	w->f2 = s2_format(granule_lg2);
-	w->s2 = make_stage(state, STE_S2TTB(ste), granule_lg2, in_bits, (unsigned int)top, out_bits);
+	w->f2 = s2_format(granule_lg2, ds, STE_S2ENDI(ste));
+	w->s2 = make_stage(state, ttb, granule_lg2, in_bits, (unsigned int)top, out_bits);
 	w->s2.in_span = w->s2.in_mask;
-	w->s2.flags |= flag_handling(STE_S2AFFD(ste), STE_S2HA(ste), STE_S2HD(ste)) |
-		       (state[IDR3] & IDR3_XNX ? HAS_XNX : 0);
+	w->s2.flags |= flag_handling(STE_S2AFFD(ste), STE_S2HA(ste), STE_S2HD(ste),
+				     STE_S2HAFT(ste) && has_haft(state)) |
+		       (state[IDR3] & IDR3_XNX ? HAS_XNX : 0) |
+		       (STE_S2FWB(ste) && state[IDR3] & IDR3_FWB ? FORCES_WB : 0);
 	return true;
 }
 
@@ -240,9 +332,16 @@ static void s2_rules(struct pt_walk *w, const u64 *ste, bool priv)
 	rule[PT_JUDGE_W] = (struct pt_rule)PT_NEED(PT_W, 0);
 	rule[PT_JUDGE_X] = (struct pt_rule)PT_NEED(priv ? GRANT_PRIV_X : PT_X, 0);
 	rule[PT_JUDGE_TABLE] = (struct pt_rule)PT_NEED(table, 0);
+	override_rules(&w->s2, instcfg_of(w->unit->state, ste));
 }
 
 /* ---- STE: legal? ---- */
+
+/* STRW is unused, or says EL1. */
+static bool is_el1(const u64 *state, const u64 *ste)
+{
+	return STE_CONFIG(ste) & CONFIG_S2 || !(state[IDR0] & IDR0_HYP) || !STE_STRW(ste);
+}
 
 static bool s1_fields_legal(const u64 *state, const u64 *ste)
 {
@@ -253,31 +352,91 @@ static bool s1_fields_legal(const u64 *state, const u64 *ste)
 	if (ssidsize && cdmax && (cdmax > ssidsize || ((fmt == 1 || fmt == 2) && !(state[IDR0] & IDR0_CD2L))))
 		return false;
 	if (STE_CONFIG(ste) & CONFIG_S2)
-		return true;
-	return !(STE_S1_CONTEXT(ste) >> state[OAS]) && !(state[IDR0] & IDR0_HYP && STE_STRW(ste) & 1);
+		return !(STE_S1MPAM(ste) && state[IDR3] & IDR3_MPAM && state[AIDR] >= V3_2 &&
+			 STE_VMSPTR(ste) >> state[OAS]);
+	return !(STE_S1_CONTEXT(ste) >> state[OAS]);
 }
 
+/* The whole field is ignored without ATS; Config x00 does not come here. */
+static bool eats_legal(const u64 *state, const u64 *ste)
+{
+	unsigned int eats = (unsigned int)STE_EATS(ste);
+	bool two = STE_CONFIG(ste) == (CONFIG_PASSES | CONFIG_S1 | CONFIG_S2);
+	bool stalls = STE_CONFIG(ste) & CONFIG_S2 && STE_S2S(ste);
+
+	if (!(state[IDR0] & IDR0_ATS))
+		return true;
+	if (eats == EATS_SPLIT)
+		return two && !stalls && !(state[IDR0] & IDR0_NS1ATS);
+	if (eats == EATS_DPT && state[IDR3] & IDR3_DPT)
+		return is_el1(state, ste) && !stalls;
+	return !(eats == EATS_FULL && stalls);
+}
+
+/* S2POI has no reserved encoding. */
+static bool overlays_legal(const u64 *state, const u64 *ste)
+{
+	if (!STE_S2PIE(ste) && (STE_S2AA64(ste) || !(state[IDR5] & IDR5_D128)))
+		return false;
+	if (state[IDR3] & IDR3_PBHA && STE_S2HWU(ste))
+		return false;
+	for (unsigned int i = 0; i < 64; i += 4)
+		if ((STE_S2POI(ste) >> i & 0xb) == 1)
+			return false;
+	return true;
+}
+
+/* All but what depends on the layout of the tables. */
 static bool s2_fields_legal(const u64 *state, const u64 *ste)
 {
-	return state[IDR0] & IDR0_S2P && STE_S2AA64(ste) && !bad_endian(state, STE_S2ENDI(ste)) &&
-	       (STE_S2VMID(ste) < 256 || state[IDR0] & IDR0_VMID16) &&
-	       !bad_flags(state, STE_S2HA(ste), STE_S2HD(ste)) && !bad_stall(state, STE_S2S(ste)) &&
-	       !(STE_S2S(ste) && STE_EATS(ste) == EATS_FULL);
+	u64 idr0 = state[IDR0], idr3 = state[IDR3];
+	bool vmsa32 = !STE_S2AA64(ste) && !(state[IDR5] & IDR5_D128);
+
+	if (!(idr0 & IDR0_S2P) || !(STE_S2AA64(ste) ? idr0 & IDR0_TTF64 : !vmsa32 || idr0 & IDR0_TTF32))
+		return false;
+	if (vmsa32 && (STE_S2HA(ste) || STE_S2HD(ste) || (idr3 & IDR3_FWB && STE_S2FWB(ste)) ||
+		       (idr3 & IDR3_S2PI && STE_S2PIE(ste))))
+		return false;
+	if (idr3 & IDR3_S2PO && STE_S2POE(ste) && !overlays_legal(state, ste))
+		return false;
+	return !bad_endian(state, STE_S2ENDI(ste)) && !bad_flags(state, STE_S2HA(ste), STE_S2HD(ste)) &&
+	       !(has_haft(state) && STE_S2HAFT(ste) && !STE_S2HA(ste)) && !bad_stall(state, STE_S2S(ste));
 }
 
-/* Fills w->s2; false: C_BAD_STE. */
+/* Of stage 2, and not modelled: a bit of fault.detail. */
+static unsigned int s2_unmodelled(const u64 *state, const u64 *ste)
+{
+	u64 idr3 = state[IDR3];
+
+	if (STE_CONFIG(ste) == CONFIG_PASSES || !(STE_CONFIG(ste) & CONFIG_S2))
+		return 0;
+	if (!STE_S2AA64(ste))
+		return state[IDR5] & IDR5_D128 ? NO_VMSA128 : NO_VMSA32;
+	if (idr3 & IDR3_S2PO && STE_S2POE(ste))
+		return NO_OVERLAY;
+	if (idr3 & IDR3_S2PI && STE_S2PIE(ste))
+		return NO_INDIRECTION;
+	return idr3 & IDR3_THE && STE_HARDENING(ste) ? NO_THE : 0;
+}
+
+/* Fills w->s2, if its tables are VMSAv8-64; false: C_BAD_STE. */
 static bool ste_legal(struct pt_walk *w, const u64 *ste)
 {
 	const u64 *state = w->unit->state;
 	unsigned int config = (unsigned int)STE_CONFIG(ste);
+	bool vmid_counts = state[IDR0] & IDR0_S2P && is_el1(state, ste);
 
 	if (config == CONFIG_PASSES)
 		return true;
-	if (STE_EATS(ste) == 3)
+	if (!eats_legal(state, ste) || (config & CONFIG_S1 && !s1_fields_legal(state, ste)))
 		return false;
-	if (config & CONFIG_S1 && !s1_fields_legal(state, ste))
+	if (config == (CONFIG_PASSES | CONFIG_S1) && state[IDR0] & IDR0_HYP && STE_STRW(ste) & 1)
 		return false;
-	return !(config & CONFIG_S2) || (s2_fields_legal(state, ste) && s2_stage(w, ste));
+	if (vmid_counts && STE_S2VMID(ste) > 255 && !(state[IDR0] & IDR0_VMID16))
+		return false;
+	if (!(config & CONFIG_S2))
+		return true;
+	return s2_fields_legal(state, ste) && (!STE_S2AA64(ste) || s2_stage(w, ste));
 }
 
 /* ---- CD: legal? its stage 1 ---- */
@@ -286,7 +445,8 @@ static bool ste_legal(struct pt_walk *w, const u64 *ste)
 struct half {
 	unsigned int granule_lg2; /* 0: the half is disabled */
 	unsigned int bits, top;
-	bool drops_top_byte; /* TBI */
+	u64 ttb;
+	bool ds, drops_top_byte; /* TBI */
 };
 
 /* false: CdIllegal. */
@@ -296,43 +456,97 @@ static bool half_of(const u64 *state, const u64 *cd, bool upper, bool el2, struc
 	unsigned int shift = upper ? 16 : 0, tsz = cd[0] >> shift & 63,
 		     g = granules[upper][cd[0] >> (shift + 6) & 3];
 	bool enabled = el2 ? !upper : !(cd[0] >> (upper ? 30 : 14) & 1);
-	unsigned int least = g == 16 && IDR5_VAX(state[IDR5]) ? 12 : 16;
+	bool ds = g != 16 && cd[2] & CD_DS && state[IDR5] & IDR5_DS;
+	unsigned int least = (g == 16 || ds) && IDR5_VAX(state[IDR5]) ? 12 : 16;
 
 	*h = (struct half){ .drops_top_byte = cd[0] >> (upper ? 39 : 38) & 1 };
 	if (!enabled)
 		return true;
+	h->ttb = ttb_address(state, cd[1 + upper]);
 	if (!has_granule(state, g) || tsz > max_tsz(state, g) || tsz < least ||
-	    !ttb_fits(cd[1 + upper], g, output_bits(state, CD_IPS(cd))))
+	    !ttb_fits(h->ttb, g, ds, output_bits(state, CD_IPS(cd))))
 		return false;
 	h->granule_lg2 = g;
+	h->ds = ds;
 	h->bits = 64 - tsz;
 	h->top = (h->bits - g - 1) / (g - 3);
 	return true;
 }
 
-static bool cd_legal(const u64 *state, const u64 *ste, const u64 *cd, bool el2, struct half halves[2])
+/* CD.PIIP and, where there are unprivileged requests, CD.PIIU. */
+static bool indirection_legal(const u64 *cd, bool el2)
 {
-	u64 idr0 = state[IDR0];
-	bool haft = cd[1] & CD_HAFT && !(cd[0] & CD_HA) && IDR0_HTTU(idr0) == 3;
+	for (unsigned int i = 0; i < 48; i += 3) {
+		unsigned int priv = cd[7] >> i & 7, user = cd[6] >> i & 7;
 
-	return cd[0] & CD_AA64 && !bad_endian(state, cd[0] & CD_ENDI) &&
-	       !bad_flags(state, cd[0] & CD_HA, cd[0] & CD_HD) && !haft && !bad_stall(state, cd[0] & CD_S) &&
-	       !(cd[0] & CD_S && STE_S1STALLD(ste)) && !(idr0 & IDR0_TERM_MODEL && !(cd[0] & CD_A)) &&
-	       (el2 || CD_ASID(cd) < 256 || idr0 & IDR0_ASID16) &&
-	       half_of(state, cd, false, el2, &halves[0]) && half_of(state, cd, true, el2, &halves[1]);
+		if ((priv & 5) == 4 || (!el2 && ((user & 5) == 4 || (priv & 2 && user & 4))))
+			return false;
+	}
+	return true;
 }
 
-/* AP, PAN, WXN; in EL2 there is no other privilege. */
-static void s1_rules(struct pt_stage *s, u64 cd0, bool el2, bool priv)
+/* The CD asks for permission indirection. */
+static bool indirect(const u64 *state, const u64 *ste, const u64 *cd)
 {
-	bool wxn = cd0 & CD_WXN;
-	u8 pan = cd0 & CD_PAN ? PT_USER : 0;
+	return state[IDR3] & IDR3_S1PI && STE_S1PIE(ste) && cd[2] & CD_PIE;
+}
+
+static bool cd_format_legal(const u64 *state, const u64 *ste, const u64 *cd, bool el2, bool e2h)
+{
+	if (cd[0] & CD_AA64)
+		return state[IDR0] & IDR0_TTF64 && (!indirect(state, ste, cd) || indirection_legal(cd, el2));
+	if (state[IDR5] & IDR5_D128)
+		return STE_S1PIE(ste) && !el2 && indirection_legal(cd, el2);
+	return state[IDR0] & IDR0_TTF32 && !e2h;
+}
+
+/* All but what depends on the layout of the tables. */
+static bool cd_fields_legal(const u64 *state, const u64 *ste, const u64 *cd, bool el2, bool e2h)
+{
+	u64 idr0 = state[IDR0], disabled = BIT(14) | BIT(30); /* EPD0, EPD1 */
+	bool walks = el2 || (cd[0] & disabled) != disabled;
+	bool vmsa32 = !(cd[0] & CD_AA64) && !(state[IDR5] & IDR5_D128);
+
+	if (!vmsa32 && (bad_flags(state, cd[0] & CD_HA, cd[0] & CD_HD) ||
+			(has_haft(state) && cd[1] & CD_HAFT && !(cd[0] & CD_HA))))
+		return false;
+	return cd_format_legal(state, ste, cd, el2, e2h) && !(walks && bad_endian(state, cd[0] & CD_ENDI)) &&
+	       !bad_stall(state, cd[0] & CD_S) && !(cd[0] & CD_S && STE_S1STALLD(ste)) &&
+	       !(idr0 & IDR0_TERM_MODEL && !(cd[0] & CD_A)) &&
+	       (el2 || CD_ASID(cd) < 256 || idr0 & IDR0_ASID16);
+}
+
+/* Not modelled: a bit of fault.detail. */
+static unsigned int s1_unmodelled(const u64 *state, const u64 *ste, const u64 *cd)
+{
+	if (!(cd[0] & CD_AA64))
+		return state[IDR5] & IDR5_D128 ? NO_VMSA128 : NO_VMSA32;
+	return indirect(state, ste, cd) ? NO_INDIRECTION : 0;
+}
+
+/* Fills @halves, if their tables are VMSAv8-64; false: C_BAD_CD. @e2h: EL2-E2H, which is not @el2. */
+static bool cd_legal(const u64 *state, const u64 *ste, const u64 *cd, bool el2, bool e2h,
+		     struct half halves[2])
+{
+	if (!cd_fields_legal(state, ste, cd, el2, e2h))
+		return false;
+	return !(cd[0] & CD_AA64) ||
+	       (half_of(state, cd, false, el2, &halves[0]) && half_of(state, cd, true, el2, &halves[1]));
+}
+
+/* AP, PAN, EPAN, WXN; in EL2 there is no other privilege. */
+static void s1_rules(struct pt_stage *s, const u64 *cd, bool el2, bool priv, bool epan)
+{
+	bool wxn = cd[0] & CD_WXN;
+	u8 pan = cd[0] & CD_PAN ? PT_USER : 0;
 
 	if (el2) {
 		s->rule[PT_JUDGE_R] = (struct pt_rule)PT_NEED(0, 0);
 		s->rule[PT_JUDGE_W] = (struct pt_rule)PT_NEED(PT_W, 0);
 		s->rule[PT_JUDGE_X] = (struct pt_rule)PT_NEED(PT_X, wxn ? PT_W : 0);
 	} else if (priv) {
+		if (pan && epan && cd[1] & CD_EPAN)
+			pan |= PT_X;
 		s->rule[PT_JUDGE_R] = (struct pt_rule)PT_NEED(0, pan);
 		s->rule[PT_JUDGE_W] = (struct pt_rule)PT_NEED(PT_W, pan);
 		s->rule[PT_JUDGE_X] = (struct pt_rule)PT_NEED(GRANT_PRIV_X, wxn ? PT_W : 0);

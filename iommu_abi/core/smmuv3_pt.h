@@ -3,7 +3,7 @@
  * smmuv3_pt.h - VMSAv8-64 descriptors for smmuv3.c: one decoder per stage, three granules.
  *
  * Arm IHI 0070, chapters 3.4 (address sizes), 3.13 (access flag and dirty state) and 7.3;
- * the descriptors are the Arm ARM's. What they leave open: docs/walk_smmuv3.md.
+ * the descriptors are the Arm ARM's (D8.3), with and without LPA2, of both byte orders. What they leave open: docs/walk_smmuv3.md.
  */
 #ifndef IOMMU_ABI_SMMUV3_PT_H
 #define IOMMU_ABI_SMMUV3_PT_H
@@ -30,22 +30,40 @@ enum {
 	AF_OK = 2, /* a clear AF is no fault */
 	SETS_AF = 4,
 	SETS_DIRTY = 8,
-	FLAT = 16,    /* stage 1: attributes in table descriptors are ignored */
-	HAS_XNX = 32, /* stage 2: execution by privilege */
+	FLAT = 16,          /* stage 1: attributes in table descriptors are ignored */
+	HAS_XNX = 32,       /* stage 2: execution by privilege */
+	SETS_TABLE_AF = 64, /* HAFT */
+	FORCES_WB = 128,    /* stage 2: S2FWB, Device memory is a clear bit 4 */
 };
 
 /* Grants. Stage 1: USER is AP[1], W not AP[2]. X is what the unprivileged may execute. */
 enum { GRANT_PRIV_X = PT_PX, GRANT_NOT_DEVICE = PT_PR };
 
+/* Bits of the address: @ds puts 51:50 into bits 9:8 (LPA2), 64 KiB granules 51:48 into bits 15:12. */
+PT_INLINE u64 vmsa_address(u64 raw, const struct pt_stage *s, unsigned int granule_lg2, bool ds)
+{
+	if (ds)
+		return (raw & BITS(49, granule_lg2)) | (raw & BITS(9, 8)) << 42;
+	if (granule_lg2 == 16 && s->flags & WIDE)
+		return (raw & BITS(47, 16)) | (raw & BITS(15, 12)) << 36;
+	return raw & BITS(47, granule_lg2);
+}
+
+/* Arm ARM, BlockDescSupported(): which tables may hold blocks. */
+PT_INLINE bool vmsa_block(unsigned int level, const struct pt_stage *s, unsigned int granule_lg2, bool ds)
+{
+	if (level == 2)
+		return granule_lg2 == 12 || (granule_lg2 == 14 ? ds : s->flags & WIDE);
+	return level == 1 || (level == 3 && granule_lg2 == 12 && ds);
+}
+
 /* What both stages have in common: everything but rights. */
 PT_INLINE struct pt_entry vmsa_decode(u64 raw, unsigned int level, const struct pt_stage *s,
-				      unsigned int granule_lg2)
+				      unsigned int granule_lg2, bool ds)
 {
-	u64 low = raw & BITS(47, granule_lg2);
-	bool wide = granule_lg2 == 16 && s->flags & WIDE;
-	bool block = level == 1 || (level == 2 && (granule_lg2 == 12 || wide));
+	bool block = vmsa_block(level, s, granule_lg2, ds);
 	struct pt_entry e = {
-		.base = wide ? low | (raw & BITS(15, 12)) << 36 : low,
+		.base = vmsa_address(raw, s, granule_lg2, ds),
 		.size_lg2 = granule_lg2 + (granule_lg2 - 3) * level,
 	};
 
@@ -70,9 +88,9 @@ PT_INLINE bool vmsa_clean(u64 raw, bool read_only, const struct pt_stage *s)
 }
 
 PT_INLINE struct pt_entry vmsa_s1_decode(u64 raw, unsigned int level, const struct pt_stage *s,
-					 unsigned int granule_lg2)
+					 unsigned int granule_lg2, bool ds)
 {
-	struct pt_entry e = vmsa_decode(raw, level, s, granule_lg2);
+	struct pt_entry e = vmsa_decode(raw, level, s, granule_lg2, ds);
 	bool ro = raw & DESC_AP2;
 
 	if (e.kind == PT_LEAF)
@@ -89,7 +107,9 @@ PT_INLINE struct pt_entry vmsa_s1_decode(u64 raw, unsigned int level, const stru
 
 static inline u64 vmsa_s1_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
-	if (!leaf || !(s->flags & SETS_AF))
+	if (!leaf)
+		return s->flags & SETS_TABLE_AF ? raw | DESC_AF : raw;
+	if (!(s->flags & SETS_AF))
 		return raw;
 	if (access == PT_W && vmsa_clean(raw, raw & DESC_AP2, s))
 		raw &= ~DESC_AP2;
@@ -104,59 +124,82 @@ PT_INLINE unsigned int vmsa_s2_exec(u64 raw, bool xnx)
 	return (xn1 ? 0 : PT_X) | (xn1 == xn0 ? GRANT_PRIV_X : 0);
 }
 
-PT_INLINE struct pt_entry vmsa_s2_decode(u64 raw, unsigned int level, const struct pt_stage *s,
-					 unsigned int granule_lg2)
+/* MemAttr, bits 5:2: not Device memory? */
+PT_INLINE unsigned int vmsa_s2_memory(u64 raw, bool forces_wb)
 {
-	struct pt_entry e = vmsa_decode(raw, level, s, granule_lg2);
+	return raw & (forces_wb ? BIT(4) : BITS(5, 4)) ? GRANT_NOT_DEVICE : 0;
+}
+
+PT_INLINE struct pt_entry vmsa_s2_decode(u64 raw, unsigned int level, const struct pt_stage *s,
+					 unsigned int granule_lg2, bool ds)
+{
+	struct pt_entry e = vmsa_decode(raw, level, s, granule_lg2, ds);
 	bool ro = !(raw & DESC_S2AP1);
 
 	e.grant = PT_ALL;
 	if (e.kind == PT_LEAF)
 		e.grant = (raw >> 6 & PT_R) | (!ro || vmsa_clean(raw, ro, s) ? PT_W : 0) |
-			  vmsa_s2_exec(raw, s->flags & HAS_XNX) | (raw & BITS(5, 4) ? GRANT_NOT_DEVICE : 0);
+			  vmsa_s2_exec(raw, s->flags & HAS_XNX) | vmsa_s2_memory(raw, s->flags & FORCES_WB);
 	return e;
 }
 
 static inline u64 vmsa_s2_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
-	if (!leaf || !(s->flags & SETS_AF))
+	if (!leaf)
+		return s->flags & SETS_TABLE_AF ? raw | DESC_AF : raw;
+	if (!(s->flags & SETS_AF))
 		return raw;
 	if (access == PT_W && vmsa_clean(raw, !(raw & DESC_S2AP1), s))
 		raw |= DESC_S2AP1;
 	return raw | DESC_AF;
 }
 
-#define VMSA_FORMAT(stage, name, lg2)                                                      \
+#define VMSA_FORMAT(stage, name, lg2, ds, big)                                             \
 	static inline struct pt_entry stage##_##name##_decode(u64 raw, unsigned int level, \
 							      const struct pt_stage *s)    \
 	{                                                                                  \
-		return vmsa_##stage##_decode(raw, level, s, lg2);                          \
+		return vmsa_##stage##_decode(raw, level, s, lg2, ds);                      \
 	}                                                                                  \
 	static const struct pt_format stage##_##name = {                                   \
 		.granule_lg2 = lg2,                                                        \
 		.index_lg2 = lg2 - 3,                                                      \
 		.entry_lg2 = 3,                                                            \
+		.big_endian = big,                                                         \
 		.checks_out = true,                                                        \
 		.has_never = true,                                                         \
 		.decode = stage##_##name##_decode,                                         \
 		.update = vmsa_##stage##_update,                                           \
 	};
 
-VMSA_FORMAT(s1, 4k, 12)
-VMSA_FORMAT(s1, 16k, 14)
-VMSA_FORMAT(s1, 64k, 16)
-VMSA_FORMAT(s2, 4k, 12)
-VMSA_FORMAT(s2, 16k, 14)
-VMSA_FORMAT(s2, 64k, 16)
+/* Of both byte orders. */
+#define VMSA_FORMATS(stage, name, lg2, ds)       \
+	VMSA_FORMAT(stage, name, lg2, ds, false) \
+	VMSA_FORMAT(stage, name##_be, lg2, ds, true)
 
-PT_INLINE const struct pt_format *s1_format(unsigned int granule_lg2)
-{
-	return granule_lg2 == 12 ? &s1_4k : granule_lg2 == 14 ? &s1_16k : &s1_64k;
-}
+VMSA_FORMATS(s1, 4k, 12, false)
+VMSA_FORMATS(s1, 16k, 14, false)
+VMSA_FORMATS(s1, 64k, 16, false)
+VMSA_FORMATS(s1, 4k_ds, 12, true)
+VMSA_FORMATS(s1, 16k_ds, 14, true)
+VMSA_FORMATS(s2, 4k, 12, false)
+VMSA_FORMATS(s2, 16k, 14, false)
+VMSA_FORMATS(s2, 64k, 16, false)
+VMSA_FORMATS(s2, 4k_ds, 12, true)
+VMSA_FORMATS(s2, 16k_ds, 14, true)
 
-PT_INLINE const struct pt_format *s2_format(unsigned int granule_lg2)
-{
-	return granule_lg2 == 12 ? &s2_4k : granule_lg2 == 14 ? &s2_16k : &s2_64k;
-}
+#define VMSA_PICK(stage)                                                                                \
+	PT_INLINE const struct pt_format *stage##_format(unsigned int granule_lg2, bool ds, bool big)   \
+	{                                                                                               \
+		static const struct pt_format *const all[5][2] = {                                      \
+			{ &stage##_4k, &stage##_4k_be },         { &stage##_16k, &stage##_16k_be },     \
+			{ &stage##_64k, &stage##_64k_be },       { &stage##_4k_ds, &stage##_4k_ds_be }, \
+			{ &stage##_16k_ds, &stage##_16k_ds_be },                                        \
+		};                                                                                      \
+                                                                                                        \
+		return all[(granule_lg2 - 12) / 2 + (ds && granule_lg2 != 16 ? 3 : 0)][big];            \
+	}
+
+VMSA_PICK(s1)
+VMSA_PICK(s2)
 
 #endif

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from iommu_abi.terms import Access, At, Purpose, Ref, Request, Stage, Target, Translation
 
 #: The kinds of which all that an answer claims is held to be true.
-KINDS = ("riscv", "amdvi")
+KINDS = ("riscv", "amdvi", "smmuv3")
 
 
 class Asker(NamedTuple):
@@ -84,7 +84,12 @@ def _refuses(kind: str, request: Request, access: Access, other: Translation) ->
         return False
     if request.at is At.TRANSLATION:  # the completion says what is granted
         return True
-    return access is Access.EXEC and kind in EXECUTE_MAY_BE_A_READ and Access.READ in other.access
+    return access is Access.EXEC and Access.READ in other.access and _may_be_a_read(kind, request)
+
+
+def _may_be_a_read(kind: str, request: Request) -> bool:
+    # Arm IHI 0070, 13.7: translated requests without a PASID are data
+    return kind in EXECUTE_MAY_BE_A_READ or (kind == "smmuv3" and request.at is At.TRANSLATED)
 
 
 def _facts(answer: Translation) -> tuple[object, ...]:

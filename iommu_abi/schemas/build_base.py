@@ -235,6 +235,9 @@ class Tables(ABC):
         level = self._leaf_level(page)
         self._store(self.entry(address, level), self._leaf(level, to, access, fields))
 
+    def _load(self, where: int) -> int:
+        return self.space.load(where, self.entry_len)
+
     def _store(self, where: int, raw: int) -> None:
         self.space.store(where, raw, self.entry_len)
 
@@ -250,7 +253,7 @@ class Tables(ABC):
         table, here = self.root, self.levels - 1
         while here > level:
             where = self._slot(table, here, address)
-            raw = self.space.load(where, self.entry_len)
+            raw = self._load(where)
             if not raw:
                 raw = self._table(self._new_table(), self._below(here))
                 self._store(where, raw)

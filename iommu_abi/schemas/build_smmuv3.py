@@ -35,7 +35,7 @@ from iommu_abi.schemas.smmuv3_entries import (
     TG1_LG2,
     TWO_LEVEL_4K,
 )
-from iommu_abi.schemas.vmsa import Granule, Kind, descriptor_layout, vendor_level
+from iommu_abi.schemas.vmsa_entries import Granule, Kind, descriptor_layout, vendor_level
 from iommu_abi.terms import Access
 
 _TG0 = {lg2: code for code, lg2 in TG0_LG2.items()}
@@ -48,17 +48,34 @@ _NORMAL = 0xF  # MemAttr: write-back memory
 class SmmuTables(Tables):
     """VMSAv8-64 tables for addresses of ``input_lg2`` bits.
 
-    ``granule``: bytes of a table and of the smallest page. ``wide``: addresses have 52 bits
-    (granule of 64 KiB). The root has as many entries as the input needs, be it fewer or more
-    than a granule holds.
+    ``granule``: bytes of a table and of the smallest page. ``wide``: descriptors have addresses of 52
+    bits (64 KiB: OAS of 52 bits; else DS). The root has as many entries as the input needs, be it
+    fewer or more than a granule holds. ``big_endian``: ENDI or S2ENDI.
     """
 
     number: int
 
-    def __init__(self, space: Space, granule: int, input_lg2: int, levels: int, wide: bool) -> None:
+    def __init__(
+        self, space: Space, granule: int, input_lg2: int, levels: int, wide: bool, big_endian: bool
+    ) -> None:
         self.granule = Granule(granule.bit_length() - 1, wide)
         self.input_lg2 = input_lg2
+        self.big_endian = big_endian
         super().__init__(space, levels)
+
+    @property
+    def ds(self) -> int:
+        """DS or S2DS: 52-bit addresses with 4 and 16 KiB."""
+        return int(self.granule.wide and self.granule.lg2 != 16)
+
+    def _load(self, where: int) -> int:
+        return self._as_stored(super()._load(where))
+
+    def _store(self, where: int, raw: int) -> None:
+        super()._store(where, self._as_stored(raw))
+
+    def _as_stored(self, raw: int) -> int:
+        return int.from_bytes(raw.to_bytes(8, "little"), "big") if self.big_endian else raw
 
     def page_lg2(self, level: int) -> int:
         """log2 of the bytes that an entry of ``level`` covers."""
@@ -78,13 +95,11 @@ class SmmuTables(Tables):
     def _next(self, raw: int, level: int) -> tuple[int, int]:
         if self.granule.kind(level, raw) is not Kind.TABLE:
             raise ValueError("a larger page is mapped here")
-        high = (raw >> 12 & 0xF) << 48 if self.granule.wide else 0
-        return high | raw & ((1 << 48) - (1 << self.granule.lg2)), level - 1
+        fields = descriptor_layout(self.number, self.granule, level, Kind.TABLE).of(raw)
+        return self.granule.address(fields), level - 1
 
     def _descriptor(self, level: int, kind: Kind, address: int, **fields: int) -> int:
-        values = {"VALID": 1, "TYPE": int(kind is not Kind.BLOCK), "ADDR": address & ((1 << 48) - 1)}
-        if self.granule.wide:
-            values["ADDR_51_48"] = address >> 48
+        values = {"VALID": 1, "TYPE": int(kind is not Kind.BLOCK)} | self.granule.address_fields(address)
         return descriptor_layout(self.number, self.granule, level, kind).value(**values | fields)
 
     def _table(self, address: int, level: int) -> int:
@@ -107,10 +122,17 @@ class SmmuStage1(SmmuTables):
 
     number = 1
 
-    def __init__(self, space: Space, granule: int = PAGE, tsz: int = 16, wide: bool = False) -> None:
+    def __init__(
+        self,
+        space: Space,
+        granule: int = PAGE,
+        tsz: int = 16,
+        wide: bool = False,
+        big_endian: bool = False,
+    ) -> None:
         self.tsz = tsz
         levels = Granule(granule.bit_length() - 1).levels(64 - tsz)
-        super().__init__(space, granule, 64 - tsz, levels, wide)
+        super().__init__(space, granule, 64 - tsz, levels, wide, big_endian)
 
     def _rights(self, access: Access) -> dict[str, int]:
         never = int(Access.EXEC not in access)
@@ -121,7 +143,7 @@ class SmmuStage2(SmmuTables):
     """Stage 2 for addresses of 64 - ``tsz`` bits.
 
     ``start``: the vendor's number of the start level; without it the first that is needed and legal
-    (16 KiB tables never start at 0). A later start makes the root larger than a granule.
+    (16 KiB tables start at 0 with DS alone). A later start makes the root larger than a granule.
     """
 
     number = 2
@@ -133,21 +155,22 @@ class SmmuStage2(SmmuTables):
         tsz: int = 16,
         start: int | None = None,
         wide: bool = False,
+        big_endian: bool = False,
     ) -> None:
         self.tsz = tsz
         levels = Granule(granule.bit_length() - 1).levels(64 - tsz)
         if start is not None:
             levels = vendor_level(start) + 1
-        elif granule == 1 << 14:
+        elif granule == 1 << 14 and not wide:
             levels = min(levels, 3)
-        super().__init__(space, granule, 64 - tsz, levels, wide)
+        super().__init__(space, granule, 64 - tsz, levels, wide, big_endian)
 
     @property
     def sl0(self) -> int:
-        """The field S2SL0 of the STE."""
+        """The fields S2SL0_2 and S2SL0 of the STE, as one number."""
         start = vendor_level(self.levels - 1)
         if self.granule.lg2 == 12:
-            return 2 - start if start < 3 else 3
+            return {2: 0, 1: 1, 0: 2, 3: 3, -1: 4}[start]
         return 3 - start
 
     def _rights(self, access: Access) -> dict[str, int]:
@@ -182,6 +205,11 @@ class CdTable:
     ) -> int:
         """Write a CD with tables for the lower half, the upper, or both; its address."""
         values = {"V": 1, "AA64": 1, "A": 1, "R": 1, "IPS": 5, "EPD0": 1, "EPD1": 1}
+        for tables in (first, upper):
+            if tables is not None and tables.ds:
+                values |= {"DS": 1, "IPS": 6}
+            if tables is not None and tables.big_endian:
+                values |= {"ENDI": 1}
         if first is not None:
             tg0 = _TG0[first.granule.lg2]
             values |= {"EPD0": 0, "T0SZ": first.tsz, "TG0": tg0, "TTB0": first.root}
@@ -237,8 +265,10 @@ class SmmuUnit:
         if cds is not None:
             values |= {"S1ContextPtr": cds.address, "S1CDMax": cds.cdmax, "S1Fmt": cds.fmt}
         if second is not None:
-            values |= {"S2T0SZ": second.tsz, "S2SL0": second.sl0, "S2TG": _TG0[second.granule.lg2]}
-            values |= {"S2TTB": second.root, "S2PS": 5, "S2AA64": 1}
+            values |= {"S2T0SZ": second.tsz, "S2TG": _TG0[second.granule.lg2]}
+            values |= {"S2SL0": second.sl0 & 3, "S2SL0_2": second.sl0 >> 2}
+            values |= {"S2TTB": second.root, "S2PS": 6 if second.ds else 5, "S2AA64": 1}
+            values |= {"S2DS": second.ds, "S2ENDI": int(second.big_endian)}
         address = self.where(sid)
         self.host.write(address, STE.build(**values | fields))
         return address

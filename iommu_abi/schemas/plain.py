@@ -152,6 +152,8 @@ class Paging(ABC):
     stage: Stage
     #: Bytes of an entry.
     entry_len = 8
+    #: Entries are big-endian in memory; what is read, and the references, are the values.
+    big_endian = False
     #: Rights before the first entry is read.
     all_rights: int
     #: Stage 2, if these tables lie in GPA.
@@ -272,7 +274,13 @@ class Walk:
         self.address_lg2 = 64
 
     def fetch(
-        self, place: Place, address: int, length: int, native: int, through: Paging | None = None
+        self,
+        place: Place,
+        address: int,
+        length: int,
+        native: int,
+        through: Paging | None = None,
+        big_endian: bool = False,
     ) -> Fetched:
         """Read an entry of ``length`` bytes, through stage 2 if ``address`` is a GPA.
 
@@ -284,6 +292,8 @@ class Walk:
             page = self.stage(through, address, self._use_for_entry(place))
             hpa = page.output
         data = None if hpa >> self.address_lg2 else self.read(hpa, length)
+        if data is not None and big_endian:
+            data = data[::-1]
         entry = Fetched(place, address, hpa, data, page, len(self.refs))
         if data is None:
             raise Stop(Reason.UNREADABLE, native, place, entry)
@@ -308,7 +318,7 @@ class Walk:
         while True:
             where = paging.entry_address(table, level, address)
             unreadable = paging.native(Reason.UNREADABLE, level, use)
-            entry = self.fetch(place, where, paging.entry_len, unreadable, paging.through)
+            entry = self.fetch(place, where, paging.entry_len, unreadable, paging.through, paging.big_endian)
             fields = paging.decode(entry.contents, level)
             self._stop_if(paging.problem(fields, level, address), paging, entry, use)
             step = paging.step(fields, level, address)
@@ -522,12 +532,14 @@ def explain(
 ) -> tuple[tuple[Ref, Entry], ...]:
     """Put a whole trace into words: each reference with its entry, in order.
 
-    The entries are read again; one that is gone by now is shown by its first eight bytes.
+    The entries are read again; one that is gone by now is shown by its first eight bytes. Those of
+    eight bytes the references have whole, as values, be they big-endian in memory or not.
     """
     steps: list[Step] = []
     explained = []
     for ref in refs:
-        data = read(ref.hpa, ref.len) or ref.raw.to_bytes(8, "little").ljust(ref.len, b"\0")[: ref.len]
+        known = ref.raw.to_bytes(8, "little").ljust(ref.len, b"\0")[: ref.len]
+        data = known if ref.len <= 8 else read(ref.hpa, ref.len) or known
         explained.append((ref, decode_entry(kind, registers, steps, ref, data)))
         steps.append((ref, data))
     return tuple(explained)

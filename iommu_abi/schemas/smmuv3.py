@@ -2,10 +2,10 @@
 
 Sources:
 - Arm IHI 0070 (System Memory Management Unit architecture version 3): 3.4 (address sizes), 3.9
-  (ATS), 3.13 (access flag and dirty state), 5.2 and 5.4 (STE, CD and their legality), 7.3
-  (events and their order).
+  and 13.6 (ATS), 5.1 to 5.4 (entries), 6.3.24 and 6.3.25 (stream table), 7.3.22 (order of events).
 - ``docs/walk_smmuv3.md`` where this is silent.
-- ``vmsa`` for the tables of both stages.
+- ``smmuv3_features``, ``smmuv3_ste``, ``smmuv3_cd``: what a unit has and what may be configured;
+  ``smmuv3_events``: what is recorded; ``smmuv3_ats``: completions; ``vmsa``: the tables of both stages.
 
 In this file the vendor's words are used: StreamID is the requester, SubstreamID the PASID, the
 CD table the PASID table, IPA is GPA. The vendor counts levels from the top, 3 the last; our
@@ -23,262 +23,87 @@ from iommu_abi.schemas.plain import (
     ALL_ACCESS,
     Fetched,
     Format,
-    Paging,
     Step,
     Stop,
     Translator,
     Walk,
 )
+from iommu_abi.schemas.smmuv3_ats import Completion
+from iommu_abi.schemas.smmuv3_cd import Context
 from iommu_abi.schemas.smmuv3_entries import (
-    ADDRESS_LG2,
     BYPASS,
     CD,
     CR0,
     CR2,
+    DPT_ATS,
     DSS_BYPASS,
     DSS_CD0,
-    EL2,
     FULL_ATS,
     GBPA,
-    IDR0,
-    IDR1,
-    IDR3,
-    IDR5,
     L1CD,
     L1STD,
     LINEAR,
-    NESTED,
-    STAGE_1,
-    STAGE_2,
+    NO_ATS,
+    SPLIT_ATS,
     STE,
     STRTAB_BASE,
     STRTAB_BASE_CFG,
     TG0_LG2,
     TG1_LG2,
     TWO_LEVEL_4K,
-    TWO_LEVEL_64K,
 )
-from iommu_abi.schemas.vmsa import (
+from iommu_abi.schemas.smmuv3_events import (
+    C_BAD_CD,
+    C_BAD_STE,
+    C_BAD_STREAMID,
+    C_BAD_SUBSTREAMID,
+    F_BAD_ATS_TREQ,
+    F_CD_FETCH,
+    F_STE_FETCH,
+    F_STREAM_DISABLED,
+    F_TRANSL_FORBIDDEN,
+    NO_EVENT,
+    Records,
+    event_detail,
+)
+from iommu_abi.schemas.smmuv3_features import (
+    DEFAULT_AIDR,
+    DEFAULT_IDR0,
+    DEFAULT_IDR1,
+    DEFAULT_IDR3,
+    DEFAULT_IDR5,
+    Features,
+)
+from iommu_abi.schemas.smmuv3_ste import (
+    Unmodelled,
+    ats_mode,
+    cd_format,
+    cd_max,
+    has_stage1,
+    has_stage2,
+    ste_illegal,
+    unmodelled_stage2,
+)
+from iommu_abi.schemas.vmsa import F_ADDR_SIZE, F_TRANSLATION, Stage1, Stage2
+from iommu_abi.schemas.vmsa_entries import (
     DEFAULT_GRANULE,
-    F_ACCESS,
-    F_ADDR_SIZE,
-    F_PERMISSION,
-    F_TRANSLATION,
-    F_WALK_EABT,
     Granule,
-    Half,
-    Stage1,
-    Stage2,
     descriptor_layout,
     vendor_level,
 )
-from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Ref, Stage, Translation
+from iommu_abi.terms import Access, At, Fault, Reason, Ref, Stage, Translation
 
-#: What is assumed of a unit of which only the stream table is known.
-DEFAULT_IDR0 = IDR0.value(S2P=1, S1P=1, TTF=2, ATS=1, ASID16=1, VMID16=1, CD2L=1, TTENDIAN=2, ST_LEVEL=1)
-DEFAULT_IDR1 = IDR1.value(SIDSIZE=32, SSIDSIZE=20)
-DEFAULT_IDR3 = IDR3.value(HAD=1)
-DEFAULT_IDR5 = IDR5.value(OAS=5, GRAN4K=1, GRAN16K=1, GRAN64K=1)
 DEFAULT_CR0 = CR0.value(SMMUEN=1, EVTQEN=1)
 DEFAULT_CR2 = CR2.value(RECINVSID=1)
-
-# ---------------------------------------------------------------- events (7.3)
-
-C_BAD_STREAMID = 0x02
-F_STE_FETCH = 0x03
-C_BAD_STE = 0x04
-F_BAD_ATS_TREQ = 0x05
-F_STREAM_DISABLED = 0x06
-F_TRANSL_FORBIDDEN = 0x07
-C_BAD_SUBSTREAMID = 0x08
-F_CD_FETCH = 0x09
-C_BAD_CD = 0x0A
-#: Nothing is recorded.
-NO_EVENT = 0
-
-#: Events that CD.R and STE.S2R gate.
-FAULTS = (F_TRANSLATION, F_ADDR_SIZE, F_ACCESS, F_PERMISSION)
-
-CLASS_CD, CLASS_TT, CLASS_IN = range(3)
-_CLASSES = {
-    Purpose.PASID_ENTRY: CLASS_CD,
-    Purpose.S1_ENTRY: CLASS_TT,
-    Purpose.S1_UPDATE: CLASS_TT,
-    Purpose.DATA: CLASS_IN,
+_IDENTITY = {
+    "AIDR": DEFAULT_AIDR,
+    "IDR0": DEFAULT_IDR0,
+    "IDR1": DEFAULT_IDR1,
+    "IDR3": DEFAULT_IDR3,
+    "IDR5": DEFAULT_IDR5,
 }
-
-
-def event_detail(fault: Fault) -> int:
-    """Return S2 in bit 0 and CLASS in bits 2:1, for the events that have them."""
-    if fault.native not in (*FAULTS, F_WALK_EABT):
-        return 0
-    if fault.stage is Stage.S2:
-        return 1 | _CLASSES[fault.purpose] << 1
-    return (CLASS_TT if fault.native == F_WALK_EABT else CLASS_IN) << 1
-
-
-# ---------------------------------------------------------------- what may be configured (5.2, 5.4)
-
-
-def halves(cd: Fields, el2: bool) -> tuple[Half, ...]:
-    """Return the halves that are enabled; EL2 has the lower one alone, whatever EPD0 says."""
-    found = []
-    if el2 or not cd.EPD0:
-        granule_lg2 = TG0_LG2.get(cd.TG0, 0)
-        found.append(Half(False, cd.T0SZ, granule_lg2, cd.TTB0, cd.TBI0, cd.HAD0, cd.E0PD0))
-    if not el2 and not cd.EPD1:
-        granule_lg2 = TG1_LG2.get(cd.TG1, 0)
-        found.append(Half(True, cd.T1SZ, granule_lg2, cd.TTB1, cd.TBI1, cd.HAD1, cd.E0PD1))
-    return tuple(found)
-
-
-STALL_NEVER, STALL_ALWAYS = 1, 2
-LITTLE_ENDIAN, BIG_ENDIAN = 2, 3
-_GRANULE_BITS = {12: "GRAN4K", 14: "GRAN16K", 16: "GRAN64K"}
-#: Granule and start level (the vendor's) -> the output width that the unit must have.
-_START_NEEDS = {(12, 0): 44, (14, 1): 42, (16, 1): 44}
-
-
-class Features:
-    """The ID registers, and what they make of a field of an STE or CD."""
-
-    def __init__(self, idr0: int, idr1: int, idr3: int, idr5: int) -> None:
-        self.idr0 = IDR0.of(idr0)
-        self.idr1 = IDR1.of(idr1)
-        self.idr3 = IDR3.of(idr3)
-        self.idr5 = IDR5.of(idr5)
-        self.oas_lg2 = ADDRESS_LG2[self.idr5.OAS]
-
-    @property
-    def ias_lg2(self) -> int:
-        """Width of intermediate addresses (3.4)."""
-        return max(40 if self.idr0.TTF & 1 else 0, self.oas_lg2 if self.idr0.TTF & 2 else 0)
-
-    def granule(self, lg2: int) -> Granule:
-        """Make a granule with the unit's address width."""
-        return Granule(lg2, wide=lg2 == 16 and self.oas_lg2 == 52)
-
-    def has_granule(self, lg2: int) -> bool:
-        """Whether the unit has tables of 2^lg2 bytes; there are none of 2^0."""
-        return lg2 in _GRANULE_BITS and bool(self.idr5[_GRANULE_BITS[lg2]])
-
-    def output_lg2(self, code: int) -> int:
-        """Width of a stage's output, from CD.IPS or STE.S2PS."""
-        return min(ADDRESS_LG2[code], self.oas_lg2)
-
-    def table_lg2(self, code: int, granule_lg2: int) -> int:
-        """Width of the address of a stage's top table."""
-        return min(self.output_lg2(code), 52 if granule_lg2 == 16 else 48)
-
-    def largest_size(self, granule_lg2: int) -> int:
-        """Return the largest TxSZ."""
-        if not self.idr3.STT:
-            return 39
-        return 47 if granule_lg2 == 16 else 48
-
-    def cd_max(self, ste: Fields) -> int:
-        """log2 of the CDs of a stream."""
-        return ste.S1CDMax if self.idr1.SSIDSIZE else 0
-
-    def cd_format(self, ste: Fields) -> int:
-        """Return the format of its CD table."""
-        return ste.S1Fmt if self.cd_max(ste) and ste.S1Fmt in (TWO_LEVEL_4K, TWO_LEVEL_64K) else LINEAR
-
-    def is_el2(self, ste: Fields, e2h: int) -> bool:
-        """Whether stage 1 of a stream is EL2's; EL2-E2H is as EL1."""
-        return bool(ste.Config == STAGE_1 and self.idr0.HYP and ste.STRW == EL2 and not e2h)
-
-    def ste_illegal(self, ste: Fields) -> bool:
-        """Whether an STE that translates is ILLEGAL (5.2.2)."""
-        if ste.Config in (STAGE_1, NESTED) and self._stage1_illegal(ste):
-            return True
-        if ste.Config in (STAGE_2, NESTED) and self._stage2_illegal(ste):
-            return True
-        return bool(ste.Config != BYPASS and ste.EATS == 3)
-
-    def _stage1_illegal(self, ste: Fields) -> bool:
-        alone = ste.Config == STAGE_1
-        return any(
-            (
-                not self.idr0.S1P,
-                self.idr0.STALL_MODEL and ste.S1STALLD,
-                self.cd_max(ste) > self.idr1.SSIDSIZE,
-                self.cd_format(ste) != LINEAR and not self.idr0.CD2L,
-                alone and ste.S1ContextPtr >> self.oas_lg2,
-                alone and self.idr0.HYP and ste.STRW & 1,
-            )
-        )
-
-    def _stage2_illegal(self, ste: Fields) -> bool:
-        granule_lg2 = TG0_LG2.get(ste.S2TG, 0)
-        return any(
-            (
-                not self.idr0.S2P,
-                not ste.S2AA64,
-                not self.has_granule(granule_lg2) or not self._stage2_size_legal(ste, granule_lg2),
-                ste.S2TTB >> self.table_lg2(ste.S2PS, granule_lg2),
-                self._endianness_illegal(ste.S2ENDI),
-                self._flags_illegal(ste.S2HA, ste.S2HD),
-                self._stall_illegal(ste.S2S),
-                ste.S2VMID > 255 and not self.idr0.VMID16,
-                ste.S2S and ste.EATS == FULL_ATS,
-            )
-        )
-
-    def stage2_start(self, ste: Fields) -> int | None:
-        """Return the start level that S2SL0 names, the vendor's number; None if it names none."""
-        granule_lg2 = TG0_LG2[ste.S2TG]
-        if granule_lg2 == 12:
-            return 2 - ste.S2SL0 if ste.S2SL0 < 3 else (3 if self.idr3.STT else None)
-        if ste.S2SL0 == 3 and (granule_lg2 == 16 or not self.idr5.DS):
-            return None
-        return 3 - ste.S2SL0
-
-    def _stage2_size_legal(self, ste: Fields, granule_lg2: int) -> bool:
-        smallest = 12 if granule_lg2 == 16 and self.oas_lg2 == 52 else 16
-        if not max(smallest, 64 - self.ias_lg2) <= ste.S2T0SZ <= self.largest_size(granule_lg2):
-            return False
-        start = self.stage2_start(ste)
-        if start is None or self.oas_lg2 < _START_NEEDS.get((granule_lg2, start), 0):
-            return False
-        # More than one entry, and at most 16 tables side by side.
-        granule, level = Granule(granule_lg2), vendor_level(start)
-        return granule.page_lg2(level) + 1 <= 64 - ste.S2T0SZ <= granule.page_lg2(level + 1) + 4
-
-    def cd_illegal(self, ste: Fields, cd: Fields, el2: bool) -> bool:
-        """Whether a CD is ILLEGAL (5.4.2)."""
-        return any(
-            (
-                not cd.AA64,
-                self._endianness_illegal(cd.ENDI),
-                self._flags_illegal(cd.HA, cd.HD),
-                self.idr0.HTTU == 3 and cd.HAFT and not cd.HA,
-                self._stall_illegal(cd.S) or (cd.S and ste.S1STALLD),
-                self.idr0.TERM_MODEL and not cd.A,
-                cd.ASID > 255 and not self.idr0.ASID16 and not el2,
-                any(self._half_illegal(half, cd.IPS) for half in halves(cd, el2)),
-            )
-        )
-
-    def _half_illegal(self, half: Half, ips: int) -> bool:
-        smallest = 12 if half.granule_lg2 == 16 and self.idr5.VAX else 16
-        return (
-            not self.has_granule(half.granule_lg2)
-            or not smallest <= half.size <= self.largest_size(half.granule_lg2)
-            or bool(half.table >> self.table_lg2(ips, half.granule_lg2))
-        )
-
-    def _endianness_illegal(self, big: int) -> bool:
-        return (self.idr0.TTENDIAN == LITTLE_ENDIAN and big == 1) or (
-            self.idr0.TTENDIAN == BIG_ENDIAN and big == 0
-        )
-
-    def _flags_illegal(self, ha: int, hd: int) -> bool:
-        return bool((ha and not self.idr0.HTTU) or (hd and self.idr0.HTTU < 2))
-
-    def _stall_illegal(self, stall: int) -> bool:
-        model = self.idr0.STALL_MODEL
-        return bool((stall and model == STALL_NEVER) or (not stall and model == STALL_ALWAYS))
+READ_WRITE = Access.READ | Access.WRITE
+INST_DATA, INST_FETCH = 2, 3  # STE.INSTCFG
 
 
 # ---------------------------------------------------------------- the unit
@@ -293,38 +118,43 @@ class Smmuv3(Translator):
         super().__init__(registers, walk)
         self.base = STRTAB_BASE.of(self.register("STRTAB_BASE"))
         self.table = STRTAB_BASE_CFG.of(self.register("STRTAB_BASE_CFG"))
-        self.features = Features(
-            self.register("IDR0", DEFAULT_IDR0),
-            self.register("IDR1", DEFAULT_IDR1),
-            self.register("IDR3", DEFAULT_IDR3),
-            self.register("IDR5", DEFAULT_IDR5),
-        )
+        self.unit = Features({name: self.register(name, value) for name, value in _IDENTITY.items()})
         self.cr0 = CR0.of(self.register("CR0", DEFAULT_CR0))
         self.cr2 = CR2.of(self.register("CR2", DEFAULT_CR2))
         self.gbpa = GBPA.of(self.register("GBPA", 0))
-        #: R of the CD and S2R of the STE, once they have been read.
-        self.records = {Stage.S1: False, Stage.S2: False}
-        self.access = self.request.access
-        self.privileged = self.request.priv
+        self.records = Records(self.cr0, self.cr2, self.request.at)
+        self.unmodelled = Unmodelled(0)
+        self.walk.address_lg2 = self.unit.oas_lg2
+        self._take_request()
+
+    def _take_request(self) -> None:
+        """What the request says of itself; ATS without a PASID is data, unprivileged (3.9, 13.7)."""
+        self.access, self.privileged = self.request.access, self.request.priv
+        self.substream = self.request.pasid
+        if self.request.at is At.TRANSLATED and not self.unit.idr3.PASIDTT:
+            self.substream = None
+        self.inst_config = 0
+        if self.request.at is not At.UNTRANSLATED and self.substream is None:
+            self.privileged = False
+            if self.access is Access.EXEC:
+                self.access = Access.READ
 
     # Events.
 
     def finish(self, fault: Fault) -> Fault:
-        """Note S2 and CLASS, and whether the event is recorded."""
-        return replace(fault, detail=event_detail(fault), recorded=self._recorded(fault))
-
-    def _recorded(self, fault: Fault) -> bool:
-        if fault.native == NO_EVENT:
-            return False
-        if self.request.at is At.TRANSLATION:
-            return fault.native == F_BAD_ATS_TREQ
-        if fault.native == C_BAD_STREAMID:
-            return bool(self.cr2.RECINVSID)
-        return self.records[fault.stage] if fault.native in FAULTS else True
+        """Note S2 and CLASS, or what is not modelled, and whether the event is recorded."""
+        detail = event_detail(fault) | int(self.unmodelled)
+        return replace(fault, detail=detail, recorded=self.records.holds(fault))
 
     @staticmethod
     def _stop(reason: Reason, event: int, entry: Fetched) -> Stop:
         return Stop(reason, event, entry.place, entry)
+
+    def _refuse(self, what: Unmodelled | None, entry: Fetched) -> None:
+        """Stop at an entry that is legal and asks for what is not modelled."""
+        if what is not None:
+            self.unmodelled = what
+            raise self._stop(Reason.INVALID, NO_EVENT, entry)
 
     # The order of 7.3.22.
 
@@ -333,35 +163,48 @@ class Smmuv3(Translator):
         if not self.cr0.SMMUEN:
             return self._off()
         if self.request.at is At.TRANSLATED and not self.cr0.ATSCHK:
-            return self._cut()
+            return self._unchecked()
         entry = self._stream_entry()
         ste = STE.parse(entry.contents)
         self._check(entry, ste)
-        if self.request.at is At.TRANSLATED:
-            return self._cut()
+        ats = ats_mode(self.unit, ste, self.cr0.ATSCHK)
         self._override(ste)
+        if self.request.at is At.TRANSLATED:
+            return self._translated(entry, ste, ats)
+        if self.request.at is At.TRANSLATION:
+            return self._translation(entry, ste, ats)
         return self._through(entry, ste)
 
     def _off(self) -> Translation:
         blocked = {At.TRANSLATION: F_BAD_ATS_TREQ, At.TRANSLATED: F_TRANSL_FORBIDDEN}
         if self.request.at in blocked:
             raise Stop(Reason.BLOCKED, blocked[self.request.at], self.place(Stage.DEVICE))
-        if self.gbpa.ABORT:
+        if self.gbpa.ABORT or self.request.iova >> self.unit.oas_lg2:
             raise Stop(Reason.ABORTED, NO_EVENT, self.place(Stage.DEVICE))
-        return self._cut()
+        return self.untranslated(ALL_ACCESS)
 
-    def _cut(self, access: Access = Access.READ | Access.WRITE) -> Translation:
-        """Output is input, without the bits that the unit does not have (3.4)."""
+    def _unchecked(self) -> Translation:
+        """Pass a translated request without a look at its STE, unless there is no ATS at all."""
+        if not self.unit.idr0.ATS:
+            raise Stop(Reason.BLOCKED, F_TRANSL_FORBIDDEN, self.place(Stage.DEVICE))
+        return self._passed()
+
+    def _passed(self) -> Translation:
+        """Pass a translated request; execution is known of one with a SubstreamID alone."""
+        return self._cut(READ_WRITE if self.substream is None else ALL_ACCESS)
+
+    def _cut(self, access: Access) -> Translation:
+        """Output is input, without the bits that the unit does not have (3.4, 3.9.1.1)."""
         answer = self.untranslated(access)
-        return replace(answer, hpa=answer.hpa & ((1 << self.features.oas_lg2) - 1))
+        return replace(answer, hpa=answer.hpa & ((1 << self.unit.oas_lg2) - 1))
 
     # The stream table.
 
     def _stream_entry(self) -> Fetched:
         stream = self.request.rid
-        if stream >> min(self.table.LOG2SIZE, self.features.idr1.SIDSIZE):
+        if stream >> min(self.table.LOG2SIZE, self.unit.idr1.SIDSIZE):
             raise Stop(Reason.RID_RANGE, C_BAD_STREAMID, self.place(Stage.DEVICE))
-        if self.features.idr0.ST_LEVEL and self.table.FMT == 1:
+        if self.unit.idr0.ST_LEVEL and self.table.FMT == 1:
             address = self._second_level(stream)
         else:
             address = _aligned(self.base.ADDR, 6 + self.table.LOG2SIZE) + 64 * stream
@@ -388,119 +231,189 @@ class Smmuv3(Translator):
             raise self._stop(Reason.NOT_PRESENT, C_BAD_STE, entry)
         if ste.Config < BYPASS:
             raise self._stop(Reason.ABORTED, NO_EVENT, entry)
-        if self.features.ste_illegal(ste):
+        if ste_illegal(self.unit, ste):
             raise self._stop(Reason.INVALID, C_BAD_STE, entry)
-        self.records[Stage.S2] = bool(ste.S2R)
-        has_ats = ste.EATS == FULL_ATS and ste.Config != BYPASS
-        if self.request.at is At.TRANSLATION and not has_ats:
-            raise self._stop(Reason.BLOCKED, F_BAD_ATS_TREQ, entry)
-        if self.request.at is At.TRANSLATED and not has_ats:
-            raise self._stop(Reason.BLOCKED, F_TRANSL_FORBIDDEN, entry)
+        if has_stage2(ste):
+            self.records.gate(Stage.S2, ste.S2R, ste.S2S)
 
     def _override(self, ste: Fields) -> None:
         """Put the STE's privilege and instruction attributes in the place of the request's."""
-        if not self.features.idr1.ATTR_PERMS_OVR:
+        if not self.unit.idr1.ATTR_PERMS_OVR:
             return
         if ste.PRIVCFG >= 2:
             self.privileged = ste.PRIVCFG == 3
-        if ste.INSTCFG >= 2 and self.access is not Access.WRITE:
-            self.access = Access.EXEC if ste.INSTCFG == 3 else Access.READ
+        self.inst_config = ste.INSTCFG
+        if self.access is not Access.WRITE:
+            self.access = {INST_DATA: Access.READ, INST_FETCH: Access.EXEC}.get(ste.INSTCFG, self.access)
 
-    # The stages.
+    # The three kinds of requests.
 
     def _through(self, entry: Fetched, ste: Fields) -> Translation:
         index = self._cd_index(entry, ste)
-        if index is None and self.request.iova >> self.features.ias_lg2:
-            raise Stop(Reason.INPUT_RANGE, F_ADDR_SIZE, self.place(Stage.S1))
-        second = self._second(ste) if ste.Config in (STAGE_2, NESTED) else None
+        self._check_bypass(ste, index)
+        second = self._second(entry, ste)
         if index is None and second is None:
             return self._cut(ALL_ACCESS)
-        first = None if index is None else self._first(ste, self._cd(ste, index, second), second)
-        return self.walk.stages(first, second, self.access)
+        first = None if index is None else self._first(ste, index, second)
+        return self._shown(self.walk.stages(first, second, self.access))
+
+    def _translation(self, entry: Fetched, ste: Fields, ats: int) -> Translation:
+        """Serve an ATS translation request (3.9.1.2, 13.6)."""
+        if ats == NO_ATS:
+            raise self._stop(Reason.BLOCKED, F_BAD_ATS_TREQ, entry)
+        index = self._cd_index(entry, ste)
+        self._check_bypass(ste, index)
+        second = self._second(entry, ste)
+        if index is None and second is None:
+            return self.untranslated(READ_WRITE)
+        first = None if index is None else self._first(ste, index, second)
+        read = Access.EXEC if self.inst_config == INST_FETCH else Access.READ
+        answer = Completion(self.walk, first, second, read).answer(self.access is Access.WRITE)
+        if ats == SPLIT_ATS:
+            answer = replace(answer, hpa=answer.gpa)
+        return self._shown(answer)
+
+    def _translated(self, entry: Fetched, ste: Fields, ats: int) -> Translation:
+        """Check a translated request; with split-stage ATS it is an IPA (3.9.1.3)."""
+        if ats == NO_ATS:
+            raise self._stop(Reason.BLOCKED, F_TRANSL_FORBIDDEN, entry)
+        if self.unit.idr3.PASIDTT:
+            index = self._cd_index(entry, ste)
+            if self.substream is not None and index is not None:
+                self._context(ste, index, self._second(entry, ste))
+        self._refuse(Unmodelled.DPT if ats == DPT_ATS else None, entry)
+        if ats == FULL_ATS:
+            return self._passed()
+        self._check_bypass(ste, None)
+        return self._shown(self.walk.stages(None, self._second(entry, ste), self.access))
+
+    def _shown(self, answer: Translation) -> Translation:
+        """Show the rights as the requester has them, after INSTCFG and without a SubstreamID (13.7.1)."""
+        access = answer.access
+        if self.inst_config == INST_FETCH:
+            access = _as(access, Access.READ, Access.EXEC)
+        if self.inst_config == INST_DATA:
+            access = _as(access, Access.EXEC, Access.READ)
+        if self.request.at is not At.UNTRANSLATED and (self.substream is None or Access.READ not in access):
+            access &= ~Access.EXEC
+        return replace(answer, access=access)
+
+    # The stages.
+
+    def _check_bypass(self, ste: Fields, index: int | None) -> None:
+        """Test an address that stage 1 leaves alone: against OAS if stage 2 is off too by Config (3.4)."""
+        width = self.unit.oas_lg2 if ste.Config == BYPASS else self.unit.ias_lg2
+        if index is None and self.request.iova >> width:
+            raise Stop(Reason.INPUT_RANGE, F_ADDR_SIZE, self.place(Stage.S1))
 
     def _cd_index(self, entry: Fetched, ste: Fields) -> int | None:
         """Return the CD of this request; None if stage 1 is off for it (5.2, S1CDMax and S1DSS)."""
-        substream, cd_max = self.request.pasid, self.features.cd_max(ste)
-        on = ste.Config in (STAGE_1, NESTED)
+        substream, width, on = self.substream, cd_max(self.unit, ste), has_stage1(ste)
         if substream is not None:
-            if not on or not cd_max:
+            if not on or not width:
                 raise self._stop(Reason.BLOCKED, C_BAD_SUBSTREAMID, entry)
-            if substream >> cd_max:
+            if substream >> width:
                 raise self._stop(Reason.PASID_RANGE, C_BAD_SUBSTREAMID, entry)
             if substream == 0 and ste.S1DSS == DSS_CD0:
                 raise self._stop(Reason.BLOCKED, F_STREAM_DISABLED, entry)
             return substream
         if not on:
             return None
-        if not cd_max or ste.S1DSS == DSS_CD0:
+        if not width or ste.S1DSS == DSS_CD0:
             return 0
         if ste.S1DSS != DSS_BYPASS:
             raise self._stop(Reason.BLOCKED, F_STREAM_DISABLED, entry)
         return None
 
-    def _cd(self, ste: Fields, index: int, second: Paging | None) -> Fields:
+    def _context(self, ste: Fields, index: int, second: Stage2 | None) -> tuple[Fetched, Context]:
         """Read and check a CD (5.3, 5.4); nested, all of its table lies in IPA."""
-        table, cd_format = ste.S1ContextPtr, self.features.cd_format(ste)
-        if cd_format != LINEAR:
-            leaf_lg2 = 6 if cd_format == TWO_LEVEL_4K else 10
-            table = self._leaf_table(table + 8 * (index >> leaf_lg2), second)
-            index &= (1 << leaf_lg2) - 1
-        entry = self.walk.fetch(self.place(Stage.PASID), table + 64 * index, 64, F_CD_FETCH, second)
+        address = self._context_address(ste, index, second)
+        entry = self.walk.fetch(self.place(Stage.PASID), address, 64, F_CD_FETCH, second)
         cd = CD.parse(entry.contents)
         if not cd.V:
             raise self._stop(Reason.NOT_PRESENT, C_BAD_CD, entry)
-        if self.features.cd_illegal(ste, cd, self._is_el2(ste)):
+        context = Context(self.unit, ste, cd, self.cr2.E2H)
+        if context.illegal():
             raise self._stop(Reason.INVALID, C_BAD_CD, entry)
-        self.records[Stage.S1] = bool(cd.R)
-        return cd
+        self.records.gate(Stage.S1, cd.R, cd.S)
+        return entry, context
 
-    def _leaf_table(self, address: int, second: Paging | None) -> int:
+    def _context_address(self, ste: Fields, index: int, second: Stage2 | None) -> int:
+        """Return where a CD lies: in a linear table, or by an L1CD.
+
+        A pointer that is not aligned leads to some entry of the aligned table (5.2 S1Fmt).
+        """
+        width, table_format = cd_max(self.unit, ste), cd_format(self.unit, ste)
+        if table_format == LINEAR:
+            return _wrapped(ste.S1ContextPtr, 64 * index, 6 + width)
+        leaf_lg2 = 6 if table_format == TWO_LEVEL_4K else 10
+        where = _wrapped(ste.S1ContextPtr, 8 * (index >> leaf_lg2), max(6, 3 + width - leaf_lg2))
+        leaf = self._leaf_table(where, second)
+        return _aligned(leaf, 6 + leaf_lg2) + 64 * (index & ((1 << leaf_lg2) - 1))
+
+    def _leaf_table(self, address: int, second: Stage2 | None) -> int:
         """Read an L1CD: where the CDs lie."""
         entry = self.walk.fetch(self.place(Stage.PASID, 1), address, 8, F_CD_FETCH, second)
         fields = L1CD.parse(entry.contents)
         if not fields.V:
             raise self._stop(Reason.NOT_PRESENT, C_BAD_SUBSTREAMID, entry)
-        if second is None and fields.L2Ptr >> self.features.oas_lg2:
+        if second is None and fields.L2Ptr >> self.unit.oas_lg2:
             raise self._stop(Reason.OUTPUT_RANGE, C_BAD_SUBSTREAMID, entry)
         return fields.L2Ptr
 
-    def _is_el2(self, ste: Fields) -> bool:
-        return self.features.is_el2(ste, self.cr2.E2H)
-
-    def _first(self, ste: Fields, cd: Fields, second: Paging | None) -> Stage1:
+    def _first(self, ste: Fields, index: int, second: Stage2 | None) -> Stage1:
         """Make the tables of the half that the address lies in."""
-        el2, upper = self._is_el2(ste), bool(self.request.iova >> 55 & 1)
-        half = next((each for each in halves(cd, el2) if each.upper == upper), None)
+        entry, context = self._context(ste, index, second)
+        self._refuse(context.unmodelled(), entry)
+        cd, upper = context.cd, bool(self.request.iova >> 55 & 1)
+        half = next((each for each in context.halves() if each.upper == upper), None)
         if half is None:
             raise Stop(Reason.INPUT_RANGE, F_TRANSLATION, self.place(Stage.S1))
-        granule = self.features.granule(half.granule_lg2)
-        first = Stage1(half, granule, self.features.output_lg2(cd.IPS), second)
-        first.flag_controls(cd.AFFD, cd.HA, cd.HD)
-        first.el2 = el2
-        first.privileged = self.privileged or el2
-        first.hierarchical = not (half.had and self.features.idr3.HAD)
+        first = Stage1(half, self.unit.output_lg2(cd.IPS), second)
+        first.flag_controls(cd.AFFD, cd.HA, cd.HD, self.unit.haft(cd.HAFT))
+        first.big_endian = bool(cd.ENDI)
+        first.el2 = context.el2
+        first.privileged = self.privileged or context.el2
+        # DDI 0487 R_MJGNV: AIE takes bit 59 for memory types, and with it all hierarchical rights.
+        first.hierarchical = not ((half.had and self.unit.idr3.HAD) or (cd.AIE and self.unit.idr3.AIE))
         first.wxn = bool(cd.WXN)
         first.pan = bool(cd.PAN)
-        if self.features.idr3.E0PD and half.e0pd and not first.privileged and first.takes(self.request.iova):
+        first.epan = bool(cd.EPAN and self.unit.idr3.EPAN)
+        if self.unit.idr3.E0PD and half.e0pd and not first.privileged and first.takes(self.request.iova):
             raise Stop(Reason.PRIVILEGE, F_TRANSLATION, self.place(Stage.S1))
         return first
 
-    def _second(self, ste: Fields) -> Stage2:
-        granule = self.features.granule(TG0_LG2[ste.S2TG])
-        start = self.features.stage2_start(ste)
+    def _second(self, entry: Fetched, ste: Fields) -> Stage2 | None:
+        """Make the tables of stage 2; None if it is off."""
+        if not has_stage2(ste):
+            return None
+        self._refuse(unmodelled_stage2(self.unit, ste), entry)
+        start = self.unit.second_start(ste)
         assert start is not None  # else the STE is ILLEGAL
-        output_lg2 = self.features.output_lg2(ste.S2PS)
-        xnx = bool(self.features.idr3.XNX)
-        second = Stage2(ste.S2TTB, granule, 64 - ste.S2T0SZ, vendor_level(start) + 1, output_lg2, xnx)
-        second.flag_controls(ste.S2AFFD, ste.S2HA, ste.S2HD)
+        root, granule = self.unit.table_address(ste.S2TTB), self.unit.second_granule(ste)
+        output_lg2, xnx = self.unit.output_lg2(ste.S2PS), bool(self.unit.idr3.XNX)
+        second = Stage2(root, granule, 64 - ste.S2T0SZ, vendor_level(start) + 1, output_lg2, xnx)
+        second.flag_controls(ste.S2AFFD, ste.S2HA, ste.S2HD, self.unit.haft(ste.S2HAFT))
+        second.big_endian = bool(ste.S2ENDI)
         second.privileged = self.privileged
         second.ptw = bool(ste.S2PTW)
+        second.fwb = bool(ste.S2FWB and self.unit.idr3.FWB)
         return second
 
 
 def _aligned(address: int, lg2: int) -> int:
     """Return an address without its lowest bits, which the unit ignores."""
     return address & -(1 << lg2) & ADDRESS_MASK
+
+
+def _wrapped(pointer: int, offset: int, lg2: int) -> int:
+    """Return an address in the aligned 2^lg2 bytes around ``pointer``, ``offset`` bytes on."""
+    return _aligned(pointer, lg2) | (pointer + offset) & ((1 << lg2) - 1)
+
+
+def _as(access: Access, shown: Access, judged: Access) -> Access:
+    """Show one right as another one is."""
+    return access | shown if judged in access else access & ~shown
 
 
 # ---------------------------------------------------------------- entries in words
@@ -525,22 +438,21 @@ def describe(
 
 def _granule_of(registers: Mapping[str, int], before: Sequence[Step], ref: Ref) -> Granule:
     """Find the granule of a table in the STE or CD that was read before."""
-    lg2: int | None = None
+    unit = Features({name: registers.get(name, value) for name, value in _IDENTITY.items()})
+    found: Granule | None = None
     for earlier, data in before:
         if earlier.level == 0 and earlier.stage is Stage.DEVICE and ref.stage is Stage.S2:
-            lg2 = TG0_LG2.get(STE.parse(data).S2TG)
+            found = unit.second_granule(STE.parse(data))
         if earlier.level == 0 and earlier.stage is Stage.PASID and ref.stage is Stage.S1:
             top = next((each for each, _ in before if each.stage is Stage.S1), ref)
-            lg2 = _granule_lg2_of_half(CD.parse(data), top.gpa)
-    if lg2 is None:
-        return DEFAULT_GRANULE
-    oas = IDR5.of(registers.get("IDR5", DEFAULT_IDR5)).OAS
-    return Granule(lg2, wide=lg2 == 16 and ADDRESS_LG2[oas] == 52)
+            cd = CD.parse(data)
+            found = unit.granule(_granule_lg2_of_half(cd, top.gpa), cd.DS)
+    return found if found is not None and found.lg2 else DEFAULT_GRANULE
 
 
-def _granule_lg2_of_half(cd: Fields, top: int) -> int | None:
-    """log2 of the granule of the half in whose top table the entry at ``top`` lies."""
-    lower, upper = TG0_LG2.get(cd.TG0), TG1_LG2.get(cd.TG1)
+def _granule_lg2_of_half(cd: Fields, top: int) -> int:
+    """log2 of the granule of the half in whose top table the entry at ``top`` lies; 0 if none."""
+    lower, upper = TG0_LG2.get(cd.TG0), TG1_LG2.get(cd.TG1, 0)
     if cd.EPD0 or lower is None:
         return upper
     # A top table of stage 1 never crosses a granule.

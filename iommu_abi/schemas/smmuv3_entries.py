@@ -71,14 +71,22 @@ IDR3 = Layout(
     bit(5, "PPS"),
     ignored(6),
     bit(7, "MPAM"),
-    bit(8, "FWB"),
+    bit(8, "FWB", "STE.S2FWB counts"),
     bit(9, "STT", "small tables"),
     bit(10, "RIL"),
     bits(12, 11, "BBML"),
     bit(13, "E0PD", "CD.E0PDx count"),
     bit(14, "PTWNNC"),
-    bit(15, "DPT"),
-    ignored(31, 16),
+    bit(15, "DPT", "STE.EATS 3"),
+    bit(16, "PASIDTT", "translated requests with SubstreamID"),
+    bit(17, "EPAN", "CD.EPAN counts"),
+    bit(18, "S1PI", "stage-1 permission indirection"),
+    bit(19, "S2PI", "stage-2 permission indirection"),
+    bit(20, "S2PO", "stage-2 permission overlays"),
+    bit(21, "THE", "translation hardening"),
+    bit(22, "MTEPERM"),
+    bit(23, "AIE", "CD.AIE counts"),
+    ignored(31, 24),
     _ALL,
 )
 IDR5 = Layout(
@@ -89,12 +97,20 @@ IDR5 = Layout(
     bit(4, "GRAN4K"),
     bit(5, "GRAN16K"),
     bit(6, "GRAN64K"),
-    bit(7, "DS"),
-    bit(8, "D128"),
+    bit(7, "DS", "52-bit addresses with 4 and 16 KiB"),
+    bit(8, "D128", "VMSAv9-128"),
     ignored(9),
     bits(11, 10, "VAX", "virtual addresses", {0: "48 bits", 1: "52 bits", 2: "56 bits"}),
     ignored(15, 12),
     bits(31, 16, "STALL_MAX"),
+    _ALL,
+)
+AIDR = Layout(
+    "SMMU_AIDR",
+    8,
+    bits(3, 0, "MINOR", "v3.MINOR"),
+    bits(7, 4, "MAJOR"),
+    ignored(31, 8),
     _ALL,
 )
 CR0 = Layout(
@@ -118,7 +134,8 @@ CR2 = Layout(
     bit(0, "E2H", "EL2 streams are EL2-E2H"),
     bit(1, "RECINVSID", "C_BAD_STREAMID is recorded"),
     bit(2, "PTM"),
-    ignored(31, 3),
+    bit(3, "REC_CFG_ATS", "configuration errors of ATS are recorded"),
+    ignored(31, 4),
     _ALL,
 )
 GBPA = Layout(
@@ -141,8 +158,8 @@ STRTAB_BASE = Layout(
     "SMMU_STRTAB_BASE",
     8,
     ignored(5, 0),
-    pointer(51, 6, "ADDR", "stream table, PA"),
-    ignored(61, 52),
+    pointer(55, 6, "ADDR", "stream table, PA"),
+    ignored(61, 56),
     bit(62, "RA"),
     ignored(63),
 )
@@ -165,8 +182,8 @@ L1STD = Layout(
     8,
     bits(4, 0, "Span", "2^(Span-1) STEs; 0: none"),
     ignored(5),
-    pointer(51, 6, "L2Ptr", "STEs, PA"),
-    ignored(63, 52),
+    pointer(55, 6, "L2Ptr", "STEs, PA"),
+    ignored(63, 56),
 )
 
 BYPASS, STAGE_1, STAGE_2, NESTED = 4, 5, 6, 7
@@ -181,8 +198,13 @@ LINEAR, TWO_LEVEL_4K, TWO_LEVEL_64K = 0, 1, 2
 _S1FMT = {LINEAR: "linear", TWO_LEVEL_4K: "two-level, 64 CDs", TWO_LEVEL_64K: "two-level, 1024 CDs"}
 DSS_BYPASS, DSS_CD0 = 1, 2
 _S1DSS = {0: "terminate", DSS_BYPASS: "bypass stage 1", DSS_CD0: "CD 0", 3: "reserved, terminate"}
-FULL_ATS = 1
-_EATS = {0: "no ATS", FULL_ATS: "full ATS", 2: "split-stage ATS"}
+NO_ATS, FULL_ATS, SPLIT_ATS, DPT_ATS = range(4)
+_EATS = {
+    NO_ATS: "no ATS",
+    FULL_ATS: "full ATS",
+    SPLIT_ATS: "split-stage ATS",
+    DPT_ATS: "full ATS with DPT checks",
+}
 EL2 = 2
 _STRW = {0: "EL1", EL2: "EL2"}
 _OVERRIDE_PRIV = {0: "incoming", 1: "incoming", 2: "unprivileged", 3: "privileged"}
@@ -202,8 +224,8 @@ STE = Layout(
         bit(0, "V", "valid"),
         bits(3, 1, "Config", "stages", _CONFIG),
         bits(5, 4, "S1Fmt", "CD table", _S1FMT),
-        pointer(51, 6, "S1ContextPtr", "CDs; IPA if nested, else PA"),
-        ignored(58, 52),
+        pointer(55, 6, "S1ContextPtr", "CDs; IPA if nested, else PA"),
+        ignored(58, 56),
         bits(63, 59, "S1CDMax", "log2 of the CDs"),
     ),
     *word(
@@ -212,11 +234,13 @@ STE = Layout(
         bits(3, 2, "S1CIR"),
         bits(5, 4, "S1COR"),
         bits(7, 6, "S1CSH"),
-        ignored(18, 8),
+        bits(11, 8, "S2HWU", "bits 62:59 of stage-2 leaves"),
+        ignored(18, 12),
         bit(19, "MEV", "events may be merged"),
-        ignored(24, 20),
-        bit(25, "S2FWB"),
-        ignored(26),
+        ignored(23, 20),
+        bit(24, "S1PIE", "CDs may use permission indirection"),
+        bit(25, "S2FWB", "MemAttr bit 2 clear is Device"),
+        bit(26, "S1MPAM", "CDs have a PARTID"),
         bit(27, "S1STALLD", "CDs may not stall"),
         bits(29, 28, "EATS", "ATS", _EATS),
         bits(31, 30, "STRW", "regime", _STRW),
@@ -249,13 +273,32 @@ STE = Layout(
         bit(56, "S2HA", "hardware sets AF"),
         bit(57, "S2S", "stall"),
         bit(58, "S2R", "faults are recorded"),
-        ignored(63, 59),
+        bit(59, "S2HAFT", "hardware sets AF of tables"),
+        bit(60, "S2PIE", "permission indirection"),
+        bit(61, "S2POE", "permission overlays"),
+        bits(63, 62, "DPT_VMATCH"),
     ),
-    *word(3, ignored(3, 0), pointer(51, 4, "S2TTB", "top stage-2 table, PA"), ignored(63, 52)),
-    *word(4, ignored(63, 0)),
-    *word(5, ignored(63, 0)),
+    *word(
+        3,
+        ignored(1, 0),
+        bit(2, "S2SL0_2", "start level, bit 2"),
+        bit(3, "S2DS", "52-bit addresses with 4 and 16 KiB"),
+        pointer(51, 4, "S2TTB", "top stage-2 table, PA"),
+        ignored(60, 52),
+        bits(62, 61, "S2SKL"),
+        ignored(63),
+    ),
+    *word(4, ignored(15, 0), bits(31, 16, "PARTID"), ignored(63, 32)),
+    *word(
+        5,
+        bits(7, 0, "PMG"),
+        ignored(8),
+        bits(11, 9, "HARDENING", "AssuredOnly, TL0, TL1"),
+        pointer(55, 12, "VMSPtr", "VMS, PA"),
+        ignored(63, 56),
+    ),
     *word(6, ignored(63, 0)),
-    *word(7, ignored(63, 0)),
+    *word(7, bits(63, 0, "S2POI", "16 overlay interpretations")),
 )
 
 # ---------------------------------------------------------------- context descriptors (5.3, 5.4)
@@ -266,8 +309,8 @@ L1CD = Layout(
     8,
     bit(0, "V", "valid"),
     ignored(11, 1),
-    pointer(51, 12, "L2Ptr", "CDs; IPA if nested, else PA"),
-    ignored(63, 52),
+    pointer(55, 12, "L2Ptr", "CDs; IPA if nested, else PA"),
+    ignored(63, 56),
 )
 
 #: Index: SubstreamID, or its lower bits.
@@ -313,22 +356,26 @@ CD = Layout(
         bit(2, "E0PD0", "no unprivileged access, TTB0"),
         bit(3, "HAFT", "hardware sets AF of tables"),
         pointer(51, 4, "TTB0", "top table, lower half"),
-        ignored(58, 52),
-        bit(59, "EPAN"),
-        ignored(63, 60),
+        ignored(57, 52),
+        bit(58, "PnCH"),
+        bit(59, "EPAN", "PAN also for what the unprivileged may execute"),
+        bits(63, 60, "HWU0", "bits 62:59 of leaves, TTB0"),
     ),
     *word(
         2,
         bit(0, "NSCFG1"),
         bit(1, "HAD1", "table attributes are ignored, TTB1"),
         bit(2, "E0PD1", "no unprivileged access, TTB1"),
-        ignored(3),
+        bit(3, "AIE", "16 memory types; table attributes are ignored"),
         pointer(51, 4, "TTB1", "top table, upper half"),
-        ignored(63, 52),
+        ignored(57, 52),
+        bit(58, "DS", "52-bit addresses with 4 and 16 KiB"),
+        bit(59, "PIE", "permission indirection"),
+        bits(63, 60, "HWU1", "bits 62:59 of leaves, TTB1"),
     ),
     *word(3, bits(63, 0, "MAIR")),
     *word(4, bits(63, 0, "AMAIR")),
     *word(5, ignored(63, 0)),
-    *word(6, ignored(63, 0)),
-    *word(7, ignored(63, 0)),
+    *word(6, bits(47, 0, "PIIU", "16 unprivileged permissions"), ignored(63, 48)),
+    *word(7, bits(47, 0, "PIIP", "16 privileged permissions"), ignored(63, 48)),
 )

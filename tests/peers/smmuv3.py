@@ -18,6 +18,7 @@ CR0, GBPA, STRTAB_BASE, STRTAB_BASE_CFG, CMDQ_BASE, CMDQ_PROD, EVENTQ_BASE, EVEN
 SMMUEN, EVTQEN, CMDQEN = 1 << 0, 1 << 2, 1 << 3
 CONFIG = 0x3F00_0000
 QUEUE_LG2 = 3
+OAS_LG2 = 44
 EVENT = 32  # bytes
 COMMANDS = ((0x04, 31), (0x30, 0))  # CFGI_ALL, TLBI_NSNH_ALL
 RECORDED_BY_WALK = range(0x10, 0x14)
@@ -139,7 +140,8 @@ def _world(dice: Dice, machine: Smmuv3, first: bool, second: bool) -> World:
         noise = {"S2R": int(dice.chance(0.9)), "S2VMID": dice.getrandbits(8)}
         if dice.chance(0.05):
             unit.device(sid, **noise)
-            requests += use(dice, sid, [target(dice, machine.ram)])
+            inside = target(dice, machine.ram)
+            requests += use(dice, sid, [inside, inside | 1 << dice.randrange(OAS_LG2, 64)])
             continue
         space, stage2, targets = _behind(dice, machine) if second else _direct(dice, machine)
         if stage2 is not None:

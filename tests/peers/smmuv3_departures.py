@@ -214,15 +214,15 @@ def _stage_1_fault(view: View, event: int) -> None:
 def context_pointer(view: View) -> bool:
     ste = _ste(view)
     oas = BITS[view.registers["IDR5"] & 7]
-    if ste and ste.raw >> 1 & 7 == 7 and ste.raw >> 48 & 15:
-        view.put(ste.hpa, ste.raw & ~(15 << 48))
+    if ste and ste.raw >> 1 & 7 == 7 and ste.raw >> 48 & 255:
+        view.put(ste.hpa, ste.raw & ~(255 << 48))
         return True
-    if not ste or ste.raw >> 1 & 7 != 5 or not ste.raw >> oas & (1 << 52 - oas) - 1 or ste.raw >> 59:
+    if not ste or ste.raw >> 1 & 7 != 5 or not ste.raw >> oas & (1 << 56 - oas) - 1 or ste.raw >> 59:
         return False
     if ste.raw >> oas & (1 << 48 - oas) - 1:
         view.blocks(F_CD_FETCH, Stage.DEVICE)
     else:
-        view.put(ste.hpa, ste.raw & ~(15 << 48))
+        view.put(ste.hpa, ste.raw & ~(255 << 48))
     return True
 
 
@@ -441,6 +441,16 @@ def beyond_oas(view: View) -> bool:
     return True
 
 
+def stage_1_off(view: View) -> bool:
+    fault = view.fault
+    if view.record is None or not fault or fault.native != F_ADDR_SIZE:
+        return False
+    if fault.reason is not Reason.INPUT_RANGE:
+        return False
+    view.record = None
+    return True
+
+
 ALL: tuple[Departure, ...] = (
     Departure(
         "QEMU aborts", "on CD.IPS above 48 bits and on S2AA64=0: not asked (findings/smmuv3_abort.py)", aborts
@@ -468,7 +478,7 @@ ALL: tuple[Departure, ...] = (
         "QEMU walks from a start level that is too early for S2T0SZ, and from any S2TTB (left out)",
         stage_2_start,
     ),
-    Departure("EATS", "3 is illegal, as 1 is with S2S; QEMU does not look", eats),
+    Departure("EATS", "with ATS, 2 is illegal but for nested STEs, and 1 with S2S; QEMU does not look", eats),
     Departure("S2HA, S2HD", "are illegal without HTTU; QEMU ignores them", stage_2_hardware),
     Departure("S2T0SZ", "must be 64 - IAS at least; QEMU wants 64 - S2PS", stage_2_size),
     Departure(
@@ -477,14 +487,14 @@ ALL: tuple[Departure, ...] = (
     Departure("CD.ENDI", "is illegal for little-endian SMMUs; QEMU does not look with EPD0", endianness),
     Departure(
         "S1ContextPtr",
-        "beyond OAS is illegal, or an IPA for stage 2; QEMU ignores 51:48 and reads the CD",
+        "beyond OAS is illegal, or an IPA for stage 2; QEMU ignores 55:48 and reads the CD",
         context_pointer,
         until=(11, 0),
     ),
     Departure(
         "S1ContextPtr 55:6",
-        "beyond OAS is illegal, and 55:52 are no part of it before SMMUv3.4; QEMU takes 55:6 and says"
-        " F_CD_FETCH; nested it blocks and records nothing for 55:52",
+        "beyond OAS is illegal, nested an IPA that stage 2 does not take; QEMU says F_CD_FETCH, and nested it"
+        " blocks and records nothing for 55:52",
         context_pointer_wide,
         since=(11, 0),
     ),
@@ -501,6 +511,12 @@ ALL: tuple[Departure, ...] = (
         "nested: IPA beyond OAS",
         "F_TRANSLATION of stage 2 for a CD or a table there; QEMU blocks and records nothing",
         beyond_oas,
+        last=True,
+    ),
+    Departure(
+        "bypass beyond OAS",
+        "F_ADDR_SIZE of stage 1, recorded whatever S2R says, also before stage 2 alone; QEMU records nothing",
+        stage_1_off,
         last=True,
     ),
     Departure(

@@ -9,7 +9,9 @@ from iommu_abi.fuzz.smmuv3.contexts import (
     BLOCKED,
     CD_ILLEGAL,
     DISABLED,
+    NO_SPLIT,
     NO_SUBSTREAM,
+    ONE_STAGE_SPLIT,
     STE_ALONE,
     STE_STAGE_1,
     STE_STAGE_2,
@@ -89,9 +91,9 @@ def clear_flag(case: Case, row: Row) -> None:
     _, ref = site(case, row)
     case.set(ref, AF=0)
     if row.stage is S1:
-        case.set(case.entry(PASID, 0), AFFD=0, HA=0)
+        case.set(case.entry(PASID, 0), AFFD=0, HA=0, HAFT=0)
     else:
-        case.set(case.entry(DEVICE, 0), S2AFFD=0, S2HA=0)
+        case.set(case.entry(DEVICE, 0), S2AFFD=0, S2HA=0, S2HAFT=0)
 
 
 def read_only(case: Case, row: Row) -> None:
@@ -167,7 +169,7 @@ def dirty_denied(case: Case, row: Row) -> None:
     leaf = case.one([ref for ref in case.path if ref.stage is S1][-1:])
     walks = [walk for walk in case.walks(S2) if walk[-1].level == row.level]
     walk = case.one_walk([walk for walk in walks if walk[-1].for_level == leaf.level])
-    case.set(case.entry(PASID, 0), HA=1, HD=1)
+    case.set(case.entry(PASID, 0), HA=1, HD=1, HAFT=0)
     case.register("IDR0", IDR0, HTTU=2)
     case.set(leaf, AP1=1, AP2=1, DBM=1)
     case.set(walk[-1], S2AP=1)
@@ -204,9 +206,9 @@ def format_of(case: Case, answer: Translation) -> str:
 
 
 _STAGES = {
-    STAGE_1: (*STE_STAGE_1, *STE_ALONE),
-    STAGE_2: (*STE_STAGE_2, ste(EATS=3)),
-    NESTED: (*STE_STAGE_1, *STE_STAGE_2),
+    STAGE_1: (*STE_STAGE_1, *STE_ALONE, ONE_STAGE_SPLIT),
+    STAGE_2: (*STE_STAGE_2, ONE_STAGE_SPLIT),
+    NESTED: (*STE_STAGE_1, *STE_STAGE_2, NO_SPLIT),
 }
 
 AIMS: dict[tuple[str, Stage, Reason], tuple[Aim, ...]] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from iommu_abi.fuzz.smmuv3.tables import Limits, Shape, StreamTable
+from iommu_abi.fuzz.ways import Row
 from iommu_abi.fuzz.worlds import (
     EXEC,
     LEAF_REASONS,
@@ -21,6 +22,7 @@ from iommu_abi.fuzz.worlds import (
 from iommu_abi.schemas.build_smmuv3 import SmmuTables
 from iommu_abi.schemas.smmuv3_entries import (
     ADDRESS_LG2,
+    AIDR,
     CR0,
     CR2,
     GBPA,
@@ -29,7 +31,7 @@ from iommu_abi.schemas.smmuv3_entries import (
     IDR3,
     IDR5,
 )
-from iommu_abi.schemas.vmsa import Granule
+from iommu_abi.schemas.vmsa_entries import Granule
 from iommu_abi.terms import Reason, Request, Stage
 
 PASID, S1, S2 = Stage.PASID, Stage.S1, Stage.S2
@@ -45,18 +47,27 @@ class Builder:
         self.oas = self._oas()
         self.oas_lg2 = ADDRESS_LG2[self.oas]
         #: Tables lie where pointers of every granule reach.
-        self.host = Host(dice, min(self.oas_lg2, 48))
+        self.host = Host(dice, min(self.oas_lg2, 44 if wish.reason(Reason.OUTPUT_RANGE) else 48))
         self.ttf = dice.pick((2, 2, 3))
+        self.deep = deep = bool(wish.row and wish.stage(S1, S2) and self._is_deep(wish.row))
+        #: What the version demands is there whatever the registers say; 52 bits are not in v3.0.
+        self.version = dice.pick((0, 1, 1, 2, 3, 4) if self.oas < 6 and not deep else (1, 1, 2, 3, 4))
+        ds = int(self.version > 0 and (deep or dice.chance(0.4)))
         self.limits = Limits(
             ias_lg2=max(self.oas_lg2, 40 if self.ttf & 1 else 0),
             oas_lg2=self.oas_lg2,
             stt=dice.getrandbits(1),
-            vax=dice.pick((0, 0, 1, 2)),
-            ds=dice.getrandbits(1),
+            vax=dice.pick((1, 2) if ds else (0, 0, 1, 2)) if self.version else 0,
+            ds=ds,
         )
         self.httu = 2 if wish.reason(Reason.UPDATE_DENIED) else dice.randrange(4)
         self.override, self.hyp, self.e2h = (dice.getrandbits(1) for _ in range(3))
-        self.tt_endian = dice.pick((0, 2, 2))
+        self.ats, self.atschk, self.ns1ats = (dice.getrandbits(1) for _ in range(3))
+        self.had, self.epan = (
+            int(self.version > 0 or dice.chance(0.5)),
+            int(self.version > 3 or dice.chance(0.5)),
+        )
+        self.tt_endian = dice.pick((0, 2, 2, 3))
         self.stall_model, self.term_model = dice.randrange(3), dice.getrandbits(1)
         self.granules: set[int] = set()
         self.cdmax = 0
@@ -69,16 +80,23 @@ class Builder:
     def _oas(self) -> int:
         """How wide addresses are: wide enough for the levels, for OUTPUT_RANGE narrower than pointers."""
         row = self.wish.row
+        if row and row.stage in (S1, S2) and self._is_deep(row):
+            return 6
         if self.wish.reason(Reason.OUTPUT_RANGE):
             return 4
         if row and row.level > 1 and row.stage in (S1, S2):
             return self.dice.pick((4, 5, 6, 6))
         return self.dice.pick((0, 1, 2, 3, 4, 5, 5, 6, 6))
 
+    @staticmethod
+    def _is_deep(row: Row) -> bool:
+        """Levels, or blocks at a level, that DS alone has."""
+        return row.level == 4 or (row.level == 3 and row.reason in LEAF_REASONS)
+
     def registers(self) -> dict[str, int]:
         """All of them, with what the world needs and random bits beside it."""
         dice = self.dice
-        noise = {name: dice.getrandbits(1) for name in ("COHACC", "BTM", "MSI", "PRI", "ATOS", "ATS")}
+        noise = {name: dice.getrandbits(1) for name in ("COHACC", "BTM", "MSI", "PRI", "ATOS", "ATSRECERR")}
         granules = {name: int(lg2 in self.granules or dice.chance(0.5)) for lg2, name in GRANULES.items()}
         sid_bits = max(self.unit.sids).bit_length()
         return self.unit.registers | {
@@ -95,6 +113,8 @@ class Builder:
                 STALL_MODEL=self.stall_model,
                 TERM_MODEL=self.term_model,
                 ST_LEVEL=1 if self.unit.split else dice.getrandbits(1),
+                ATS=self.ats,
+                NS1ATS=self.ns1ats,
                 **noise,
             ),
             "IDR1": IDR1.value(
@@ -102,10 +122,22 @@ class Builder:
                 SSIDSIZE=dice.randrange(self.cdmax, 21),
                 ATTR_PERMS_OVR=self.override,
             ),
-            "IDR3": IDR3.value(HAD=dice.getrandbits(1), XNX=dice.getrandbits(1), STT=self.limits.stt, E0PD=1),
+            "IDR3": IDR3.value(
+                HAD=self.had,
+                XNX=dice.getrandbits(1),
+                FWB=dice.getrandbits(1),
+                STT=self.limits.stt,
+                E0PD=1,
+                PTWNNC=dice.getrandbits(1),
+                PASIDTT=dice.getrandbits(1),
+                EPAN=self.epan,
+            ),
+            "AIDR": AIDR.value(MINOR=self.version),
             "IDR5": IDR5.value(OAS=self.oas, VAX=self.limits.vax, DS=self.limits.ds, **granules),
-            "CR0": CR0.value(SMMUEN=1, EVTQEN=1, ATSCHK=dice.getrandbits(1), VMW=dice.getrandbits(3)),
-            "CR2": CR2.value(E2H=self.e2h, RECINVSID=dice.getrandbits(1)),
+            "CR0": CR0.value(
+                SMMUEN=1, EVTQEN=int(dice.chance(0.9)), ATSCHK=self.atschk, VMW=dice.getrandbits(3)
+            ),
+            "CR2": CR2.value(E2H=self.e2h, RECINVSID=dice.getrandbits(1), REC_CFG_ATS=dice.getrandbits(1)),
             "GBPA": GBPA.value(ABORT=dice.getrandbits(1), MemAttr=dice.getrandbits(4)),
         }
 
@@ -115,10 +147,12 @@ class Builder:
 
     # Page tables.
 
-    def shape(self, stage: Stage, at_least_lg2: int = 0) -> Shape:
-        """Granule, width and levels of the tables of a stage, by what the row needs."""
+    def shape(self, stage: Stage, at_least_lg2: int = 0, ds: bool | None = None) -> Shape:
+        """Granule, width and levels of the tables of a stage, by what the row needs. ``ds``: the CD's."""
         wish, row = self.wish, self.wish.row
         found = [each for each in self.limits.shapes(stage) if each.input_lg2 >= at_least_lg2]
+        if ds is not None:
+            found = [each for each in found if each.granule.lg2 == 16 or each.granule.wide == ds]
         levels = wish.levels(stage, sorted({each.levels for each in found}))
         found = [each for each in found if each.levels == levels]
         if row and row.stage is stage and row.level and row.reason in LEAF_REASONS:
@@ -157,14 +191,15 @@ class Builder:
             "HD": int(self.httu > 1 and dice.chance(0.5)),
             "S": (dice.getrandbits(1), 0, 1)[self.stall_model],
             "R": dice.getrandbits(1),
-            "ENDI": 0 if self.tt_endian == 2 else dice.getrandbits(1),
+            "HAFT": int(self.httu == 3 and flags["HA"] and dice.chance(0.5)),
+            "ENDI": {2: 0, 3: 1}.get(self.tt_endian, dice.getrandbits(1)),
         }
 
     def attributes(self, controls: Mapping[str, int]) -> dict[str, int]:
         """What a leaf has beside rights: AF may be clear where nothing wants it, or hardware sets it."""
         free = controls["AFFD"] or controls["HA"]
         found = {"AF": self.dice.getrandbits(1) if free else 1, "Contiguous": int(self.dice.chance(0.2))}
-        return found | {"DBM": self.dice.getrandbits(1), "SH": self.dice.getrandbits(2)}
+        return found | {"DBM": self.dice.getrandbits(1)}
 
 
 def updates_dirty(controls: Mapping[str, int], leaf: Mapping[str, int]) -> bool:

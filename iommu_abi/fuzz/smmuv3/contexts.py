@@ -116,11 +116,12 @@ def far_pointer(name: str) -> Aim:
 
     def apply(case: Case, row: Row) -> None:
         oas = ADDRESS_LG2[case.value("IDR5") & 7]
-        if oas == 52:
-            raise Miss
         ref = case.entry(row.stage, row.level)
         bits = next(bits for bits in case.layout(ref).fields if bits.name == name)
-        bit = bits.high - (51 - case.dice.randrange(oas, 52))
+        end = bits.unit_lg2 + bits.high - bits.low + 1
+        if oas >= end:
+            raise Miss
+        bit = bits.low + case.dice.randrange(oas, end) - bits.unit_lg2
         case.put(ref, bit, bit, 1)
 
     return apply
@@ -155,7 +156,7 @@ STE_STAGE_1 = (
     idr0(S1P=0),
     many_cds,
     both(ste(S1CDMax=3, S1Fmt=1), idr0(CD2L=0), register("IDR1", IDR1, SSIDSIZE=5)),
-    ste(EATS=3),
+    both(ste(S2VMID=0x1234, STRW=0), idr0(VMID16=0, S2P=1)),
 )
 STE_STAGE_2 = (
     idr0(S2P=0),
@@ -169,17 +170,22 @@ STE_STAGE_2 = (
     both(ste(S2ENDI=0), idr0(TTENDIAN=3)),
     both(ste(S2HA=1), idr0(HTTU=0)),
     both(ste(S2HD=1), idr0(HTTU=1)),
+    both(ste(S2HA=0, S2HD=0, S2HAFT=1), idr0(HTTU=3)),
     both(ste(S2VMID=0x1234), idr0(VMID16=0)),
+    both(ste(S2AA64=1), idr0(TTF=1)),
     both(ste(S2S=1), idr0(STALL_MODEL=1)),
     both(ste(S2S=0), idr0(STALL_MODEL=2)),
-    both(ste(S2S=1, EATS=1), idr0(STALL_MODEL=0)),
+    both(ste(S2S=1, EATS=1), idr0(STALL_MODEL=0, ATS=1)),
 )
+ONE_STAGE_SPLIT = both(ste(EATS=2), idr0(ATS=1))
+NO_SPLIT = both(ste(EATS=2, S2S=0), idr0(ATS=1, NS1ATS=1, STALL_MODEL=0))
 STE_ALONE = (far_pointer("S1ContextPtr"), both(ste(STRW=1), idr0(HYP=1)), both(ste(STRW=3), idr0(HYP=1)))
 
 _ATS = one(ask(at=At.TRANSLATION), both(ask(at=At.TRANSLATED), cr0(ATSCHK=1)))
 BLOCKED = (
     both(ste(EATS=0), _ATS),
-    both(ste(EATS=2), _ATS),
+    both(ste(EATS=3), _ATS),
+    both(idr0(ATS=0), _ATS),
     both(ste(Config=4), _ATS),
     both(cr0(SMMUEN=0), one(ask(at=At.TRANSLATION), ask(at=At.TRANSLATED))),
     both(ste(Config=4), ask(pasid=1)),
@@ -229,7 +235,7 @@ CD_ILLEGAL = (
     both(cd(ENDI=0), idr0(TTENDIAN=3), ste(S2ENDI=1)),
     both(cd(HA=1), ste(S2HA=0, S2HD=0), idr0(HTTU=0)),
     both(cd(HD=1), ste(S2HD=0), idr0(HTTU=1)),
-    both(cd(HAFT=1, HA=0, HD=0), idr0(HTTU=3)),
+    both(cd(HAFT=1, HA=0, HD=0), ste(S2HAFT=0), idr0(HTTU=3)),
     both(cd(S=1), ste(S2S=0), idr0(STALL_MODEL=1)),
     both(cd(S=0), ste(S2S=1, EATS=0), idr0(STALL_MODEL=2)),
     both(cd(S=1), ste(S1STALLD=1)),

@@ -56,7 +56,7 @@ class Stream:
 def stream(b: Builder, sid: int, with_second: bool) -> Stream:
     """A stream with random fields, and stage 2 if it has one."""
     dice = b.dice
-    fields = {"PRIVCFG": dice.randrange(4), "INSTCFG": dice.randrange(4), "EATS": dice.pick((0, 1, 1, 2))}
+    fields = {"PRIVCFG": dice.randrange(4), "INSTCFG": dice.randrange(4), "EATS": dice.pick((0, 1, 1, 1, 3))}
     fields |= {"S1DSS": dice.randrange(4), "MEV": dice.getrandbits(1), "SHCFG": dice.randrange(4)}
     made = Stream(sid, fields, b.override)
     if with_second:
@@ -64,7 +64,15 @@ def stream(b: Builder, sid: int, with_second: bool) -> Stream:
         fields |= {f"S2{name}": value for name, value in made.controls.items()}
         if made.controls["S"] and fields["EATS"] == 1:
             fields["EATS"] = 0
+    if not b.ats:  # then the field is ignored
+        fields["EATS"] = dice.randrange(4)
     return made
+
+
+def split_stage(b: Builder, made: Stream) -> None:
+    """Maybe let translation requests of a nested stream end with the IPA."""
+    if b.ats and not b.ns1ats and not made.controls["S"] and b.dice.chance(0.3):
+        made.fields["EATS"] = 2
 
 
 def second_stage(b: Builder) -> tuple[build.SmmuStage2, dict[str, int]]:
@@ -73,9 +81,12 @@ def second_stage(b: Builder) -> tuple[build.SmmuStage2, dict[str, int]]:
     # room for tables and pages of a guest; much room for large pages of its stage 1
     large = wish.stage(S1) and wish.reason(*LEAF_REASONS) and wish.row and wish.row.level
     shape = b.shape(S2, 40 if large and b.limits.ias_lg2 >= 40 else 22)
-    second = build.SmmuStage2(b.host, 1 << shape.granule.lg2, shape.tsz, shape.start, shape.granule.wide)
-    fields = {"PS": b.width(), "PTW": dice.getrandbits(1), "VMID": dice.getrandbits(16)}
-    return second, b.controls(S2) | fields
+    fields = {"PS": b.width(), "PTW": dice.getrandbits(1), "VMID": dice.getrandbits(16)} | b.controls(S2)
+    fields["FWB"] = dice.getrandbits(1)
+    second = build.SmmuStage2(
+        b.host, 1 << shape.granule.lg2, shape.tsz, shape.start, shape.granule.wide, bool(fields["ENDI"])
+    )
+    return second, fields
 
 
 def map_second(b: Builder, stream: Stream, second: build.SmmuStage2) -> None:
@@ -103,9 +114,14 @@ def map_second(b: Builder, stream: Stream, second: build.SmmuStage2) -> None:
 
 
 def ask(b: Builder, stream: Stream, request: Request) -> None:
-    """Add a request; with full ATS it may be a translation request, or a translated one."""
-    at = At.UNTRANSLATED
-    if stream.fields["EATS"] == 1:
-        translated = () if b.wish.row else (At.TRANSLATED,)
-        at = b.dice.pick((At.UNTRANSLATED, At.UNTRANSLATED, At.TRANSLATION, *translated))
+    """Add a request; with ATS it may be a translation request, with full ATS a translated one.
+
+    Without SubstreamID those are data and unprivileged, and no completion grants execution alone.
+    """
+    at, eats = At.UNTRANSLATED, stream.fields["EATS"] if b.ats else 0
+    plain = request.access is not EXEC and (request.pasid is not None or not request.priv)
+    if eats == 1 or (eats == 2 and b.atschk):
+        translation = (At.TRANSLATION,) if plain else ()
+        translated = () if b.wish.row or eats == 2 else (At.TRANSLATED,)
+        at = b.dice.pick((At.UNTRANSLATED, At.UNTRANSLATED, *translation, *translated))
     b.requests.append(replace(request, at=at))

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from iommu_abi.fuzz.worlds import Dice, Host, room
 from iommu_abi.schemas import build
 from iommu_abi.schemas.smmuv3_entries import L1CD, L1STD, LINEAR, TWO_LEVEL_4K
-from iommu_abi.schemas.vmsa import Granule
+from iommu_abi.schemas.vmsa_entries import Granule
 from iommu_abi.terms import Stage
 
 #: Granule and start level (the vendor's) -> the width of output addresses that it needs.
-START_NEEDS = {(12, 0): 44, (14, 1): 42, (16, 1): 44}
+START_NEEDS = {(12, -1): 52, (12, 0): 44, (14, 0): 52, (14, 1): 42, (16, 1): 44}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +44,36 @@ class Limits:
     ds: int
 
     def shapes(self, stage: Stage) -> list[Shape]:
-        """Every shape that the tables of a stage can have."""
+        """Every shape that the tables of a stage can have, where DS is there with it and without."""
         return [
             shape
-            for lg2 in (12, 14, 16)
-            for shape in (self._first(lg2) if stage is Stage.S1 else self._second(lg2))
+            for granule in self._granules()
+            for shape in (self._first(granule) if stage is Stage.S1 else self._second(granule))
         ]
 
-    def _granule(self, lg2: int) -> Granule:
-        return Granule(lg2, wide=lg2 == 16 and self.oas_lg2 == 52)
+    def _granules(self) -> Iterator[Granule]:
+        for lg2 in (12, 14):
+            yield Granule(lg2)
+            if self.ds:
+                yield Granule(lg2, wide=True)
+        yield Granule(16, wide=self.oas_lg2 == 52)
 
     def _narrowest(self, lg2: int) -> int:
         if not self.stt:
             return 64 - 39
         return 64 - 47 if lg2 == 16 else 64 - 48
 
-    def _first(self, lg2: int) -> Iterator[Shape]:
-        granule = self._granule(lg2)
-        widest = 52 if lg2 == 16 and self.vax else 48
+    def _first(self, granule: Granule) -> Iterator[Shape]:
+        lg2 = granule.lg2
+        widest = 52 if (lg2 == 16 or granule.wide) and self.vax else 48
         for input_lg2 in range(self._narrowest(lg2), widest + 1):
             yield Shape(granule, input_lg2, granule.levels(input_lg2))
 
-    def _second(self, lg2: int) -> Iterator[Shape]:
-        granule, index_lg2 = self._granule(lg2), lg2 - 3
+    def _second(self, granule: Granule) -> Iterator[Shape]:
+        lg2, index_lg2 = granule.lg2, granule.index_lg2
         widest = min(self.ias_lg2, 52 if granule.wide else 48)
-        for start in range(4):
-            if not self._can_start(lg2, start):
+        for start in range(-1, 4):
+            if not self._can_start(granule, start):
                 continue
             # more than one entry, and at most 16 tables side by side
             first = lg2 + (3 - start) * index_lg2 + 1
@@ -77,11 +81,14 @@ class Limits:
             for input_lg2 in range(max(first, self._narrowest(lg2)), min(last, widest) + 1):
                 yield Shape(granule, input_lg2, 4 - start, start)
 
-    def _can_start(self, lg2: int, start: int) -> bool:
+    def _can_start(self, granule: Granule, start: int) -> bool:
+        lg2 = granule.lg2
         if self.oas_lg2 < START_NEEDS.get((lg2, start), 0):
             return False
+        if start == -1:
+            return lg2 == 12 and granule.wide
         if start == 0:
-            return lg2 == 12 or (lg2 == 14 and bool(self.ds))
+            return lg2 == 12 or (lg2 == 14 and granule.wide)
         return not (lg2 == 12 and start == 3) or bool(self.stt)
 
 

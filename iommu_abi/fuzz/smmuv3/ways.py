@@ -27,15 +27,15 @@ NAMED = (
     Named(WITH_S1, PASID, levels(1), "UNREADABLE NOT_PRESENT", "L1CD: F_CD_FETCH, C_BAD_SUBSTREAMID"),
     Named((STAGE_1,), PASID, levels(1), "OUTPUT_RANGE", "L1CD.L2Ptr: C_BAD_SUBSTREAMID"),
     Named(WITH_S1, PASID, levels(0), "UNREADABLE NOT_PRESENT INVALID", "CD: 5.4; F_CD_FETCH, C_BAD_CD"),
-    Named(WITH_S1, S1, levels(0, 3), _ENTRY, "F_TRANSLATION, F_WALK_EABT, F_ADDR_SIZE"),
-    Named(WITH_S1, S1, levels(0, 2), "ACCESS_FLAG DENIED", "leaf: F_ACCESS, F_PERMISSION"),
-    Named(WITH_S1, S1, levels(0, 2), "PRIVILEGE", "AP[1]; at level 0 also E0PDx"),
-    Named(WITH_S1, S1, levels(0, 3), "INPUT_RANGE", "TxSZ: F_TRANSLATION; level 0 also EPDx, and IAS"),
+    Named(WITH_S1, S1, levels(0, 4), _ENTRY, "F_TRANSLATION, F_WALK_EABT, F_ADDR_SIZE"),
+    Named(WITH_S1, S1, levels(0, 3), "ACCESS_FLAG DENIED", "leaf: F_ACCESS, F_PERMISSION"),
+    Named(WITH_S1, S1, levels(0, 3), "PRIVILEGE", "AP[1]; at level 0 also E0PDx"),
+    Named(WITH_S1, S1, levels(0, 4), "INPUT_RANGE", "TxSZ: F_TRANSLATION; level 0 also EPDx, and IAS"),
     Named((STAGE_2,), S1, levels(0), "INPUT_RANGE", "stage 1 is off, IAS: F_ADDR_SIZE"),
-    Named(WITH_S2, S2, levels(0, 3), _ENTRY, "F_TRANSLATION, F_WALK_EABT, F_ADDR_SIZE"),
-    Named(WITH_S2, S2, levels(0, 2), "ACCESS_FLAG DENIED", "leaf: F_ACCESS, F_PERMISSION"),
-    Named(WITH_S2, S2, levels(0, 3), "INPUT_RANGE", "S2T0SZ: F_TRANSLATION"),
-    Named((NESTED,), S2, levels(0, 2), "UPDATE_DENIED", "AF and dirty state of stage 1: 7.3.16"),
+    Named(WITH_S2, S2, levels(0, 4), _ENTRY, "F_TRANSLATION, F_WALK_EABT, F_ADDR_SIZE"),
+    Named(WITH_S2, S2, levels(0, 3), "ACCESS_FLAG DENIED", "leaf: F_ACCESS, F_PERMISSION"),
+    Named(WITH_S2, S2, levels(0, 4), "INPUT_RANGE", "S2T0SZ: F_TRANSLATION"),
+    Named((NESTED,), S2, levels(0, 3), "UPDATE_DENIED", "AF and dirty state of stage 1: 7.3.16"),
 )
 
 _LEAF = "no blocks at this level; rights and AF count at the leaf"
@@ -46,7 +46,13 @@ CAUSES = (
     # Stream table.
     Cause(ALL, (DEVICE,), ANY, "DENIED", "stream tables have no rights"),
     Cause(ALL, (DEVICE,), ANY, "INPUT_RANGE", "with stage 1 off it is stage 1 that has a limit, IAS"),
-    Cause(ALL, (DEVICE,), ANY, "OUTPUT_RANGE", "pointers of an STE are INVALID, of an L1STD not judged"),
+    Cause(
+        ALL,
+        (DEVICE,),
+        ANY,
+        "OUTPUT_RANGE",
+        "pointers: of an STE INVALID, of an L1STD UNREADABLE",
+    ),
     Cause(ALL, (DEVICE,), levels(0), "RESERVED", "what an STE may not hold makes it ILLEGAL: INVALID"),
     Cause(ALL, (DEVICE,), levels(1), "INVALID BLOCKED PASID_RANGE ABORTED", "the STE, or no entry, decides"),
     Cause((STAGE_2,), (DEVICE,), ANY, "PASID_RANGE", "without stage 1 every SubstreamID is BLOCKED"),
@@ -60,17 +66,17 @@ CAUSES = (
     Cause((STAGE_2,), (S1,), ANY, _OTHERS, "stage 1 is off"),
     Cause(ALL, (S1, S2), ANY, "INVALID", "the STE and the CD decide"),
     Cause(ALL, (S1, S2), ANY, "RESERVED", "descriptors that mean nothing are NOT_PRESENT"),
-    Cause(WITH_S1, (S1,), levels(3), "DENIED PRIVILEGE ACCESS_FLAG", _LEAF),
+    Cause(WITH_S1, (S1,), levels(4), "DENIED PRIVILEGE ACCESS_FLAG", _LEAF),
     Cause(WITH_S2, (S2,), ANY, "PRIVILEGE", "stage 2 knows privilege for execution alone, which is DENIED"),
-    Cause(WITH_S2, (S2,), levels(3), "DENIED ACCESS_FLAG UPDATE_DENIED", _LEAF),
+    Cause(WITH_S2, (S2,), levels(4), "DENIED ACCESS_FLAG UPDATE_DENIED", _LEAF),
     Cause((STAGE_2,), (S2,), ANY, "UPDATE_DENIED", "there is no stage 1 to update"),
 )
 
 WAYS = Ways(
     levels={
-        STAGE_1: {DEVICE: range(2), PASID: range(2), S1: range(4)},
-        STAGE_2: {DEVICE: range(2), S1: range(1), S2: range(4)},
-        NESTED: {DEVICE: range(2), PASID: range(2), S1: range(4), S2: range(4)},
+        STAGE_1: {DEVICE: range(2), PASID: range(2), S1: range(5)},
+        STAGE_2: {DEVICE: range(2), S1: range(1), S2: range(5)},
+        NESTED: {DEVICE: range(2), PASID: range(2), S1: range(5), S2: range(5)},
     },
     named=NAMED,
     causes=CAUSES,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from iommu_abi.fuzz.smmuv3.builder import Builder, updates_dirty
-from iommu_abi.fuzz.smmuv3.streams import Stream, ask, map_second, stream
+from iommu_abi.fuzz.smmuv3.streams import Stream, ask, map_second, split_stage, stream
 from iommu_abi.fuzz.smmuv3.tables import CdTable
 from iommu_abi.fuzz.worlds import (
     ACCESSES,
@@ -55,16 +55,18 @@ class Context:
     stream: Stream
     cd: dict[str, int]
     el2: bool
+    epan: int
 
     def granted(self, leaf: Mapping[str, int], privileged: bool) -> Access:
         """What AP, PXN, UXN, PAN and WXN leave of a page (EL2 has one privilege, and no AP[1])."""
         user, writable = bool(leaf["AP1"]), not leaf["AP2"] or updates_dirty(self.cd, leaf)
-        apart = user and self.cd["PAN"] if privileged else not user
+        enhanced = self.epan and self.cd["EPAN"] and not leaf["UXN"]
+        apart = (user or enhanced) and self.cd["PAN"] if privileged else not user
         data = READ | (WRITE if writable else Access.NONE)
         if apart and not self.el2:
             data = Access.NONE
         never = leaf["PXN"] or (user and writable) if privileged and not self.el2 else leaf["UXN"]
-        if never or (self.cd["WXN"] and WRITE in data):
+        if never or (self.cd["WXN"] and writable and (user or privileged or self.el2)):
             return data
         return data | EXEC
 
@@ -72,11 +74,12 @@ class Context:
 def context_descriptor(b: Builder, stream: Stream, el2: bool, ips: int) -> Context:
     """A CD with random controls."""
     dice = b.dice
-    fields = {name: dice.getrandbits(1) for name in ("WXN", "UWXN", "PAN", "TBI0", "TBI1", "HAD0", "HAD1")}
+    names = ("WXN", "UWXN", "PAN", "EPAN", "TBI0", "TBI1", "HAD0", "HAD1", "AIE")
+    fields = {name: dice.getrandbits(1) for name in names}
     fields |= {"A": 1, "ASID": dice.getrandbits(16), "IPS": ips} | b.controls(S1)
     if b.wish.stage(S1) and b.wish.reason(Reason.DENIED):
         fields |= {"WXN": 0}
-    return Context(stream, fields, el2)
+    return Context(stream, fields, el2, b.epan)
 
 
 def contexts(b: Builder, stream: Stream) -> build.CdTable:
@@ -138,14 +141,17 @@ def use_context(b: Builder, context: Context, table: build.CdTable, ssid: int) -
     dice = b.dice
     halves = (False,) if context.el2 else dice.pick(((False,), (True,), (False, True)))
     tables: dict[bool, build.SmmuStage1] = {}
+    ds = bool(b.limits.ds and (b.deep or dice.chance(0.5)))
     for upper in halves:
-        shape = b.shape(S1)
-        first = build.SmmuStage1(table.space, 1 << shape.granule.lg2, shape.tsz, shape.granule.wide)
+        shape = b.shape(S1, ds=ds)
+        first = build.SmmuStage1(
+            table.space, 1 << shape.granule.lg2, shape.tsz, shape.granule.wide, bool(context.cd["ENDI"])
+        )
         tables[upper] = first
         for _ in range(dice.pick((1, 2))):
             request = map_first(b, context, first, upper)
             ask(b, context.stream, replace(request, pasid=substream(dice, context.stream, table.cdmax, ssid)))
-    fields = context.cd | ({"EPD0": dice.getrandbits(1)} if context.el2 else {})
+    fields = context.cd | {"DS": int(ds)} | ({"EPD0": dice.getrandbits(1)} if context.el2 else {})
     table.set(ssid, tables.get(False), tables.get(True), **fields)
 
 
@@ -191,9 +197,9 @@ def top_byte(dice: Dice, iova: int, is_ignored: int) -> int:
 # ---------------------------------------------------------------- worlds
 
 
-def bypassing(b: Builder, stream: Stream) -> None:
-    """A request that meets no stage."""
-    iova = b.dice.address(b.limits.ias_lg2, 12) | b.dice.offset()
+def bypassing(b: Builder, stream: Stream, lg2: int) -> None:
+    """A request that meets no stage, below 2^``lg2``."""
+    iova = b.dice.address(lg2, 12) | b.dice.offset()
     b.requests.append(Request(stream.sid, iova, access=b.dice.pick(ACCESSES), priv=b.dice.chance(0.5)))
 
 
@@ -204,11 +210,11 @@ def stage_1(dice: Dice, wish: Wish) -> World:
         made = stream(b, sid, with_second=False)
         if not wish.row and dice.chance(0.1):
             b.unit.device(sid, None, None, **made.fields | {"Config": BYPASS})
-            bypassing(b, made)
+            bypassing(b, made, b.oas_lg2)
             continue
         cds = contexts(b, made)
         if cds.cdmax and made.fields["S1DSS"] == DSS_BYPASS:
-            bypassing(b, made)
+            bypassing(b, made, b.limits.ias_lg2)
         b.unit.device(sid, cds, None, **made.fields)
     return b.world("smmuv3-s1")
 
@@ -231,6 +237,7 @@ def nested(dice: Dice, wish: Wish) -> World:
     for sid in b.unit.sids:
         made = stream(b, sid, with_second=True)
         assert made.second is not None
+        split_stage(b, made)
         cds = contexts(b, made)
         if cds.cdmax and made.fields["S1DSS"] == DSS_BYPASS:
             map_second(b, made, made.second)
