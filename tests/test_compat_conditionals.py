@@ -11,7 +11,7 @@ import pytest
 from cli_support import DATA, run
 
 from iommu_abi import compat
-from iommu_abi.compat import Verdict, compiler, dependence, everywhere, machines
+from iommu_abi.compat import Verdict, compiler, dependence, everywhere, machines, roots
 from iommu_abi.uapi import layout
 
 FOUR = ("aarch64", "arm", "mips", "s390x")
@@ -272,6 +272,32 @@ def test_what_moved_to_the_asm_of_one_machine_is_gone_on_none(ziglang, tmp_path)
         ("x_own", "moved"), ("X_RESET", "moved"), ("X_EN", "moved"),
     }  # fmt: skip
     assert report.verdict is OK
+
+
+@pytest.mark.parametrize(
+    ("abi", "there", "used"),
+    [
+        ("i386", ["x86_64-linux-gnu", "i386-linux-gnu"], "i386-linux-gnu"),
+        ("i386", ["x86_64-linux-gnu", "s390x-linux-gnu"], "x86_64-linux-gnu"),
+        ("x32", ["x86_64-linux-gnu"], "x86_64-linux-gnu"),
+        ("armeb", ["arm-linux-gnueabi", "x86_64-linux-gnu"], "arm-linux-gnueabi"),
+        ("mips", ["x86_64-linux-gnu"], "mips-linux-any"),
+        ("s390x", ["s390x-linux-gnu", "x86_64-linux-gnu"], "s390x-linux-gnu"),
+    ],
+)
+def test_a_machine_has_the_asm_of_its_family_first(tmp_path, abi, there, used):
+    # Debian's multiarch directories; in the package ziglang a directory for each family
+    for name in there:
+        (tmp_path / "include" / name / "asm").mkdir(parents=True)
+    header = tmp_path / "include/linux/x.h"
+
+    first, *others = roots.directories_for(header, [], machines.MACHINES[abi], tmp_path / "zig")
+
+    assert first.name == used
+    assert [path.name for path in others][-1] == "any-linux-any"
+    assert not {path for path in others if path.parent.name == "include"} & {
+        tmp_path / "include" / name for name in there
+    }
 
 
 def test_a_machine_for_which_a_header_does_not_compile_is_said(ziglang, capsys, write):

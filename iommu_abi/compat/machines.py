@@ -70,6 +70,12 @@ _DEBIAN = {
 }  # fmt: skip
 
 
+def relatives(machine: Machine) -> list[str]:
+    """Debian's directories of machines with the same asm/: its own, then those of its family."""
+    family = [each.multiarch for each in MACHINES.values() if each.family == machine.family]
+    return list(dict.fromkeys([machine.multiarch, *family]))
+
+
 def target(machine: Machine) -> tuple[str, ...]:
     """Words for ``zig cc``: which machine, and no directories of its own but that of its builtins."""
     words = ("-target", MACHINES[machine.stand_in or machine.abi].target, "-nostdlib")

@@ -31,7 +31,7 @@ def directories_for(header: Path, include: Iterable[str], machine: Machine, pack
     Its asm/ comes first: what lies in a tree itself may be that of the machine the tree was made for.
     """
     found = _roots(header, include)
-    own = [path for root in found for path in _asm_of(root, machine.family, machine.multiarch)]
+    own = [path for root in found for path in _asm_of(root, machine.family, *machines.relatives(machine))]
     return list(
         dict.fromkeys([*own, machines.asm(machine, package), *found, *machines.libraries(machine, package)])
     )
@@ -69,7 +69,8 @@ def of_other_machines(header: Path, machine: Machine | None) -> Iterator[tuple[s
     if not root or header.parent.name != "linux":
         return
     beside = root.parent.glob("*-linux-any") if root.name == _ZIG else root.glob("*-linux-*")
-    of_machine = _asm_of(root, machine.family, machine.multiarch) if machine else _machine(root)
+    relatives = machines.relatives(machine) if machine else []
+    of_machine = _asm_of(root, machine.family, *relatives) if machine else _machine(root)
     own = {path.resolve() for path in of_machine}
     for path in sorted(beside):
         found = path / "asm" / header.name
@@ -83,7 +84,8 @@ def _machine(root: Path) -> Iterator[Path]:
     yield from _asm_of(root, family, str(sysconfig.get_config_var("MULTIARCH")))
 
 
-def _asm_of(root: Path, family: str, multiarch: str) -> Iterator[Path]:
-    path = root.with_name(f"{family}-linux-any") if root.name == _ZIG else root / multiarch
-    if (path / "asm").is_dir():
-        yield path
+def _asm_of(root: Path, family: str, *multiarch: str) -> Iterator[Path]:
+    """The first that is there; in the package's tree the family's, in Debian's one of those names."""
+    zig = root.with_name(f"{family}-linux-any")
+    paths = [zig] if root.name == _ZIG else [root / name for name in multiarch]
+    yield from [path for path in paths if (path / "asm").is_dir()][:1]
