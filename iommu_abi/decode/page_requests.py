@@ -25,7 +25,7 @@ _SMMU = re.compile(
 )
 _SMMU_BEGIN = re.compile(r"arm-smmu-v3 \S{1,64}:\s{1,16}unexpected PRI request received:")
 MARKS = ("age request", "PRQ overflow", "unexpected PRI request", " access at iova ")
-BEGINS = r"(?:DMAR: )?(?:IOMMU: )?\bdmar\d{1,4}: [AEIP]|(?<!: )(?<!:\t)unexpected PRI request"
+BEGINS = r"(?:DMAR: )?(?:IOMMU: )?\bdmar\d{1,4}: [AEIP]"
 HINT = re.compile(r"\bdmar\d{1,4}: (?:Page request|Invalid page request)|unexpected PRI request")
 _LOOK = "PRI of this device: was it still on, or on again, while no driver handled its page requests?"
 _LOOK_LOST = "the device that floods: its page requests, and what its driver maps before it uses it"
@@ -67,8 +67,9 @@ def _smmu(lines: Lines, at: int, begin: Found) -> Note | None:
 
 def recognise(lines: Lines, at: int) -> Note | None:
     """A page request, or that some were lost."""
-    if found := lines.find(at, _VTD):
+    line = lines[at]
+    if "dmar" in line and (found := lines.find(at, _VTD)):
         return _vtd(found)
-    if begin := lines.find(at, _SMMU_BEGIN):
+    if "arm-smmu-v3" in line and (begin := lines.find(at, _SMMU_BEGIN)):
         return _smmu(lines, at, begin)
     return None
