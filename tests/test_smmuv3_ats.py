@@ -95,6 +95,16 @@ RECORD_ROWS = {
     "translation request, S1DSS 0, REC_CFG_ATS": Row(
         lambda: stage1(S1CDMax=1, EATS=1), REC_ATS, "F_STREAM_DISABLED", TR
     ),
+    # 13.6.5, note: the address is tested against IAS where stage 1 is skipped
+    "translation request, S1DSS 1 beyond IAS": Row(
+        lambda: stage1(S1CDMax=1, S1DSS=1, EATS=1),
+        nothing,
+        "F_ADDR_SIZE S2=0 IN silent",
+        {"iova": 1 << 48} | TR,
+    ),
+    "translation request, Config 110 beyond IAS": Row(
+        lambda: stage2(EATS=1), nothing, "F_ADDR_SIZE S2=0 IN silent", {"iova": 1 << 48} | TR
+    ),
     "translation request, leaf invalid": Row(
         lambda: stage1(EATS=1), both(first(0, VALID=0), REC_ATS), "F_TRANSLATION S2=0 IN silent", TR
     ),
