@@ -14,7 +14,7 @@ from cli_support import run, sentence
 
 from iommu_abi import rules
 from iommu_abi.errors import AbiError, UsageError, errno_name
-from iommu_abi.rules import iommufd, linux_iommu, ptc, vfio_cdev
+from iommu_abi.rules import iommufd, linux_iommu, ptc, vfio, vfio_cdev
 from iommu_abi.schemas import uapi
 
 X86, I386 = uapi.abi("x86_64"), uapi.abi("i386")
@@ -49,6 +49,9 @@ VALID: dict[str, dict[str, Any]] = {
     "iommu_pasid_table_config@ptc_v12": {**TABLE, "vendor_data.smmuv3.version": 1},
     "iommu_pasid_table_config@ptc_v14": {**TABLE, "vendor_data.smmuv3.version": 1},
     "vfio_iommu_type1_set_pasid_table": {"flags": 1},
+    "vfio_iommu_type1_dma_map": {"flags": 3, "size": 0x1000},
+    "vfio_iommu_type1_dma_unmap": {"size": 0x1000},
+    "vfio_irq_set": {"flags": 0x21, "count": 1},
     "vfio_iommu_type1_set_msi_binding": {"flags": 2},
 }
 
@@ -180,6 +183,42 @@ BYTES = [
     ("vfio_device_detach_iommufd_pt", {"argsz": 7}, "argsz", E),
     ("vfio_device_detach_iommufd_pt", {"flags": 2}, "flags", E),
     ("vfio_device_detach_iommufd_pt", {"flags": 1, "argsz": 8}, "argsz.pasid", E),
+    # drivers/vfio/vfio_iommu_type1.c of 7.2: vfio_iommu_type1_map_dma(), vfio_dma_do_map()
+    ("vfio_iommu_type1_dma_map", {"argsz": 31}, "argsz", E),
+    ("vfio_iommu_type1_dma_map", {"flags": 8 | 1}, "flags.known", E),
+    ("vfio_iommu_type1_dma_map", {"size": 0}, "size.some", E),
+    ("vfio_iommu_type1_dma_map", {"iova": U64 - 0xFFF, "size": 0x2000}, "iova.end", OV),
+    ("vfio_iommu_type1_dma_map", {"iova": U64}, "iova.end", OV),
+    ("vfio_iommu_type1_dma_map", {"vaddr": U64 - 0xFFF, "size": 0x2000}, "vaddr.end", OV),
+    ("vfio_iommu_type1_dma_map", {"flags": 0}, "flags.access", E),
+    ("vfio_iommu_type1_dma_map", {"flags": 4 | 1}, "flags.access", E),
+    ("vfio_iommu_type1_dma_map", {"flags": 7}, "flags.access", E),
+    ("vfio_iommu_type1_dma_map", {"size": 0x1800}, "size.page", E),
+    ("vfio_iommu_type1_dma_map", {"iova": 0x800}, "iova.page", E),
+    ("vfio_iommu_type1_dma_map", {"vaddr": 1}, "vaddr.page", E),
+    # the same, vfio_iommu_type1_unmap_dma(), vfio_dma_do_unmap(): GET_DIRTY_BITMAP 1, ALL 2, VADDR 4
+    ("vfio_iommu_type1_dma_unmap", {"argsz": 23}, "argsz", E),
+    ("vfio_iommu_type1_dma_unmap", {"flags": 8}, "flags.known", E),
+    ("vfio_iommu_type1_dma_unmap", {"flags": 3}, "flags.bitmap_all", E),
+    ("vfio_iommu_type1_dma_unmap", {"flags": 5}, "flags.bitmap_vaddr", E),
+    ("vfio_iommu_type1_dma_unmap", {"iova": 0x10}, "iova.page", E),
+    ("vfio_iommu_type1_dma_unmap", {"flags": 2, "iova": 0x1000, "size": 0}, "iova.all", E),
+    ("vfio_iommu_type1_dma_unmap", {"flags": 2}, "size.all", E),
+    ("vfio_iommu_type1_dma_unmap", {"size": 0}, "size.some", E),
+    ("vfio_iommu_type1_dma_unmap", {"size": 0xFFF}, "size.page", E),
+    ("vfio_iommu_type1_dma_unmap", {"iova": U64 - 0xFFF, "size": 0x2000}, "iova.end", OV),
+    ("vfio_iommu_type1_info", {"argsz": 15}, "argsz", E),
+    # drivers/vfio/vfio_main.c, vfio_set_irqs_validate_and_prepare(): NONE 1, BOOL 2, EVENTFD 4
+    ("vfio_region_info", {"argsz": 31}, "argsz", E),
+    ("vfio_irq_info", {"argsz": 15}, "argsz", E),
+    ("vfio_irq_set", {"argsz": 19}, "argsz", E),
+    ("vfio_irq_set", {"start": 1, "count": U32 - 1}, "start.end", E),
+    ("vfio_irq_set", {"start": U32, "count": 0}, "start.end", E),
+    ("vfio_irq_set", {"flags": 0x41}, "flags.known", E),
+    ("vfio_irq_set", {"flags": 0x20}, "flags.data", E),
+    ("vfio_irq_set", {"flags": 0x23}, "flags.none_bool", E),
+    ("vfio_irq_set", {"flags": 0x25}, "flags.none_eventfd", E),
+    ("vfio_irq_set", {"flags": 0x26}, "flags.bool_eventfd", E),
     ("iommu_cache_invalidate_info", {"argsz": 15}, "argsz", E),
     ("iommu_cache_invalidate_info", {"argsz": 31, "granularity": 1}, "argsz.pasid", E),
     ("iommu_cache_invalidate_info", {"argsz": 55}, "argsz.addr", E),
@@ -243,6 +282,12 @@ MEMORY = [
     ("vfio_device_attach_iommufd_pt", {"flags": 1}, 12, "rest"),
     ("vfio_device_detach_iommufd_pt", {}, 7, "read"),
     ("vfio_device_detach_iommufd_pt", {"flags": 1}, 8, "rest"),
+    ("vfio_iommu_type1_dma_map", {}, 31, "read"),
+    ("vfio_iommu_type1_dma_unmap", {}, 23, "read"),
+    ("vfio_iommu_type1_info", {}, 15, "read"),
+    ("vfio_region_info", {}, 31, "read"),
+    ("vfio_irq_info", {}, 15, "read"),
+    ("vfio_irq_set", {}, 19, "read"),
     ("iommu_cache_invalidate_info", {}, 15, "read"),
     ("iommu_cache_invalidate_info", {}, 55, "rest"),
     ("iommu_gpasid_bind_data", {}, 55, "read"),
@@ -328,12 +373,14 @@ def test_every_rule_has_a_blob_that_breaks_it() -> None:
     tested = {f"{row[0].partition('@')[0]}.{row[2]}" for row in BYTES}
     tested |= {f"{row[0].partition('@')[0]}.{row[3]}" for row in MEMORY}
     tested |= {f"{name.partition('@')[0]}.{rule}" for name, rule, _ in DOCUMENTED} | {
-        "iommu_vdevice_alloc.virt_id"
+        "iommu_vdevice_alloc.virt_id",
+        *(f"vfio_iommu_type1_dma_{what}" for what in ("map.size.fits", "map.vaddr.fits", "unmap.size.fits")),
     }
     tables = [
         iommufd.COMMANDS,
         iommufd.DATA,
         vfio_cdev.COMMANDS,
+        vfio.COMMANDS,
         linux_iommu.STRUCTS,
         *ptc.GENERATIONS.values(),
     ]
@@ -344,7 +391,7 @@ def test_every_rule_has_a_blob_that_breaks_it() -> None:
 
 
 def test_every_row_has_a_source() -> None:
-    for table in (iommufd.COMMANDS, iommufd.DATA, vfio_cdev.COMMANDS, linux_iommu.STRUCTS):
+    for table in (iommufd.COMMANDS, iommufd.DATA, vfio_cdev.COMMANDS, vfio.COMMANDS, linux_iommu.STRUCTS):
         for rows in table.values():
             assert all(row.rule.source for row in rows if isinstance(row, rules.Check))
 
@@ -443,6 +490,39 @@ def test_an_id_beyond_ulong_max_is_refused_by_32_bit_kernels_only() -> None:
 
     assert rules.answer(subject, data, X86).error is None
     assert refused(subject, data, I386).rule.name == "iommu_vdevice_alloc.virt_id"
+
+
+def test_a_kernel_of_32_bits_takes_no_vfio_range_beyond_its_addresses() -> None:
+    """vfio_dma_do_map() and vfio_dma_do_unmap() of 7.2 hold size_t and unsigned long against the 64 bits."""
+    above = 1 << 32
+    for name, change, rule in (
+        ("vfio_iommu_type1_dma_map", {"size": above}, "size.fits"),
+        ("vfio_iommu_type1_dma_map", {"vaddr": above}, "vaddr.fits"),
+        ("vfio_iommu_type1_dma_unmap", {"size": above}, "size.fits"),
+    ):
+        subject = rules.struct(name)
+        error = refused(subject, poke(subject, change, I386), I386)
+        assert (error.rule.name, error.rule.errno) == (f"{name}.{rule}", errno.EOVERFLOW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iova": 0x7FFFFFFFF000, "vaddr": 0x7F0000000000, "size": 0x10000},
+        {"iova": U64 - 0xFFF, "size": 0x1000},  # the last page: iova + size - 1 is the last address
+        {"flags": 4, "vaddr": 0x1000},
+    ],
+)
+def test_what_vfio_of_7_2_may_map_is_accepted(changes: dict[str, int]) -> None:
+    subject = rules.struct("vfio_iommu_type1_dma_map")
+    assert rules.answer(subject, poke(subject, changes, X86), X86).error is None
+
+
+def test_all_of_a_container_is_unmapped_by_all_without_a_range() -> None:
+    subject = rules.struct("vfio_iommu_type1_dma_unmap")
+    for flags in (2, 6):  # ALL, ALL and VADDR
+        data = poke(subject, {"flags": flags, "size": 0}, X86)
+        assert rules.answer(subject, data, X86).error is None
 
 
 def test_data_behind_a_pointer_has_exactly_its_length() -> None:

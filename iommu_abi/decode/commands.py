@@ -186,9 +186,9 @@ def _reasons(nr: int, errno: str, command: Command | None) -> list[tuple[str, st
     found = [always[errno]] if errno in always else []
     if command is None:
         return found
+    if of_any_kernel := vfio_errors.reasons(command.name, errno):  # a log does not say of which kernel it is
+        return [*found, *of_any_kernel]
     subject = rules.any_struct(command.kind.name) if command.kind else None
-    if command.kind is None or subject is None or not subject.rows:
-        found += vfio_errors.reasons(command.name, errno)
     if command.kind is None or subject is None or (found and not subject.rows):
         return found
     number = next((n for n, name in ERRNO_NAMES.items() if name == errno), -1)

@@ -1,4 +1,4 @@
-"""What the errno of a VFIO ioctl can mean where no rules on a struct tell, and what its argument is called.
+"""What the errno of a VFIO ioctl can mean, whatever the kernel, and what its argument is called.
 
 Facts of Linux 7.2: drivers/vfio/container.c, group.c and vfio_iommu_type1.c; <linux/vfio.h> for the numbers.
 """

@@ -10,7 +10,7 @@ from errno import EINVAL
 
 from iommu_abi.errors import UsageError
 from iommu_abi.names import meant
-from iommu_abi.rules import iommufd, linux_iommu, ptc, vfio_cdev
+from iommu_abi.rules import iommufd, linux_iommu, ptc, vfio, vfio_cdev
 from iommu_abi.rules.row import ANY, Row, State, Version
 from iommu_abi.schemas import uapi
 
@@ -100,7 +100,7 @@ def _all_rows(struct: str, generation: str) -> tuple[Row, ...] | None:
     if generation.startswith("linux_"):
         return linux_iommu.STRUCTS.get(struct) if generation in ("linux_5_10", "linux_6_1") else None
     if generation in ("vfio_6_12", "vfio_6_19", "vfio_7_2"):
-        return vfio_cdev.COMMANDS.get(struct)
+        return vfio_cdev.COMMANDS.get(struct) or vfio.COMMANDS.get(struct)
     if struct == "pasid_table_info":
         return (State("", EINVAL, "the IOMMU's driver has no bind_pasid_table, or refuses: docs/drivers.md"),)
     return ptc.GENERATIONS.get(generation, {}).get(struct)

@@ -46,7 +46,9 @@ def hold(
             most = room(predicate, ulong_max)
             if values[length] == 0 and not past:
                 values[start] = domains[start].low
-            values[start] = min(values[start], max(domains[start].low, most - values[length]))
+            last = max(domains[start].low, most - values[length])
+            if values[start] > last:
+                values[start] = _at_most(domains[start], last)
         case p.whole_pages(length=length, page_size=page_size):
             if 1 in domains[page_size]:
                 values[page_size] = 1
@@ -54,6 +56,14 @@ def hold(
                 values[field] = values[length] = 0
         case p.low_byte_of(numbers=numbers):
             values[field] = values[field] & ~0xFF | draw(st.sampled_from(numbers))
+
+
+def _at_most(domain: Domain, last: int) -> int:
+    """The last number of a domain up to there, as far as its steps go."""
+    number = last - last % domain.step
+    if domain.off_step > 1 and number % domain.off_step == 0:
+        number -= 1
+    return number if number in domain else last
 
 
 def leave(
@@ -72,7 +82,8 @@ def leave(
             values[none] = 0
         case p.range_from(start=start, length=length):
             most = room(predicate, ulong_max)
-            low = max(3, most + 1 - domains[length].high)
+            step = domains[length].step  # a length of whole steps has to be able to reach the end
+            low = max(3, most + 1 - domains[length].high + (step if step > 1 else 0))
             values[start] = draw(domains[start].narrow(low=low, high=most - 1).numbers())
             values[length] = draw(domains[length].narrow(low=most + 1 - values[start]).numbers())
         case p.whole_pages(length=length, page_size=page_size):

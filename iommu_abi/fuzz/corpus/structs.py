@@ -18,10 +18,10 @@ from iommu_abi.schemas.uapi import Leaf
 from iommu_abi.uapi.layout import Abi
 
 #: Numbers that checks look for, beside those that a field has names for.
-NUMBERS = (0, 1, 2, 3, 8, 16, 48, 57, 4096, 4097, 1 << 19, (1 << 19) + 1, (1 << 32) - 1,
+NUMBERS = (0, 1, 2, 3, 5, 6, 8, 16, 48, 57, 4096, 4097, 1 << 19, (1 << 19) + 1, (1 << 32) - 1,
            1 << 63, (1 << 64) - 1)  # fmt: skip
 #: Fewer of them, where two fields change.
-FEW = (0, 1, 2, 4096, (1 << 64) - 2, (1 << 64) - 1)
+FEW = (0, 1, 2, 4096, (1 << 64) - 4096, (1 << 64) - 2, (1 << 64) - 1)
 MENDED = 20  # fields, until it is given up
 
 Change: TypeAlias = "tuple[Leaf, int]"
