@@ -162,7 +162,7 @@ def test_a_kernel_that_died_in_its_dump_is_read_as_far_as_it_came():
 
 
 def test_xens_tables():
-    """Xen-devel, October 2020: 'i915 dma faults on Xen', quoted and wrapped by mail."""
+    """Xen-devel, DMA faults of a GPU, quoted and wrapped by mail."""
     said = extra("""
 > Oct 16 15:58:05.110768 VM hypervisor: (XEN) [VT-D]DMAR:[DMA Read]
 > Request device [0000:00:02.0] fault addr ea0c4f000, iommu reg = ffff
@@ -211,7 +211,7 @@ def test_reasons_of_newer_units_have_names(reason, name):
 
 
 def test_guest_tables_that_control_does_not_switch_on_are_told():
-    """The entry of a laptop's GPU (linux-iommu, November 2024), with a CONTROL whose GTEn (16) is clear."""
+    """The entry of a laptop's GPU (commit ef75966abf95), and a CONTROL with GTEn (16) clear."""
     said = extra(
         "iommu ivhd0: AMD-Vi: Event logged [ILLEGAL_DEV_TABLE_ENTRY device=0000:06:00.0 pasid=0x00000"
         " address=0x135300000 flags=0x0080]",

@@ -36,7 +36,7 @@ class Case:
 CASES = (
     Case(
         "VT-d faults",
-        "patch of VMD, linux-pci 2022: 'result DMAR errors were observed'",
+        "patch of VMD, linux-pci: 'result DMAR errors were observed'",
         (
             ("DMAR: [INTR-REMAP] Request device [0xe2:0x00.0] fault index 0xa00 [fault reason 0x25]"
             " Blocked a compatibility format interrupt request"),
@@ -45,12 +45,14 @@ CASES = (
     ),
     Case(
         "VT-d faults",
-        "bugzilla.kernel.org 197935 and many like it (Linux 4.x, two lines)",
+        "github.com/opencomputeproject/OpenNetworkLinux pull request 897",
         (
-            ("DMAR: [DMA Read] Request device [00:02.0] fault addr 9c000000 [fault reason 06] PTE Read access"
-            " is not set"),
+            (
+                "DMAR: [DMA Write] Request device [00:12.0] fault addr 0 [fault reason 05] PTE Write access"
+                " is not set"
+            ),
         ),
-        ("LGN.3", "00:02.0", "0x9c000000", "READ"),
+        ("LGN.2", "00:12.0", "0x0", "WRITE"),
     ),
     Case(
         "VT-d tables",
@@ -71,7 +73,7 @@ CASES = (
     ),
     Case(
         "VT-d invalidation errors",
-        "linux-pci 2024, 'PCI: endpoint: ATS of the rk3588': printed by the host",
+        "linux-pci, 'PCI: endpoint: ATS of the rk3588': printed by the host",
         ("DMAR: VT-d detected Invalidation Time-out Error: SID 0",),
         ("ITE", "does not say whose"),
     ),
@@ -89,7 +91,7 @@ CASES = (
     ),
     Case(
         "SMMUv3 events",
-        "iommu_report_device_fault() of a HiSilicon accelerator, linux-arm-kernel 2025",
+        "iommu_report_device_fault() of a HiSilicon accelerator, linux-arm-kernel",
         (
             SMMU + "event 0x10 received:",
             SMMU + "\t0x0000750100001810",
@@ -101,7 +103,7 @@ CASES = (
     ),
     Case(
         "SMMUv3 errors",
-        "the same series: 'CMDQ error' of a device that does not answer (linux-iommu, 2025)",
+        "the same series: 'CMDQ error' of a device that does not answer (linux-iommu)",
         (
             ("arm-smmu-v3 arm-smmu-v3.13.auto: unexpected global error reported (0x00000001), this could be"
             " serious"),
@@ -111,7 +113,7 @@ CASES = (
     ),
     Case(
         "SMMUv2 faults",
-        "linux-arm-msm, June 2023: headset at an Android phone's USB",
+        "linux-arm-msm: headset at an Android phone's USB",
         (
             ("arm-smmu 15000000.iommu: Unhandled context fault: fsr=0x402, iova=0xd65504710, fsynr=0x100011,"
             " cbfrsynra=0x0, cb=6"),
@@ -122,7 +124,7 @@ CASES = (
     ),
     Case(
         "SMMUv2 faults",
-        "Xen-devel 2020, Juno board: 'stream match conflicts'",
+        "Xen-devel, Juno board: 'stream match conflicts'",
         (
             "(XEN) smmu: /iommu@7fb30000: Unexpected global fault, this could be serious",
             ("(XEN) smmu: /iommu@7fb30000: \tGFSR 0x00000004, GFSYNR0 0x00000006, GFSYNR1 0x00000000,"
@@ -132,7 +134,7 @@ CASES = (
     ),
     Case(
         "AMD-Vi events",
-        "iommu/amd: identity domains with SNP (linux-iommu, 2025)",
+        "iommu/amd: identity domains with SNP (linux-iommu)",
         (
             ("iommu ivhd3: AMD-Vi: Event logged [ILLEGAL_DEV_TABLE_ENTRY device=0000:43:00.0 pasid=0x00000"
             " address=0x3737b01000 flags=0x0020]"),
@@ -146,7 +148,7 @@ CASES = (
     ),
     Case(
         "SMMUv2 faults",
-        "linux-usb 2022, uvc gadget on Android 5.15",
+        "linux-usb, uvc gadget on Android 5.15",
         (
             "arm-smmu 15000000.apps-smmu: Unhandled arm-smmu context fault from a600000.dwc3!",
             "arm-smmu 15000000.apps-smmu: FAR    = 0x00000000efe60800",
@@ -188,7 +190,7 @@ CASES = (
     ),
     Case(
         "AMD-Vi events",
-        "ahci behind an AMD host, linux-ide 2019",
+        "ahci behind an AMD host, linux-ide",
         (
             ("ahci 0000:0c:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0017 address=0xc5f3f240"
             " flags=0x0050]"),
@@ -209,13 +211,13 @@ CASES = (
     ),
     Case(
         "riscv-iommu, virtio-iommu faults",
-        "report of an NVMe disk behind virtio-iommu, 2025",
+        "report of an NVMe disk behind virtio-iommu",
         ("virtio_iommu virtio0: page fault from EP 32 at 0x103231000 []",),
         ("endpoint 32", "0x103231000", "mapping"),
     ),
     Case(
         "other IOMMUs",
-        "linux-mediatek 2020, 'killall -9 chrome'",
+        "linux-mediatek, 'killall -9 chrome'",
         (
             "mtk-iommu 10205000.iommu: fault type=0x5 iova=0xfcff0001 pa=0x0 larb=0 port=0 layer=1 read",
         ),
@@ -240,7 +242,7 @@ CASES = (
     ),
     Case(
         "failed ioctls",
-        "qemu-devel 2022, 'block VFIO migration with background snapshot'",
+        "qemu-devel, 'block VFIO migration with background snapshot'",
         (
             "qemu-system-x86_64: VFIO_MAP_DMA failed: Bad address",
             ("qemu-system-x86_64: vfio_dma_map(0x55a28c7659d0, 0xc0000, 0xb000, 0x7f1b11a00000) = -14 (Bad"

@@ -39,6 +39,8 @@ _QUOTED = re.compile(r"=([0-9A-F]{2})")
 _NOT_QUOTED = re.compile(r"=(?![0-9A-F]{2})")
 #: What only an encoder writes: an escape of =, or an = in the middle of a word that ends a line.
 _ENCODED = re.compile(r"=3D|=20|[0-9a-z]=\n")
+_ASSIGNS = re.compile(r".{0,64}?[\w#]\s{1,8}=$")
+_QUOTED_NUMBER = re.compile(r"\s{0,8}>[>\s]{0,16}(?:0x)?[0-9a-fA-F]{1,16}(?!\w)")
 _MARKS_OF_QUOTES = re.compile(r"^(?:> ?){1,16}")
 _QUOTED_COLUMNS = 76  # RFC 2045 6.7: no encoded line is longer, and = ends those that go on
 
@@ -129,8 +131,8 @@ def _unquoted(found: list[str], encoded: bool) -> Iterator[tuple[str, int]]:
 
 
 def _is_equals_sign(line: str, below: str) -> bool:
-    """Is the = at the end its own? ``FSR    =``, wrapped by mail; the line below is quoted too."""
-    return line[-2:-1].isspace() and line.lstrip().startswith(">") and below.lstrip().startswith(">")
+    """Is the = at the end its own? ``FSR    =`` and a number, wrapped by mail: both lines are quoted then."""
+    return bool(_ASSIGNS.match(line[-64:]) and _QUOTED_NUMBER.match(below)) and line.lstrip().startswith(">")
 
 
 def _goes_on(line: str) -> bool:
