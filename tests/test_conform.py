@@ -174,7 +174,7 @@ def test_a_failure_is_listed_with_what_was_expected_and_got(capsys, file):
 
 
 def test_either_code_will_do_and_null_is_any_code():
-    data = case("vtd-sm-nest-fltbl-limit")
+    data = case("vtd-sm-ss-limit")
     first, second = data["expect"]["code"], data["expect"]["code_alt"]
 
     for code, alternative in ((first, second), (second, first)):

@@ -26,7 +26,7 @@ INFO = v1_2017.pasid_table_info
 ROOT, CONTEXTS, SLPT = 0x1000, 0x2000, 0x5000
 CONTEXT_3 = CONTEXTS + 0x18 * 32
 ECAP = 1 << 24 | 1 << 26 | 1 << 40 | 19 << 35 | 1 << 6 | 1 << 2  # ECS, NEST, PASID, PSS, PT, DT
-CAP = 47 << 16 | 4 << 8
+CAP = 47 << 16 | 4 << 8 | 6  # 48 bits, ND: 16
 ALL = 1 << 25 | 1 << 34 | 1 << 30 | 1 << 31 | 1 << 29  # MTS, EAFS, ERS, SRS, PRS
 
 
@@ -199,12 +199,44 @@ def test_vtd_needs_ecs_nesting_and_pasid(missing):
         (SLPT | 1 | 3 << 2, 2, "bind.context"),  # reserved T
         (SLPT | 1 | 4 << 2, 2, "bind.context"),  # T=4 without PASIDE contradicts itself
         (SLPT | 1 | 4 << 2 | 1 << 11, 2, "bind.busy"),
+        # VT-d 2.x 3.6.1: what the walk refuses is not set up
+        (SLPT | 1, 2 | 1 << 28, "bind.context"),  # reserved
+        (SLPT | 1 | 1 << 52, 2, "bind.context"),  # SLPTPTR above HAW
     ],
 )
 def test_vtd_binds_only_into_a_context_that_the_host_has_set_up(q0, q1, rule):
     world = Vtd(q0=q0, q1=q1)
 
     refused(world.bind, rule, errno.EBUSY if rule == "bind.busy" else errno.EINVAL)
+
+
+@pytest.mark.parametrize(
+    ("widths", "width", "mgaw", "last"),
+    [(6, 1, 48, 1 << 39), (6, 2, 48, 1 << 48), (6, 2, 46, 1 << 46), (4, 2, 57, 1 << 48)],
+)
+@pytest.mark.parametrize("size", [256, 4096, 8 << 20])
+def test_a_vtd_table_ends_below_the_limit_of_its_contexts_second_stage(widths, width, mgaw, last, size):
+    # VT-d 2.x 3.8.1: every input of the second stage is at most min(MGAW, AGAW of the context's own AW)
+    world = Vtd(q1=width)
+    world.driver = VtdDriver(
+        world.memory, {"RTADDR": ROOT | 2 << 10, "CAP": mgaw - 1 << 16 | widths << 8 | 6, "ECAP": ECAP}
+    )
+    world.domain = Domain(world.driver)
+    fits = last - size & -4096
+
+    refused(lambda: world.bind(ptr=fits + 4096, size=size), "bind.ptr.range", errno.EINVAL)
+    world.bind(ptr=fits, size=size)
+
+    assert world.context()[2] & -4096 == fits
+
+
+def test_vtd_without_device_tlbs_never_gets_type_5():
+    # T=5 wants ECAP.DT: the walk would refuse the whole context
+    world = Vtd(q0=SLPT | 1 | 2 << 2, ecap=ECAP & ~4, ats=True)
+
+    world.bind()
+
+    assert world.context()[0] >> 2 & 7 == 4
 
 
 def test_the_upper_half_of_a_bus_has_its_own_table():

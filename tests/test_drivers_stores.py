@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from iommu_abi import Access, At, Device, Memory, Request
+from iommu_abi import Access, At, Device, Domain, Memory, Request
 from iommu_abi.drivers.amdvi import AmdviDriver
 from iommu_abi.drivers.riscv import RiscvDriver
+from iommu_abi.drivers.vtd import VtdDriver
 from iommu_abi.ledgers import ask
+from iommu_abi.uapi import v1_2017
 
 RID = 0x18
 IOVA = 0x7000_0123
@@ -181,6 +183,60 @@ def test_riscv_between_two_stores_of_bind_and_unbind(tc: int, extended: int, fla
     never_anything_else(unbind)
     assert len(bind) >= 2 + 2
     assert len(unbind) >= 2 + 2
+    i = REQUESTS.index(Request(RID, IOVA, pasid=1, access=Access.WRITE))
+    assert (bind[0][i], unbind[-1][i]) == (None, None)
+    assert bind[-1][i] == unbind[0][i]
+    assert bind[-1][i] is not None
+    assert bind[-1][i][0] == 0x4000_0123
+
+
+# ---------------------------------------------------------------- VT-d, extended mode
+
+ROOT_TABLE, CONTEXTS, SLPT = 0x10_0000, 0x10_1000, 0x20_0000
+PASID_TABLE = 0x4C00_5000
+ECS_ALL = (
+    1 << 2 | 1 << 6 | 1 << 24 | 1 << 25 | 1 << 26 | 1 << 29 | 1 << 30 | 1 << 31 | 1 << 34 | 19 << 35 | 1 << 40
+)
+
+
+def second_level(ram: Ram) -> None:
+    """4 levels: GPA is HPA in the first 4 GiB, by pages of 1 GiB."""
+    ram.put(SLPT, SLPT + 0x1000 | 3)
+    for i in range(4):
+        ram.put(SLPT + 0x1000 + 8 * i, i << 30 | 0x83)
+
+
+def first_level(ram: Ram, table: int, root: int, target: int) -> None:
+    """PASIDs 0 to 15, SRE, and 4 levels with a page of 2 MiB at 0x7000_0000."""
+    ram.put(table, *[root | 1 << 11 | 1] * 16)
+    ram.put(root, root + 0x1000 | 0x67)
+    ram.put(root + 0x1000 + 8, root + 0x2000 | 0x67)
+    ram.put(root + 0x2000 + 8 * 384, target | 0xE7)
+
+
+@pytest.mark.parametrize("type_", [0, 1, 2])
+@pytest.mark.parametrize("ats", [False, True])
+@pytest.mark.parametrize("payload", [b"", struct.pack("=IIII", 1, 0x1FF, 0x0606_0606, 6)])
+def test_vtd_between_two_stores_of_bind_and_unbind(type_: int, ats: bool, payload: bytes) -> None:
+    # revision history of 2.3: software keeps a present entry consistent at each moment while it changes it
+    ram = Ram()
+    second_level(ram)
+    first_level(ram, PASID_TABLE, 0x60_0000, 0x4000_0000)
+    first_level(ram, 0, 0x70_0000, 0x5000_0000)  # where PASIDPTR leads without its bits
+    ram.put(ROOT_TABLE, CONTEXTS | 1)
+    ram.put(CONTEXTS + RID * 32, SLPT | type_ << 2 | 1, 7 << 8 | 2, 0, 0)
+    registers = {"RTADDR": ROOT_TABLE | 2 << 10, "CAP": 47 << 16 | 4 << 8 | 3 << 34 | 6, "ECAP": ECS_ALL}
+    driver = VtdDriver(ram.memory(), registers)
+    domain, device = Domain(driver), Device(RID, ats=ats)
+    info = v1_2017.pasid_table_info(ptr=PASID_TABLE, size=4096, opaque=payload)
+
+    bind = states(driver, lambda: domain.bind_pasid_table(device, info))
+    unbind = states(driver, lambda: domain.unbind_pasid_table(device))
+
+    never_anything_else(bind)
+    never_anything_else(unbind)
+    assert len(bind) >= 2 + 3
+    assert len(unbind) >= 2 + 3
     i = REQUESTS.index(Request(RID, IOVA, pasid=1, access=Access.WRITE))
     assert (bind[0][i], unbind[-1][i]) == (None, None)
     assert bind[-1][i] == unbind[0][i]

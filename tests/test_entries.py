@@ -296,7 +296,7 @@ def test_bytes_of_another_size_are_refused_with_both_sizes(layout: Layout) -> No
 # Values of fields of up to three bits that the vendors leave reserved, or that mean nothing: VT-d chapter 9,
 # AMD 48882 chapter 2 and 3, Arm IHI 0070 chapters 5 and 6, RISC-V IOMMU chapter 2, RISC-V Svpbmt.
 RESERVED_VALUES = {
-    "TT": [3], "AW": [5, 6, 7], "T": [3, 6, 7], "PGTT": [0, 5, 6, 7], "FLPM": [2, 3],
+    "TT": [3], "AW": [0, 4, 5, 6, 7], "T": [3, 6, 7], "PGTT": [0, 5, 6, 7], "FLPM": [2, 3],
     "GATS": [2, 3], "HAD": [2], "Mode": [7], "GuestPagingMode": [2, 3],
     "TTENDIAN": [1], "STALL_MODEL": [3], "ST_LEVEL": [2, 3], "VAX": [3], "FMT": [2, 3], "S1Fmt": [3],
     "STRW": [1, 3], "S2TG": [3], "TG0": [3], "TG1": [0],

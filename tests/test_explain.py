@@ -18,8 +18,10 @@ from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Stage, Translat
 RID, PASID, IOVA = 0x10, 5, 0x12_3456_7000
 BASE = 0x10_0000
 REGISTERS = {
-    "CAP": CAP.value(MGAW=47, SAGAW=0b100, SLLPS=3, FL1GP=1),
-    "ECAP": ECAP.value(SC=1, PT=1, NEST=1, SRS=1, ERS=1, PASID=1, SMTS=1, SLTS=1, FLTS=1, PSS=19),
+    "CAP": CAP.value(ND=6, MGAW=47, SAGAW=0b100, SLLPS=3, FL1GP=1),
+    "ECAP": ECAP.value(
+        SC=1, PT=1, NEST=1, SRS=1, ERS=1, PASID=1, SMTS=1, SLTS=1, FLTS=1, PSS=19, SMPWCS=1
+    ),
 }
 
 

@@ -29,14 +29,15 @@ class Bits:
     low: int
     absent: int | None = None
     minus: int = 0
+    #: Another name of the key: what the field was called before.
+    once: str = ""
 
     def value(self, config: Record) -> int:
         """The number in its place."""
-        number = config.number(self.key, self.absent) - self.minus
+        key = self.once if self.once in config and self.key not in config else self.key
+        number = config.number(key, self.absent) - self.minus
         if not 0 <= number < 1 << self.high - self.low + 1:
-            raise InputError(
-                f"{config.where}: {self.key}: does not fit {self.register} {self.high}:{self.low}"
-            )
+            raise InputError(f"{config.where}: {key}: does not fit {self.register} {self.high}:{self.low}")
         return number << self.low
 
 

@@ -312,7 +312,7 @@ static bool look_up(struct pt_walk *w, struct iommu_abi_request *q, unsigned int
 	*last = least(*passed ? c->next : last_id(w, table, c->next), id_last);
 	if (*passed)
 		w->out->fault.reason = IOMMU_ABI_OK;
-	if (pasids && !came_to_pasids(w))
+	if (pasids && !w->lone && !came_to_pasids(w))
 		rest = c->next; /* PASIDs make no difference, but 0 may be special */
 	else
 		found = *passed || !absent(w, table, &rest);

@@ -39,11 +39,8 @@
 #define PT_INLINE static inline __attribute__((always_inline))
 #define PT_COLD __attribute__((cold, noinline))
 
-enum {
-	PT_MAX_LEVELS = 6, /* AMD mode 6 */
-	PT_MAX_REGS = 24,
-	PT_OFF = 0xff, /* pt_stage.top of a stage that passes everything */
-};
+/* MAX_LEVELS: AMD mode 6. OFF: pt_stage.top of a stage that passes everything. */
+enum { PT_MAX_LEVELS = 6, PT_MAX_REGS = 24, PT_OFF = 0xff };
 
 /* Rights of an entry, ANDed over the levels. R, W, X as in enum iommu_abi_access. */
 enum { PT_R = 1, PT_W = 2, PT_X = 4, PT_USER = 8, PT_PR = 16, PT_PX = 32, PT_ALL = 63 };
@@ -69,8 +66,9 @@ struct pt_rule {
 /* What is judged: an access, the walk's own read of a stage-1 or PASID entry, or no access at all. */
 enum pt_judge { PT_JUDGE_R, PT_JUDGE_W, PT_JUDGE_X, PT_JUDGE_TABLE, PT_JUDGE_NONE, PT_JUDGES };
 
-/* What the hardware does about flags that pt_format.update() would set. */
-enum pt_ad { PT_AD_SET, PT_AD_FAULT };
+/* What the hardware does about flags that pt_format.update() would set. UNSNOOPED: it must, and cannot, which
+ * is UPDATE_DENIED where nothing else is wrong. */
+enum pt_ad { PT_AD_SET, PT_AD_FAULT, PT_AD_UNSNOOPED };
 
 /* One stage of one translation. What varies per context is a number: decode() stays pure. */
 struct pt_stage {
@@ -88,17 +86,18 @@ struct pt_stage {
 
 /* A table format: constants, so that an inlined walk over a const one folds. */
 struct pt_format {
-	u8 granule_lg2;  /* bytes of the smallest page: 12, 14, 16 */
-	u8 index_lg2;    /* index bits of every table below the root */
-	u8 entry_lg2;    /* bytes of an entry: 3; Sv32 2 */
-	bool big_endian; /* entries are, and are swapped when read */
-	bool skips;      /* a table entry may name a level below the next one */
-	bool checks_out; /* tables and leaves beyond pt_stage.out_last are OUTPUT_RANGE */
-	bool has_rsvd;   /* pt_stage.rsvd is used */
-	bool ad_faults;  /* pt_stage.ad may be PT_AD_FAULT */
-	bool checks_pas; /* entries beyond pt_walk.pas_last are unreadable */
-	bool has_never;  /* pt_rule.never is used */
-	bool user_last;  /* a missing PT_USER counts only where nothing else is missing */
+	u8 granule_lg2;            /* bytes of the smallest page: 12, 14, 16 */
+	u8 index_lg2;              /* index bits of every table below the root */
+	u8 entry_lg2;              /* bytes of an entry: 3; Sv32 2 */
+	bool big_endian;           /* entries are, and are swapped when read */
+	bool skips;                /* a table entry may name a level below the next one */
+	bool checks_out;           /* tables and leaves beyond pt_stage.out_last are OUTPUT_RANGE */
+	bool has_rsvd;             /* pt_stage.rsvd is used */
+	bool ad_faults, unsnooped; /* pt_stage.ad may be PT_AD_FAULT, PT_AD_UNSNOOPED */
+	bool checks_pas;           /* entries beyond pt_walk.pas_last are unreadable */
+	bool has_never;            /* pt_rule.never is used */
+	bool user_last;            /* a missing PT_USER counts only where nothing else is missing */
+	bool has_both; /* pt_walk.access may be PT_R | PT_W: a write where that is granted, else a read */
 
 	/* Meaning of one entry. Pure. Reserved bits are the walk's to test. */
 	struct pt_entry (*decode)(u64 raw, unsigned int level, const struct pt_stage *s);
@@ -119,13 +118,14 @@ struct pt_walk {
 	struct iommu_abi_translation *out;
 	/* ---- */
 	struct pt_stage s1, s2;
-	const struct pt_format *f1, *f2; /* begin as the vendor's */
-	u64 pas_last;                    /* last physical address, of all that there are */
-	u64 own[3];                      /* the vendor's: what native() will want to know */
-	u32 flags;                       /* the vendor's: mode, FPD seen, ... */
-	u8 access, judge;                /* how the request counts; begin as it says */
-	u8 report, s1_lg2, s2_lg2;       /* rights that an answer may show; page sizes, once known */
-	bool alias;                      /* intercept() ignored bits of the GPA that are not 0 */
+	const struct pt_format *f1, *f2;    /* begin as the vendor's */
+	u64 pas_last;                       /* last physical address, of all that there are */
+	u64 own[3];                         /* the vendor's: what native() will want to know */
+	u32 flags;                          /* the vendor's: mode, FPD seen, ... */
+	u8 access, judge;                   /* how the request counts; begin as it says */
+	u8 report, s1_lg2, s2_lg2, granted; /* rights to show; page sizes; of a stage 2 that stopped */
+	struct iommu_abi_fault unset;       /* of the first entry whose flags stay clear: PT_AD_UNSNOOPED */
+	bool alias, lone; /* intercept() ignored bits of the GPA; refused for this PASID alone */
 };
 
 /* How resolve() ends: go on with the stages, answer now from *out, or a fault in *out. */

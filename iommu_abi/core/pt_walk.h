@@ -15,6 +15,7 @@
 #include "pt.h"
 
 #define PT_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define PT_LIKELY(x) __builtin_expect(!!(x), 1)
 
 /* A pt_rule: rights that must be granted, and rights that must not. */
 #define PT_NEED(need_, forbid_)                           \
@@ -57,6 +58,9 @@ PT_INLINE int pt_stop(struct pt_walk *w, unsigned int reason, const struct pt_pl
 	return 1;
 }
 
+/* Hardware cannot set the flags of this entry, but goes on: pt_vendor.output() has the last word. In walk.c. */
+void pt_leave(struct pt_walk *w, const struct pt_place *at, u64 input, u64 raw);
+
 /* Begin with a request, which may change between walks: pt_begin() before each, which has both stages off
  * until the vendor fills them. In walk.c. */
 bool pt_sensible(const struct iommu_abi_request *q, const struct pt_vendor *v);
@@ -72,7 +76,8 @@ PT_INLINE void pt_begin(struct pt_walk *w, const struct pt_vendor *v)
 	w->s1_lg2 = w->s2_lg2 = 0;
 	w->pas_last = ~0ull;
 	w->flags = 0;
-	w->alias = false;
+	w->alias = w->lone = false;
+	w->unset.reason = 0;
 	w->access = w->q->access;
 	w->judge = (u8)(w->q->access >> 1);
 	memset(w->out, 0, sizeof(*w->out));
@@ -236,7 +241,18 @@ PT_INLINE int pt_use(const struct pt_format *f, const struct pt_stage *s, u64 ra
 /* PT_W if this leaf must be dirty for a write, is not, and hardware does not make it so. */
 PT_INLINE unsigned int pt_clean_faults(const struct pt_format *f, const struct pt_stage *s, u64 raw)
 {
-	return f->ad_faults && s->ad == PT_AD_FAULT && f->update(raw, true, PT_W, s) != raw ? PT_W : 0;
+	return (f->ad_faults || f->unsnooped) && s->ad != PT_AD_SET && f->update(raw, true, PT_W, s) != raw
+		       ? PT_W
+		       : 0;
+}
+
+/* The flags that a page of these rights needs: with pt_format.has_both an access may be of two kinds. */
+PT_INLINE unsigned int pt_kind_of(const struct pt_format *f, const struct pt_stage *s, unsigned int access,
+				  unsigned int grant)
+{
+	if (!f->has_both || PT_LIKELY(access != (PT_R | PT_W)))
+		return access;
+	return pt_allows(f, s, grant, PT_JUDGE_W) ? PT_W : PT_R;
 }
 
 /* @purpose, @for_level: what this stage is walked for. @judge: by which rule; @access: the flags to set. */
@@ -269,36 +285,42 @@ PT_INLINE int pt_s2(struct pt_walk *w, const struct pt_format *f, bool tracing, 
 			pt_note(w, PT_PLACE(IOMMU_ABI_S2, level, purpose, for_level, at, at), raw,
 				1u << f->entry_lg2);
 		rc = pt_use(f, s, raw, judge, &k, r);
-		if (f->update && (tracing || f->ad_faults) && rc <= 0) {
-			u64 updated = f->update(raw, rc == PT_END, access, s);
+		if (f->update && (tracing || f->ad_faults || f->unsnooped) && rc <= 0) {
+			u64 updated = f->update(raw, rc == PT_END, pt_kind_of(f, s, access, k.grant), s);
 
 			if (f->ad_faults && updated != raw && s->ad == PT_AD_FAULT)
 				rc = IOMMU_ABI_ACCESS_FLAG;
+			else if (f->unsnooped && updated != raw && s->ad == PT_AD_UNSNOOPED)
+				pt_leave(w, PT_PLACE(IOMMU_ABI_S2, level, purpose, for_level, at, at), in,
+					 raw);
 			else if (tracing)
 				pt_updated(w, 0, updated);
 			if (rc == PT_END)
 				r->barred = pt_clean_faults(f, s, raw);
 		}
-		if (PT_UNLIKELY(rc > 0))
+		if (PT_UNLIKELY(rc > 0)) {
+			w->granted = (u8)k.grant;
 			return pt_stop(w, (unsigned int)rc,
 				       PT_PLACE(IOMMU_ABI_S2, level, purpose, for_level, at, at), in, true,
 				       raw);
+		}
 	} while (rc == PT_BELOW);
 	return 0;
 }
 
-/* Hardware sets flags in the stage-1 entry at @gpa: does stage 2 let that write through? */
+/* Hardware sets flags in the stage-1 entry at @gpa: does stage 2 let that write through? @vain: it fails
+ * all the same. */
 static PT_COLD int pt_dirty(struct pt_walk *w, const struct pt_format *f2, unsigned int level, u64 gpa,
-			    u64 updated)
+			    u64 updated, bool vain)
 {
 	struct pt_result r = { 0 };
 
-	if (pt_s2(w, f2, false, IOMMU_ABI_FOR_S1_UPDATE, level, gpa, PT_JUDGE_W, PT_W, &r)) {
+	if (pt_s2(w, f2, false, IOMMU_ABI_FOR_S1_UPDATE, level, gpa, PT_JUDGE_W, vain ? PT_R : PT_W, &r)) {
 		if (w->out->fault.reason == IOMMU_ABI_DENIED || w->out->fault.reason == IOMMU_ABI_ACCESS_FLAG)
 			w->out->fault.reason = IOMMU_ABI_UPDATE_DENIED;
 		return 1;
 	}
-	if (w->trace) {
+	if (w->trace && !vain) {
 		pt_updated(w, 0, updated);
 		if (f2->update && w->s2.top != PT_OFF) {
 			/* the write also dirties the stage-2 leaf, which was read just before */
@@ -355,14 +377,21 @@ PT_INLINE int pt_s1(struct pt_walk *w, const struct pt_format *f, const struct p
 			pt_note(w, PT_PLACE(IOMMU_ABI_S1, level, 0, 0, gpa, entry.out), raw,
 				1u << f->entry_lg2);
 		rc = pt_use(f, s, raw, w->judge, &k, r);
-		updated = rc > 0 ? raw : f->update(raw, rc == PT_END, w->access, s);
+		updated =
+			rc > 0 ? raw : f->update(raw, rc == PT_END, pt_kind_of(f, s, w->access, k.grant), s);
 		if (f->ad_faults && updated != raw && s->ad == PT_AD_FAULT)
 			rc = IOMMU_ABI_ACCESS_FLAG;
 		if (PT_UNLIKELY(rc > 0))
 			return pt_stop(w, (unsigned int)rc,
 				       PT_PLACE(IOMMU_ABI_S1, level, 0, 0, gpa, entry.out), in, true, raw);
-		if (PT_UNLIKELY(updated != raw) && pt_dirty(w, f2, level, gpa, updated))
-			return 1;
+		if (PT_UNLIKELY(updated != raw)) {
+			bool vain = f->unsnooped && s->ad == PT_AD_UNSNOOPED;
+
+			if (pt_dirty(w, f2, level, gpa, updated, vain))
+				return 1;
+			if (vain)
+				pt_leave(w, PT_PLACE(IOMMU_ABI_S1, level, 0, 0, gpa, entry.out), in, raw);
+		}
 		if (rc == PT_END && w->access != PT_W)
 			r->barred = pt_clean_s1(w, f, f2, updated, &entry);
 	} while (rc == PT_BELOW);
@@ -454,8 +483,11 @@ PT_INLINE int pt_stages(const struct pt_vendor *v, const struct pt_format *f1, c
 	if (verdict == PT_FAULT)
 		return 1;
 	if (verdict == PT_GO) {
-		if (PT_UNLIKELY(
-			    pt_s2(w, f2, tracing, IOMMU_ABI_FOR_DATA, 0, r1.out, w->judge, w->access, &r2)))
+		unsigned int access = w->access;
+
+		if (f2->has_both && PT_UNLIKELY(access == (PT_R | PT_W)) && !(out->access & PT_W))
+			access = PT_R;
+		if (PT_UNLIKELY(pt_s2(w, f2, tracing, IOMMU_ABI_FOR_DATA, 0, r1.out, w->judge, access, &r2)))
 			return 1;
 		w->s2_lg2 = (u8)r2.size_lg2;
 		out->hpa = r2.out;

@@ -60,6 +60,8 @@ RULE(UNIT_ENDIAN, "unit.endian", "FCTL", EINVAL, "little-endian tables: big-endi
      OURS)
 RULE(UNIT_HAW, "unit.haw", "HAW", EINVAL, "a host address width of 12 to 52 bits",
      "VT-d 9.x, pointer fields 51:12")
+RULE(UNIT_REV, "unit.rev", "REV", EINVAL,
+     "a revision of the specification, major << 8 | minor, of 0x100 to 0xfff", OURS)
 
 #undef PATCH
 #undef OURS

@@ -2,9 +2,10 @@
 /*
  * vtd.c - Intel Virtualization Technology for Directed I/O.
  *
- * Legacy mode: VT-d 4.x sections 3.4.2, 3.7, 9.1-9.3, 9.8; scalable mode: 3.4.3, 3.6-3.8,
- * 9.1, 9.4-9.8; fault reasons: 7.1. ECS, the extended-context mode of 2014-2018 for which
- * bind_pasid_table was made: VT-d 2.x sections 3.4.4, 3.8, 9.2, 9.4, 9.5. What the texts
+ * Sections are those of VT-d 5.10. Legacy mode: 3.4.2, 3.7, 9.1, 9.3, 9.8; scalable mode: 3.4.3, 3.6-3.8,
+ * 9.2, 9.4-9.8; Device-TLBs: 4.2; fault reasons: 7.1, Table 30. What older revisions have besides depends on
+ * REV, a number that software is not shown. ECS, the extended-context mode of 2014-2018 for which
+ * bind_pasid_table was made: VT-d 2.x sections 3.4.4, 3.8, 9.2, 9.4, 9.5, whatever REV says. What the texts
  * leave open is decided in docs/walk.md, section "Intel VT-d".
  */
 #include <errno.h>
@@ -16,15 +17,16 @@
 
 static const struct pt_reg regs[] = {
 	[RTADDR] = { "RTADDR", 0, true },
-	[CAP] = { "CAP", 47ull << 16 | 4ull << 8 | 3ull << 34 | CAP_FL1GP, false },
+	[CAP] = { "CAP", 47ull << 16 | 4ull << 8 | 3ull << 34 | CAP_FS1GP | 6, false },
 	[ECAP] = { "ECAP",
 		   ECAP_DT | ECAP_PT | ECAP_SC | ECAP_ECS | ECAP_NEST | ECAP_ERS | ECAP_SRS | 19ull << 35 |
-			   ECAP_PASID | ECAP_SMTS | ECAP_SLTS | ECAP_FLTS,
+			   ECAP_PASID | ECAP_SMTS | ECAP_SSTS | ECAP_FSTS | ECAP_SMPWCS,
 		   false },
 	[GSTS] = { "GSTS", GSTS_TES, false },
 	[HAW] = { "HAW", 52, false },
+	[REV] = { "REV", REV_4_0, false },
+	[VER] = { "VER", 0, false },
 	/* known, and without influence on a translation */
-	{ "VER", 0, false },
 	{ "FSTS", 0, false },
 	{ "IQA", 0, false },
 	{ "IRTA", 0, false },
@@ -54,39 +56,174 @@ static u64 ss_last(u64 cap, unsigned int aw)
 	return CAP_SAGAW(cap) >> aw & 1 ? last_of(agaw < mgaw ? agaw : mgaw) : 0;
 }
 
-static int vtd_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
+/* Paging entries (9.7, 9.8). */
+static void paging_entries(u64 *s)
 {
-	u64 *s = u->state, haw = s[HAW], out;
+	u64 above = s[ABOVE_HAW] & BITS(ADDR_HI, ADDR_LO), snp = s[ECAP] & ECAP_SC ? 0 : BIT(11);
+	bool io = s[RTADDR] & RTADDR_SSIRWE && s[ECAP] & ECAP_SSIRWS;
+	u64 tm = s[ECAP] & ECAP_DT ? 0 : BIT(62); /* transient mapping, of leaves, until 3.2 */
+	u64 *ss = &s[SS_RSVD], *ecs = &s[SS_RSVD_ECS];
 
-	if (haw < ADDR_LO || haw > ADDR_HI + 1)
-		return refuse(err, RULE_UNIT_HAW, 0, haw, 0);
-	out = haw > ADDR_HI ? 0 : BITS(ADDR_HI, haw);
-	s[ABOVE_HAW] = BITS(63, haw);
-	for (unsigned int aw = 0; aw < 5; aw++)
-		s[SS_LAST + aw] = ss_last(s[CAP], aw);
-	reserved_bits(&s[SS_RSVD + PT_MAX_LEVELS], &s[SS_RSVD], out,
-		      (s[ECAP] & ECAP_SC ? 0 : BIT(11)) | (s[ECAP] & ECAP_DT ? 0 : BIT(62)),
-		      BIT(11) | BIT(62), 12, CAP_SLLPS(s[CAP]));
+	reserved_bits(ecs + PT_MAX_LEVELS, ecs, above, snp | tm, BIT(11) | BIT(62), 12, CAP_SSLPS(s[CAP]));
+	reserved_bits(ss + PT_MAX_LEVELS, ss, above,
+		      snp | (s[REV] < REV_3_2 ? tm
+			     : io             ? 0
+					      : BIT(62)),
+		      BIT(11) | (io ? 0 : BIT(62)), 12, CAP_SSLPS(s[CAP]));
 	for (unsigned int nxe = 0; nxe < 2; nxe++) {
 		u64 *fs = &s[FS_RSVD + 2 * nxe * PT_MAX_LEVELS];
 
-		reserved_bits(fs + PT_MAX_LEVELS, fs, out | (nxe ? 0 : BIT(63)), 0, 0, 13,
-			      s[CAP] & CAP_FL1GP ? 3 : 1);
+		reserved_bits(fs + PT_MAX_LEVELS, fs, above | (nxe ? 0 : BIT(63)), 0, 0, 13,
+			      s[CAP] & CAP_FS1GP ? 3 : 1);
 	}
+}
+
+/* Bits of an entry that are reserved where a unit lacks what they are for. */
+struct needs {
+	u64 bits;
+	u64 ecap; /* all of these */
+};
+
+static u64 lacking(u64 ecap, const struct needs *needs, size_t n)
+{
+	u64 reserved = 0;
+
+	for (size_t i = 0; i < n; i++)
+		reserved |= needs[i].ecap & ~ecap ? needs[i].bits : 0;
+	return reserved;
+}
+
+#define LACKING(ecap, needs) lacking(ecap, needs, sizeof(needs) / sizeof((needs)[0]))
+
+/* Scalable contexts (9.4). */
+static void scalable_contexts(u64 *s)
+{
+	static const struct needs q0[] = {
+		{ BIT(2), ECAP_DT },    /* DTE */
+		{ BIT(3), ECAP_PASID }, /* PASIDE */
+		{ BIT(4), ECAP_PRS },   /* PRE */
+		{ BIT(5), ECAP_HPTS },  /* HPTE */
+		{ BIT(6), ECAP_PTRS },  /* EPTR */
+	};
+	static const struct needs q1[] = {
+		{ BITS(19, 0), ECAP_RPS }, /* RID_PASID */
+		{ BIT(20), ECAP_RPRIVS },  /* RID_PRIV */
+	};
+
+	s[CONTEXT_RSVD] = BITS(8, 7) | s[ABOVE_HAW] | LACKING(s[ECAP], q0);
+	s[CONTEXT_RSVD + 1] = BITS(63, 21) | LACKING(s[ECAP], q1);
+}
+
+/* Extended contexts (2.x, 9.4). */
+static void extended_contexts(u64 *s)
+{
+	static const struct needs q0[] = {
+		{ BITS(7, 5), ECAP_MTS }, /* EMT */
+		{ BIT(8), ECAP_DIS },     /* DINVE */
+		{ BIT(9), ECAP_PRS },     /* PRE */
+		{ BIT(10), ECAP_NEST },   /* NESTE */
+		{ BIT(11), ECAP_PASID },  /* PASIDE */
+	};
+	static const struct needs q1[] = {
+		{ BITS(7, 6), ECAP_MTS },   /* CD, EMTE */
+		{ BIT(25), ECAP_EAFS },     /* EAFE */
+		{ BIT(26), ECAP_ERS },      /* ERE */
+		{ BITS(63, 32), ECAP_MTS }, /* PAT */
+	};
+
+	s[EXTENDED_RSVD] = LACKING(s[ECAP], q0);
+	s[EXTENDED_RSVD + 1] = BITS(31, 28) | s[DID_ABOVE] | LACKING(s[ECAP], q1);
+}
+
+/* What PASID entries of scalable mode may choose (SPT.4). */
+static void pasid_choices(u64 *s)
+{
+	static const struct needs pgtt[] = {
+		{ BIT(FIRST), ECAP_FSTS },
+		{ BIT(SECOND), ECAP_SSTS },
+		{ BIT(NESTED), ECAP_FSTS | ECAP_SSTS | ECAP_NEST },
+		{ BIT(PASS_THROUGH), ECAP_PT },
+	};
+
+	s[PGTTS] = BITS(PASS_THROUGH, FIRST) & ~LACKING(s[ECAP], pgtt);
+	s[FSPM_LAST] = s[CAP] & CAP_FS5LP ? 1 : 0;
+	s[FSPTPTR_LIMITED] = s[REV] >= REV_4_1 ? ~0ull : 0;
+}
+
+/* The bits of them that are reserved (9.6). */
+static void pasid_entries(u64 *s)
+{
+	static const struct needs q0[] = {
+		{ BIT(9), ECAP_SSTS | ECAP_SSADS }, /* SSADE */
+		{ BITS(63, ADDR_LO), ECAP_SSTS },   /* SSPTPTR */
+	};
+	static const struct needs q1[] = {
+		{ BIT(23), ECAP_SMPWCS },                  /* PWSNP */
+		{ BITS(26, 25) | BITS(63, 32), ECAP_MTS }, /* CD, EMTE, PAT */
+	};
+	static const struct needs q2[] = {
+		{ BIT(0), ECAP_SRS },                          /* SRE */
+		{ BITS(4, 2) | BITS(63, ADDR_LO), ECAP_FSTS }, /* FSPM, WPE, FSPTPTR */
+		{ BIT(7), ECAP_EAFS },                         /* EAFE */
+	};
+	u64 *r = &s[PASID_RSVD], above = s[ABOVE_HAW], did = s[DID_ABOVE] >> 8;
+	bool hpt = s[ECAP] & ECAP_HPTS;
+
+	r[0] = BITS(11, 10) | above | LACKING(s[ECAP], q0);
+	r[1] = BITS(22, 16) | did | LACKING(s[ECAP], q1);
+	r[2] = BITS(11, 8) | above | LACKING(s[ECAP], q2);
+	r[4] = hpt ? BITS(11, 3) | above : ~0ull;
+	r[5] = hpt ? BITS(63, 16) | did : ~0ull;
+	if (s[REV] >= REV_3_4)                                            /* were EMT, PWT, PCD */
+		r[1] |= BITS(31, 27) | (s[ECAP] & ECAP_SC ? 0 : BIT(24)); /* PGSNP */
+	if (s[REV] >= REV_4_1) {
+		r[0] |= BIT(5) | (s[ECAP] & ECAP_SSTS ? 0 : BITS(4, 2)); /* SLEE; AW */
+		r[2] |= BIT(1);                                          /* ERE */
+	}
+}
+
+static int vtd_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
+{
+	u64 *s = u->state, haw = s[HAW];
+	unsigned int did_bits;
+
+	if (haw < ADDR_LO || haw > ADDR_HI + 1)
+		return refuse(err, RULE_UNIT_HAW, 0, haw, 0);
+	if (s[REV] < 0x100 || s[REV] > 0xfff)
+		return refuse(err, RULE_UNIT_REV, 0, s[REV], 0);
+	s[ABOVE_HAW] = BITS(63, haw);
+	did_bits = 4 + 2 * CAP_ND(s[CAP]);
+	s[DID_ABOVE] = did_bits < 16 ? BITS(15, did_bits) << 8 : 0;
+	for (unsigned int aw = 0; aw < 5; aw++)
+		s[SS_LAST + aw] = ss_last(s[CAP], aw);
+	paging_entries(s);
+	scalable_contexts(s);
+	extended_contexts(s);
+	s[PSS_LAST] = s[ECAP] & ECAP_PASID && s[REV] >= REV_5_0 ? last_of(ECAP_PSS(s[ECAP]) + 1) : ~0ull;
+	pasid_choices(s);
+	pasid_entries(s);
 	return 0;
 }
 
 /* ---- the hooks ---- */
 
-/* A request without PASID into 0xFEEx_xxxx is an interrupt message (3.14), whatever the mode. */
-static enum pt_verdict interrupt_message(struct pt_walk *w)
+/* An untranslated request without PASID into 0xFEEx_xxxx (3.15): no mode and no table matters. */
+static PT_COLD enum pt_verdict interrupt_message(struct pt_walk *w)
 {
-	/* TTM may be one that is no mode */
-	if (w->q->at == IOMMU_ABI_TRANSLATION)
-		return refuse_request(w, IOMMU_ABI_INTERRUPT_RANGE,
-				      (w->flags & MODE) == SCALABLE ? 0x87 : 0x0e, IOMMU_ABI_DEVICE);
+	if (w->q->access != PT_W) /* whether it is a zero-length read is not known here */
+		return refuse_request(w, IOMMU_ABI_INTERRUPT_RANGE, 0x29, IOMMU_ABI_DEVICE);
 	w->out->target = IOMMU_ABI_INTERRUPT;
-	return pass(w, w->q->access == PT_W ? PT_W : PT_R);
+	return pass(w, PT_W);
+}
+
+/* TES=0 (4.2.1). A PASID counts for nothing (3.1). */
+static PT_COLD enum pt_verdict remapping_off(struct pt_walk *w)
+{
+	if (w->q->at != IOMMU_ABI_UNTRANSLATED)
+		return unsupported(w);
+	if (in_interrupt_range(w->q->iova))
+		return interrupt_message(w);
+	return pass(w, PT_R | PT_W);
 }
 
 static enum pt_verdict vtd_resolve(struct pt_walk *w)
@@ -94,14 +231,12 @@ static enum pt_verdict vtd_resolve(struct pt_walk *w)
 	const u64 *state = w->unit->state;
 	unsigned int ttm = state[RTADDR] >> 10 & 3;
 
-	w->flags = ttm;
-	if (PT_UNLIKELY(in_interrupt_range(w->q->iova) && !(w->q->flags & IOMMU_ABI_HAS_PASID)))
+	w->flags |= ttm;
+	if (PT_UNLIKELY(!(state[GSTS] & GSTS_TES)))
+		return remapping_off(w);
+	if (PT_UNLIKELY(in_interrupt_range(w->q->iova)) && w->q->at == IOMMU_ABI_UNTRANSLATED &&
+	    !(w->q->flags & IOMMU_ABI_HAS_PASID))
 		return interrupt_message(w);
-	if (PT_UNLIKELY(!(state[GSTS] & GSTS_TES))) {
-		if (w->q->at == IOMMU_ABI_TRANSLATION)
-			return refuse_request(w, IOMMU_ABI_BLOCKED, 0, IOMMU_ABI_DEVICE);
-		return pass(w, PT_R | PT_W);
-	}
 	switch (ttm) {
 	case LEGACY:
 		return legacy(w);
@@ -114,16 +249,51 @@ static enum pt_verdict vtd_resolve(struct pt_walk *w)
 			break;
 		return ecs(w);
 	default:
-		return refuse_request(w, IOMMU_ABI_ABORTED, 0, IOMMU_ABI_DEVICE);
+		if (!(state[ECAP] & ECAP_ADMS))
+			break;
+		return refuse_request(w, IOMMU_ABI_ABORTED, 0x33, IOMMU_ABI_DEVICE);
 	}
 	return refuse_request(w, IOMMU_ABI_INVALID, 0x30, IOMMU_ABI_DEVICE);
 }
 
-static enum pt_verdict vtd_output(struct pt_walk *w)
+/* The page must not reach into ranges that have another answer: interrupts, and beyond the second stage. */
+static PT_COLD void cut_page(struct pt_walk *w)
 {
-	if (PT_UNLIKELY(in_interrupt_range(w->out->hpa)))
+	unsigned int lg2 = w->out->size_lg2, apart = pt_apart(w->out->hpa, 0xfee00000, 20);
+
+	lg2 = apart < lg2 ? apart : lg2;
+	if (!(w->q->flags & IOMMU_ABI_HAS_PASID)) {
+		apart = pt_apart(w->q->iova, 0xfee00000, 20);
+		lg2 = apart < lg2 ? apart : lg2;
+	}
+	if (w->s2.top != PT_OFF)
+		lg2 = within(lg2, w->s2.in_span);
+	w->out->size_lg2 = (__u8)lg2;
+}
+
+/* A translation request gets a page, of which no byte may be an interrupt (SGN.8.2, since 4.1). */
+PT_INLINE bool reaches_interrupts(const struct pt_walk *w)
+{
+	u64 hpa = w->out->hpa;
+	unsigned int lg2 = w->out->size_lg2;
+
+	if (lg2 > 20 && w->q->at == IOMMU_ABI_TRANSLATION && w->flags & SCALABLE &&
+	    w->unit->state[REV] >= REV_4_1)
+		return (hpa ^ 0xfee00000) >> lg2 == 0;
+	return in_interrupt_range(hpa);
+}
+
+PT_INLINE enum pt_verdict vtd_output(struct pt_walk *w)
+{
+	if (PT_UNLIKELY(reaches_interrupts(w)))
 		return refuse_request(w, IOMMU_ABI_INTERRUPT_RANGE, w->flags & SCALABLE ? 0x87 : 0x0e,
 				      w->s2.top != PT_OFF ? IOMMU_ABI_S2 : IOMMU_ABI_S1);
+	if (PT_UNLIKELY(w->unset.reason)) {
+		w->out->fault = w->unset;
+		return PT_FAULT;
+	}
+	if (w->out->size_lg2 > PAGE_LG2)
+		cut_page(w);
 	return PT_GO;
 }
 
@@ -165,7 +335,7 @@ static u32 native_legacy(const struct pt_walk *w)
 	case IOMMU_ABI_UPDATE_DENIED:
 		return denied_access(w) == PT_W ? 0x05 : 0x06;
 	case IOMMU_ABI_UNREADABLE:
-		return !(w->flags & MODE) && f->level == w->s2.top ? 0x03 : 0x07;
+		return !(w->flags & WITH_PASID) && f->level == w->s2.top ? 0x03 : 0x07;
 	case IOMMU_ABI_RESERVED:
 		return 0x0c;
 	}
@@ -183,14 +353,28 @@ static u32 native_scalable_s1(const struct pt_walk *w)
 		return 0x71;
 	case IOMMU_ABI_RESERVED:
 		return 0x72;
+	case IOMMU_ABI_UPDATE_DENIED:
+		return 0x90;
 	case IOMMU_ABI_INPUT_RANGE:
 		return 0x80;
 	case IOMMU_ABI_PRIVILEGE:
 		return 0x81;
 	case IOMMU_ABI_DENIED:
-		return w->q->access == PT_X ? 0x82 : 0x85; /* what is present can be read */
+		return w->access == PT_X ? 0x82 : 0x85; /* what is present can be read */
 	}
 	return 0;
+}
+
+/* Of rights that lack something: neither reading nor writing, since 5.0, is SSS.2. */
+static u32 native_denied(const struct pt_walk *w, bool data, bool top)
+{
+	if (!(w->granted & (PT_R | PT_W)) && w->unit->state[REV] >= REV_5_0)
+		return 0x79;
+	if (data)
+		return w->access == PT_X ? 0x82 : w->access == PT_W ? 0x85 : 0x86;
+	if (w->granted & PT_R)
+		return 0x77; /* SSADE: tables must be writable */
+	return top ? 0x75 : 0x76;
 }
 
 static u32 native_scalable_s2(const struct pt_walk *w)
@@ -206,13 +390,13 @@ static u32 native_scalable_s2(const struct pt_walk *w)
 	case IOMMU_ABI_RESERVED:
 		return 0x7a;
 	case IOMMU_ABI_INPUT_RANGE:
-		return data ? 0x84 : top ? 0x73 : 0x74;
+		if (data)
+			return w->s1.top == PT_OFF || w->unit->state[REV] < REV_4_1 ? 0x84 : 0x74;
+		return top ? 0x73 : 0x74;
 	case IOMMU_ABI_UPDATE_DENIED:
-		return 0x77;
+		return f->purpose == IOMMU_ABI_FOR_S1_UPDATE ? 0x77 : 0x7c;
 	case IOMMU_ABI_DENIED:
-		if (!data)
-			return top ? 0x75 : 0x76;
-		return w->q->access == PT_X ? 0x82 : w->q->access == PT_W ? 0x85 : 0x86;
+		return native_denied(w, data, top);
 	}
 	return 0;
 }
@@ -237,8 +421,11 @@ static bool always_recorded(u32 native)
 	case 0x08:
 	case 0x09:
 	case 0x0a:
+	case 0x29:
 	case 0x30:
 	case 0x31:
+	case 0x33:
+	case 0x34:
 	case 0x38:
 	case 0x39:
 	case 0x3a:
@@ -250,11 +437,31 @@ static bool always_recorded(u32 native)
 	return false;
 }
 
+/* What a Device-TLB learns from a completion without rights, and software not at all (7.1.2, Table 30). */
+static bool recoverable(u32 native)
+{
+	switch (native) {
+	case 0x04 ... 0x06:
+	case 0x19: /* ECS */
+	case 0x1a:
+	case 0x51:
+	case 0x59:
+	case 0x5c:
+	case 0x5d:
+	case 0x70 ... 0x77:
+	case 0x79:
+	case 0x80 ... 0x86:
+	case 0x90:
+		return true;
+	}
+	return false;
+}
+
 static void vtd_native(struct pt_walk *w)
 {
 	struct iommu_abi_fault *f = &w->out->fault;
 
-	if (f->native || f->reason == IOMMU_ABI_BLOCKED || f->reason == IOMMU_ABI_ABORTED)
+	if (f->native || f->reason == IOMMU_ABI_BLOCKED)
 		; /* resolve() has said it */
 	else if (f->stage == IOMMU_ABI_S1)
 		f->native = w->flags & SCALABLE ? native_scalable_s1(w) : 0;
@@ -263,6 +470,8 @@ static void vtd_native(struct pt_walk *w)
 	else if (f->reason == IOMMU_ABI_UNREADABLE)
 		f->native = native_unreadable(w);
 	if (w->flags & FPD && !always_recorded(f->native))
+		f->recorded = 0;
+	if (w->q->at == IOMMU_ABI_TRANSLATION && recoverable(f->native))
 		f->recorded = 0;
 }
 
@@ -283,4 +492,47 @@ const struct pt_vendor pt_vendor_vtd = {
 	.f2 = &ss,
 };
 
-PT_TRANSLATE(vtd, fs, ss)
+/* vtd_output(), unless no right remains, which comes first. */
+static enum pt_verdict rare_output(struct pt_walk *w)
+{
+	return w->out->access || w->flags & JUDGED ? vtd_output(w) : PT_GO;
+}
+
+static const struct pt_vendor rare = { .output = rare_output };
+
+static PT_COLD int rare_stages(struct pt_walk *w)
+{
+	if (pt_stages(&rare, &fs_rare, &ss_rare, w, w->trace))
+		return 1;
+	cut_page(w);
+	return 0;
+}
+
+/* A translation request that is left without a right fails as the access fails that it wants (4.2.3). */
+static PT_COLD int say_why(struct pt_walk *w)
+{
+	pt_begin(w, &pt_vendor_vtd);
+	w->flags = JUDGED;
+	if (w->trace)
+		w->trace->n = 0;
+	return vtd_translate(w);
+}
+
+static PT_COLD int translate_rarely(struct pt_walk *w)
+{
+	int blocked = rare_stages(w);
+
+	return !blocked && !w->out->access && !(w->flags & JUDGED) ? say_why(w) : blocked;
+}
+
+static int vtd_translate(struct pt_walk *w)
+{
+	enum pt_verdict verdict = vtd_resolve(w);
+
+	if (PT_UNLIKELY(verdict != PT_GO))
+		return verdict == PT_FAULT;
+	if (PT_UNLIKELY(w->flags & RARE))
+		return translate_rarely(w);
+	return w->trace ? pt_stages(&pt_vendor_vtd, &fs, &ss, w, true)
+			: pt_stages(&pt_vendor_vtd, &fs, &ss, w, false);
+}

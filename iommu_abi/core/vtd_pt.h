@@ -2,7 +2,8 @@
 /*
  * vtd_pt.h - registers, paging entries and the stages that they make, for vtd.c.
  *
- * Paging entries: VT-d 4.x sections 3.6, 3.7, 9.7 and 9.8.
+ * Paging entries: VT-d 5.10 sections 3.6-3.8, 3.10, 9.7 and 9.8; what older revisions have besides is
+ * said where it is. Registers: 11.4.1-11.4.5.
  */
 #ifndef IOMMU_ABI_VTD_PT_H
 #define IOMMU_ABI_VTD_PT_H
@@ -13,36 +14,66 @@ enum { ADDR_LO = 12, ADDR_HI = 51, PAGE_LG2 = 12, INDEX_LG2 = 9 };
 
 /* ---- registers ---- */
 
-enum { RTADDR, CAP, ECAP, GSTS, HAW, NREGS = HAW + 5 };
+enum { RTADDR, CAP, ECAP, GSTS, HAW, REV, VER, NREGS = REV + 5 };
 
+#define RTADDR_SSIRWE BIT(7)
+
+#define CAP_ND(c) ((unsigned int)((c)&7))
 #define CAP_MGAW(c) ((unsigned int)((c) >> 16 & 63) + 1)
-#define CAP_SAGAW(c) ((unsigned int)((c) >> 8 & 31))
-#define CAP_SLLPS(c) ((unsigned int)((c) >> 34 & 15))
-#define CAP_FL1GP BIT(56)
-#define CAP_FL5LP BIT(60)
+#define CAP_SAGAW(c) ((unsigned int)((c) >> 8 & 14)) /* bits 0 and 4 are reserved */
+#define CAP_SSLPS(c) ((unsigned int)((c) >> 34 & 15))
+#define CAP_FS1GP BIT(56)
+#define CAP_FS5LP BIT(60)
 
 #define ECAP_DT BIT(2)
 #define ECAP_PT BIT(6)
 #define ECAP_SC BIT(7)
 #define ECAP_ECS BIT(24)
+#define ECAP_MTS BIT(25)
 #define ECAP_NEST BIT(26)
+#define ECAP_DIS BIT(27)
+#define ECAP_PRS BIT(29)
 #define ECAP_ERS BIT(30)
 #define ECAP_SRS BIT(31)
+#define ECAP_NWFS BIT(33)
+#define ECAP_EAFS BIT(34)
+#define ECAP_PSS(e) ((unsigned int)((e) >> 35 & 31))
 #define ECAP_PASID BIT(40)
 #define ECAP_SMTS BIT(43)
-#define ECAP_SLTS BIT(46)
-#define ECAP_FLTS BIT(47)
+#define ECAP_SSADS BIT(45)
+#define ECAP_SSTS BIT(46)
+#define ECAP_FSTS BIT(47)
+#define ECAP_SMPWCS BIT(48)
 #define ECAP_RPS BIT(49)
+#define ECAP_ADMS BIT(52)
+#define ECAP_RPRIVS BIT(53)
+#define ECAP_HPTS BIT(55)
+#define ECAP_PTRS BIT(56)
+#define ECAP_SSIRWS BIT(57)
 
 #define GSTS_TES BIT(31)
 
+#define VER_MAJOR(v) ((unsigned int)((v) >> 4 & 15))
+
+/* Revisions of the specification that changed what hardware does; the text's history dates them. */
+enum { REV_3_2 = 0x302, REV_3_4 = 0x304, REV_4_0 = 0x400, REV_4_1 = 0x401, REV_5_0 = 0x500 };
+
 /* What init() makes of them. */
 enum {
-	ABOVE_HAW = PT_MAX_REGS,               /* pointer bits that are reserved */
-	SS_LAST,                               /* [AW]: highest input of a second stage; 0: not in SAGAW */
-	SS_RSVD = SS_LAST + 8,                 /* [leaf][level] */
-	FS_RSVD = SS_RSVD + 2 * PT_MAX_LEVELS, /* [NXE][leaf][level] */
-	STATE_END = FS_RSVD + 4 * PT_MAX_LEVELS,
+	ABOVE_HAW = PT_MAX_REGS, /* pointer bits that are reserved */
+	DID_ABOVE,               /* bits of a DID that are reserved, as in a context's q1 */
+	SS_LAST,                 /* [AW]: highest input of a second stage; 0: not supported */
+	SS_RSVD = SS_LAST + 8,   /* [leaf][level] */
+	SS_RSVD_ECS = SS_RSVD + 2 * PT_MAX_LEVELS,  /* the same in 2.x, which has a bit more */
+	FS_RSVD = SS_RSVD_ECS + 2 * PT_MAX_LEVELS,  /* [XD is a bit][leaf][level] */
+	CONTEXT_RSVD = FS_RSVD + 4 * PT_MAX_LEVELS, /* [q]: a scalable context */
+	EXTENDED_RSVD = CONTEXT_RSVD + 2,           /* [q]: an extended context */
+	PASID_RSVD = EXTENDED_RSVD + 2,             /* [q]: a scalable PASID entry */
+	PGTTS = PASID_RSVD + 6,                     /* bits: types of translation that there are */
+	FSPM_LAST,                                  /* the highest paging mode of a first stage */
+	FSPTPTR_LIMITED,                            /* all ones: SPT.4.4 is a fault */
+	PSS_LAST,                                   /* the highest PASID of a request */
+	STATE_END,
 };
 
 _Static_assert(STATE_END <= sizeof(((struct iommu_abi_unit *)0)->state) / 8, "unit state too small");
@@ -54,7 +85,18 @@ PT_INLINE u64 last_of(unsigned int lg2)
 
 /* ---- paging entries ---- */
 
-enum { FS_EAFE = 1, SS_SLADE = 1 }; /* pt_stage.flags */
+/* pt_stage.flags: of a first stage, bits that using an entry sets; of a second one (3.8.1): SLEE, X for execution; SSADE, W for reading a
+ * table; SSIRWE, rights are other bits. */
+enum {
+	FS_A = 1 << 5,
+	FS_D = 1 << 6,
+	FS_EA = 1 << 10,
+	SS_SLEE = 1,
+	SS_SSADE = 2,
+	SS_IO = 4,
+	SS_ECS = 8,
+	SS_UNSNOOPED = 16
+};
 
 static inline struct pt_entry fs_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
@@ -71,7 +113,7 @@ static inline struct pt_entry fs_decode(u64 raw, unsigned int level, const struc
 
 static inline u64 fs_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
-	return raw | BIT(5) | (s->flags & FS_EAFE ? BIT(10) : 0) | (leaf && access == PT_W ? BIT(6) : 0);
+	return raw | s->flags | (leaf && access & PT_W ? FS_D : 0);
 }
 
 static inline struct pt_entry ss_decode(u64 raw, unsigned int level, const struct pt_stage *s)
@@ -87,18 +129,28 @@ static inline struct pt_entry ss_decode(u64 raw, unsigned int level, const struc
 	};
 }
 
+/* With SSIRWE rights are bits 61 and 62 instead of 0 and 1 (9.8). */
+static inline struct pt_entry ss_decode_rare(u64 raw, unsigned int level, const struct pt_stage *s)
+{
+	if (s->flags & SS_IO)
+		raw = (raw & ~3ull) | (raw >> 61 & 3);
+	return ss_decode(raw, level, s);
+}
+
 static inline u64 ss_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
-	if (!(s->flags & SS_SLADE))
+	if (!(s->flags & SS_SSADE))
 		return raw;
 	return raw | BIT(8) | (leaf && access == PT_W ? BIT(9) : 0);
 }
 
+/* The formats, and the same with all that few requests need: ATS, SSADE, SSIRWE. */
 static const struct pt_format fs = {
 	.granule_lg2 = PAGE_LG2,
 	.index_lg2 = INDEX_LG2,
 	.entry_lg2 = 3,
 	.has_rsvd = true,
+	.unsnooped = true,
 	.decode = fs_decode,
 	.update = fs_update,
 };
@@ -108,18 +160,48 @@ static const struct pt_format ss = {
 	.entry_lg2 = 3,
 	.has_rsvd = true,
 	.decode = ss_decode,
+};
+static const struct pt_format fs_rare = {
+	.granule_lg2 = PAGE_LG2,
+	.index_lg2 = INDEX_LG2,
+	.entry_lg2 = 3,
+	.has_rsvd = true,
+	.unsnooped = true,
+	.has_both = true,
+	.decode = fs_decode,
+	.update = fs_update,
+};
+static const struct pt_format ss_rare = {
+	.granule_lg2 = PAGE_LG2,
+	.index_lg2 = INDEX_LG2,
+	.entry_lg2 = 3,
+	.has_rsvd = true,
+	.unsnooped = true,
+	.has_both = true,
+	.decode = ss_decode_rare,
 	.update = ss_update,
 };
 
 /* ---- stages ---- */
 
-static const struct pt_rule ss_rules[2][PT_JUDGES] = {
-	/* [SLEE] */
-	{ PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(PT_R, 0), PT_NEED(PT_R, 0) },
-	{ PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(PT_R | PT_X, 0), PT_NEED(PT_R, 0) },
+enum { RARE = 1 << 8 }; /* pt_walk.flags: a stage needs the formats with everything */
+
+#define SS_RULES(execute, table)                                                            \
+	{                                                                                   \
+		PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(execute, 0), PT_NEED(table, 0), \
+		{                                                                           \
+			0                                                                   \
+		}                                                                           \
+	}
+
+static const struct pt_rule ss_rules[4][PT_JUDGES] = {
+	[0] = SS_RULES(PT_R, PT_R),
+	[SS_SLEE] = SS_RULES(PT_R | PT_X, PT_R),
+	[SS_SSADE] = SS_RULES(PT_R, PT_R | PT_W),
+	[SS_SLEE | SS_SSADE] = SS_RULES(PT_R | PT_X, PT_R | PT_W),
 };
 
-PT_INLINE void ss_stage(struct pt_walk *w, u64 root, unsigned int aw, bool slee, bool slade)
+PT_INLINE void ss_stage(struct pt_walk *w, u64 root, unsigned int aw, unsigned int flags)
 {
 	const u64 *state = w->unit->state;
 
@@ -127,24 +209,33 @@ PT_INLINE void ss_stage(struct pt_walk *w, u64 root, unsigned int aw, bool slee,
 	w->s2.in_first = 0;
 	w->s2.in_span = state[SS_LAST + aw];
 	w->s2.in_mask = last_of(30 + 9 * aw);
-	w->s2.rsvd = (const u64(*)[PT_MAX_LEVELS]) & state[SS_RSVD];
-	w->s2.flags = slade ? SS_SLADE : 0;
+	w->s2.rsvd = (const u64(*)[PT_MAX_LEVELS]) & state[flags & SS_ECS ? SS_RSVD_ECS : SS_RSVD];
+	w->s2.flags = flags;
 	w->s2.top = (u8)(aw + 1);
 	w->s2.grant = PT_ALL;
-	memcpy(w->s2.rule, ss_rules[slee], sizeof(w->s2.rule));
+	w->s2.ad = PT_AD_SET;
+	memcpy(w->s2.rule, ss_rules[flags & 3], sizeof(w->s2.rule));
+	if (PT_UNLIKELY(flags & (SS_SSADE | SS_IO) || w->s2.in_span < last_of(PAGE_LG2)))
+		w->flags |= RARE;
+	if (PT_UNLIKELY(flags & SS_SSADE) && flags & SS_UNSNOOPED)
+		w->s2.ad = PT_AD_UNSNOOPED;
 }
 
 /* First-stage controls: the low three choose the rules. */
-enum { FS_PRIV = 1, FS_WPE = 2, FS_SMEP = 4, FS_NXE = 8, FS_EAF = 16 };
+enum { FS_PRIV = 1, FS_WPE = 2, FS_SMEP = 4, FS_NXE = 8, FS_EAF = 16, FS_UNSNOOPED = 32 };
 
-/* For read, write, execute: a user needs U/S everywhere; R/W binds supervisors with WPE only. */
-#define USER                                                                                \
-	{                                                                                   \
-		PT_NEED(PT_USER, 0), PT_NEED(PT_USER | PT_W, 0), PT_NEED(PT_USER | PT_X, 0) \
+/* For read, write, execute, none: a user needs U/S everywhere; R/W binds supervisors with WPE only. */
+#define USER                                                                                        \
+	{                                                                                           \
+		PT_NEED(PT_USER, 0), PT_NEED(PT_USER | PT_W, 0), PT_NEED(PT_USER | PT_X, 0), { 0 }, \
+			PT_NEED(PT_USER, 0)                                                         \
 	}
-#define SUPERVISOR(write, no_execute)                                       \
-	{                                                                   \
-		PT_NEED(0, 0), PT_NEED(write, 0), PT_NEED(PT_X, no_execute) \
+#define SUPERVISOR(write, no_execute)                                               \
+	{                                                                           \
+		PT_NEED(0, 0), PT_NEED(write, 0), PT_NEED(PT_X, no_execute), { 0 }, \
+		{                                                                   \
+			0                                                           \
+		}                                                                   \
 	}
 
 static const struct pt_rule fs_rules[8][PT_JUDGES] = {
@@ -170,9 +261,10 @@ PT_INLINE void fs_stage(struct pt_walk *w, u64 root, bool five, unsigned int con
 	w->s1.in_span = half - 1;
 	w->s1.in_mask = 2 * half - 1;
 	w->s1.rsvd = (const u64(*)[PT_MAX_LEVELS])rsvd;
-	w->s1.flags = controls & FS_EAF ? FS_EAFE : 0;
+	w->s1.flags = controls & FS_EAF ? FS_A | FS_EA : FS_A;
 	w->s1.top = five ? 4 : 3;
 	w->s1.grant = PT_ALL;
+	w->s1.ad = controls & FS_UNSNOOPED ? PT_AD_UNSNOOPED : PT_AD_SET;
 	memcpy(w->s1.rule, fs_rules[controls & 7], sizeof(w->s1.rule));
 }
 

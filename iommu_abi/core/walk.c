@@ -122,6 +122,15 @@ void pt_fault_of_request(struct pt_walk *w, unsigned int reason, u32 native, con
 	w->out->fault.native = native;
 }
 
+void pt_leave(struct pt_walk *w, const struct pt_place *at, u64 input, u64 raw)
+{
+	if (w->unset.reason)
+		return;
+	pt_fault(w, IOMMU_ABI_UPDATE_DENIED, at, input, true, raw);
+	w->unset = w->out->fault;
+	w->out->fault = (struct iommu_abi_fault){ 0 };
+}
+
 /* ---- kinds and units ---- */
 
 #define FORMAT(name) extern const struct pt_vendor pt_vendor_##name;

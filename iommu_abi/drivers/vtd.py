@@ -22,7 +22,7 @@ SMALLEST_TABLE = 256  # PTS 0: 32 entries of 8 bytes, the least that the context
 PASID_ENTRY = 8
 
 # bits of the payload's flags -> bit of the context entry's second word, and the capability it needs
-MTS, EAFS, ERS, SRS = 25, 34, 30, 31
+DT, MTS, EAFS, ERS, SRS = 2, 25, 34, 30, 31
 FLAGS = {
     "WPE": (0, 5, None),
     "NXE": (1, 4, None),
@@ -48,6 +48,7 @@ class VtdDriver(Driver):
         known = {name: value or 0 for name, value in registers("vtd").items()}
         known.update(registers_)
         self.rtaddr, self.cap, self.ecap = known["RTADDR"], known["CAP"], known["ECAP"]
+        self.haw = known["HAW"]
 
     @property
     def host_table(self) -> int:
@@ -90,11 +91,12 @@ class VtdDriver(Driver):
         translation_type = field(q0, 4, 2)
         if q0 >> 11 & 1:
             raise broken("bind.busy", repr(dev), got=q0)
-        if not q0 & 1 or translation_type > 2 or not self._second_stage(q0, q1):
+        if not q0 & 1 or translation_type > 2 or not self._second_stage(q0, q1) or q3 & 0xFFF:
             raise broken("bind.context", repr(dev), got=q0)
+        self._check_table(dev, info, field(q1, 2, 0))
         _, flags, pat, emt = self._payload(info)
         if translation_type == 2:  # blocks every request with PASID; 4 and 5 pass the others as 2 did
-            q0 = put(q0, 4, 2, 5 if dev.ats else 4)
+            q0 = put(q0, 4, 2, 5 if dev.ats and self._has(DT) else 4)
         q0 = put(put(put(q0, 7, 5, emt), 10, 10, 1), 11, 11, 1)
         q0 = put(q0, 9, 9, 1 if self._has(29) and dev.pri else 0)
         for bit, position, _ in FLAGS.values():
@@ -104,8 +106,22 @@ class VtdDriver(Driver):
         return q0, q1, info.ptr | pts, q3
 
     def _second_stage(self, q0: int, q1: int) -> bool:
-        """Has the host set up SLPTPTR and an address width that the IOMMU supports?"""
-        return bool(q0 & ~0xFFF) and bool(field(self.cap, 12, 8) >> (q1 & 7) & 1)
+        """Has the host set up SLPTPTR and an address width that the IOMMU supports, and nothing reserved?"""
+        above_haw = q0 >> self.haw
+        domain = field(q1, 23, 8) >> 4 + 2 * field(self.cap, 2, 0)
+        if above_haw or domain or field(q1, 31, 28):
+            return False
+        return bool(q0 & ~0xFFF) and bool(self._widths() >> (q1 & 7) & 1)
+
+    def _widths(self) -> int:
+        """SAGAW, of which bits 0 and 4 are reserved."""
+        return field(self.cap, 12, 8) & 0b1110
+
+    def _check_table(self, dev: Device, info: Any, width: int) -> None:
+        """The second stage of this context takes the whole table: min(MGAW, AGAW), VT-d 2.x 3.8.1."""
+        last = (1 << min(field(self.cap, 21, 16) + 1, 30 + 9 * width)) - 1
+        if info.ptr + info.size - 1 > last:
+            raise broken("bind.ptr.range", repr(dev), got=info.ptr, want=last - (info.size - 1))
 
     @staticmethod
     def _payload(info: Any) -> tuple[int, ...]:

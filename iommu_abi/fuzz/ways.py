@@ -112,6 +112,12 @@ class Ways:
                     yield Use(name, purpose, Reason[reason])
 
 
+#: Formats whose walks may always set flags: all but one in which they may not be snooped.
+_SNOOPED = (
+    "vtd-ecs", "amdvi-v2", "amdvi-nested", "smmuv3-s1", "smmuv3-s2", "smmuv3-nested",
+    "riscv-s1", "riscv-nested",
+)  # fmt: skip
+
 #: Causes that hold for every IOMMU.
 EVERYWHERE = (
     Cause(None, (DEVICE,), ANY, "PRIVILEGE", "device tables know no privilege"),
@@ -119,6 +125,6 @@ EVERYWHERE = (
     Cause(None, (DEVICE, PASID), ANY, "ACCESS_FLAG", "these tables have no accessed flag"),
     Cause(None, (PASID,), ANY, "DENIED PRIVILEGE", "no such rights: what an entry forbids is BLOCKED"),
     Cause(None, (PASID,), ANY, "PASID_RANGE RID_RANGE ABORTED", "decided before the PASID table"),
-    Cause(None, (S1,), ANY, "UPDATE_DENIED", "stage 2 denies the update and is named"),
+    Cause(_SNOOPED, (S1,), ANY, "UPDATE_DENIED", "stage 2 denies the update and is named"),
     Cause(None, (S1, S2), ANY, "BLOCKED PASID_RANGE RID_RANGE ABORTED", "decided in device or PASID tables"),
 )

@@ -18,7 +18,7 @@ class VtdFirstStage(LongMode):
 
 
 class VtdSecondStage(PageSizeBit):
-    """VT-d second stage, 3, 4 or 5 levels."""
+    """VT-d second stage, 3, 4 or 5 levels. Rights are R and W, not IR and IW."""
 
     def __init__(self, space: Space, levels: int = 4) -> None:
         super().__init__(space, levels)
@@ -164,16 +164,21 @@ class VtdScalable(_VtdUnit):
     ) -> int:
         """Write a PASID entry: first stage, second, nested, or with neither pass-through; its address.
 
-        Requests without PASID use PASID 0 unless ECAP.RPS says otherwise.
+        Requests without PASID use PASID 0 unless ECAP.RPS says otherwise. Walks are snooped where the unit
+        can, for else it sets no flags.
         """
         address = self._pasid_table(rid, pasid) + 64 * (pasid & 0x3F)
-        values = {"P": 1, "PGTT": _pgtt(first, second), "AW": _width(second)}
+        values = {"P": 1, "PGTT": _pgtt(first, second), "AW": _width(second), "PWSNP": self._snoops()}
         if first is not None:
             values |= {"FLPM": first.levels - 4, "FLPTPTR": first.root}
         if second is not None:
             values |= {"SLPTPTR": second.root}
         self.host.write(address, vtd_entries.SCALABLE_PASID_ENTRY.build(**values | fields))
         return address
+
+    def _snoops(self) -> int:
+        """Whether its page walks can snoop: ECAP.SMPWCS, which is 1 when ECAP is not given."""
+        return vtd_entries.ECAP.of(self._registers["ECAP"]).SMPWCS if "ECAP" in self._registers else 1
 
     def _pasid_table(self, rid: int, pasid: int) -> int:
         context = self._context_address(rid)

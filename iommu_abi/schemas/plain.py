@@ -215,7 +215,11 @@ class Paging(ABC):
         return Access.WRITE in page.grants
 
     def forbids_updates(self, level: int, use: Use) -> int | None:
-        """Return the code of the fault, if hardware may write no flags in the entries of this stage."""
+        """Return the code of the fault, if hardware may write no flags in the entries of this stage.
+
+        It is the last fault of a request: the walk goes on, and its translator raises ``Walk.forbidden`` if
+        nothing else is wrong.
+        """
         return None
 
     @abstractmethod
@@ -272,6 +276,8 @@ class Walk:
         self.refs: list[Ref] = []
         #: Width of physical addresses; beyond it there is no memory.
         self.address_lg2 = 64
+        #: The first update of flags that was needed and that ``forbids_updates`` forbids.
+        self.forbidden: Stop | None = None
 
     def fetch(
         self,
@@ -355,10 +361,16 @@ class Walk:
 
     def _update(self, paging: Paging, entry: Fetched, fields: Fields, use: Use, leaf: bool) -> None:
         """Note what hardware changes in an entry that it has used; stage 2 must let it write there."""
+        if self._changes(paging, entry, fields, use.access, leaf) == (0, 0):
+            return
+        denied = self._write_denied(paging, entry)
+        if denied is not None:
+            raise denied
         refused = self._update_refused(paging, entry, fields, use, leaf)
-        if refused is not None:
-            raise refused
-        self._note_update(paging, entry, fields, use.access, leaf)
+        if refused is None:
+            self._note_update(paging, entry, fields, use.access, leaf)
+        else:
+            self.forbidden = self.forbidden or refused
 
     def _changes(
         self, paging: Paging, entry: Fetched, fields: Fields, access: Access, leaf: bool
@@ -374,23 +386,28 @@ class Walk:
         """Return the fault of an update; None where it is allowed or there is none to make."""
         if self._changes(paging, entry, fields, use.access, leaf) == (0, 0):
             return None
+        denied = self._write_denied(paging, entry)
+        if denied is not None:
+            return denied
         code = paging.forbids_updates(entry.place.level, use)
         if code is not None:
             place = replace(entry.place, purpose=use.purpose, for_level=use.for_level)
             return Stop(Reason.UPDATE_DENIED, code, place, entry)
         if entry.page is None or paging.through is None:
             return None
-        return self._write_refused(paging.through, entry.page, entry)
+        write = Use(Access.WRITE, Purpose.S1_UPDATE, entry.place.level)
+        return self._update_refused(paging.through, entry.page.entry, entry.page.fields, write, leaf=True)
 
-    def _write_refused(self, second: Paging, page: Found, entry: Fetched) -> Stop | None:
+    @staticmethod
+    def _write_denied(paging: Paging, entry: Fetched) -> Stop | None:
         """Let stage 2 judge the update of a stage-1 entry: a write to the page that holds it."""
+        second, page = paging.through, entry.page
+        if second is None or page is None or second.lets_update(page):
+            return None
         level = page.entry.place.level
         use = Use(Access.WRITE, Purpose.S1_UPDATE, entry.place.level)
-        if not second.lets_update(page):
-            place = Place(second.stage, level, entry.gpa, use.purpose, use.for_level)
-            code = second.native(Reason.UPDATE_DENIED, level, use)
-            return Stop(Reason.UPDATE_DENIED, code, place, page.entry)
-        return self._update_refused(second, page.entry, page.fields, use, leaf=True)
+        place = Place(second.stage, level, entry.gpa, use.purpose, use.for_level)
+        return Stop(Reason.UPDATE_DENIED, second.native(Reason.UPDATE_DENIED, level, use), place, page.entry)
 
     def _note_update(
         self, paging: Paging, entry: Fetched, fields: Fields, access: Access, leaf: bool

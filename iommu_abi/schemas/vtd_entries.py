@@ -1,10 +1,11 @@
 """Intel VT-d: the table entries and the registers that decide a walk.
 
 Sources:
-- Intel Virtualization Technology for Directed I/O, specification 4.x: 9.1 to 9.9 (entries),
-  10.4 (registers).
-- Specification 2.x (2014 to 2018), 9.2 to 9.5, for extended mode (ECS), which later revisions
-  dropped.
+- Intel Virtualization Technology for Directed I/O, revision 5.10: 9.1 to 9.8 (entries), 11.4
+  (registers). Names of fields are those of revisions up to 3.3; today's are beside them.
+- Revision 2.x (2014 to 2018), 9.2 to 9.5, for extended mode (ECS), which 3.0 dropped.
+
+A field that some revisions or units reserve has a name here; ``vtd_rules`` says who reserves it.
 """
 
 from __future__ import annotations
@@ -12,14 +13,19 @@ from __future__ import annotations
 from iommu_abi.schemas import x86
 from iommu_abi.schemas.entries import Bits, Layout, bit, bits, ignored, pointer, reserved, word
 
-# ---------------------------------------------------------------- registers (10.4)
+# ---------------------------------------------------------------- registers (11.4)
 
 LEGACY, SCALABLE, EXTENDED, ABORT = range(4)
 
+VER = Layout(
+    "VER_REG", 8, bits(3, 0, "MIN", "minor version"), bits(7, 4, "MAX", "major version"), ignored(63, 8)
+)
 RTADDR = Layout(
     "RTADDR_REG",
     8,
-    ignored(9, 0),
+    ignored(6, 0),
+    bit(7, "SSIRWE", "rights of the second stage are IR and IW; needs ECAP.SSIRWS"),
+    ignored(9, 8),
     bits(11, 10, "TTM", "table type", {0: "legacy", 1: "scalable", 2: "extended (ECS)", 3: "abort"}),
     pointer(63, 12, "RTA", "root table, HPA"),
 )
@@ -27,7 +33,7 @@ GSTS = Layout("GSTS_REG", 8, ignored(30, 0), bit(31, "TES", "translation is enab
 CAP = Layout(
     "CAP_REG",
     8,
-    bits(2, 0, "ND", "domains"),
+    bits(2, 0, "ND", "a domain ID has 4 + 2 ND bits"),
     bit(3, "AFL"),
     bit(4, "RWBF"),
     bit(5, "PLMR"),
@@ -39,17 +45,17 @@ CAP = Layout(
     bit(22, "ZLR"),
     ignored(23),
     bits(33, 24, "FRO", "fault records, 16 bytes"),
-    bits(37, 34, "SLLPS", "second-stage large pages; bit 0: 2 MiB, 1: 1 GiB"),
+    bits(37, 34, "SLLPS", "second-stage large pages (SSLPS); bit 0: 2 MiB, 1: 1 GiB"),
     ignored(38),
     bit(39, "PSI"),
     bits(47, 40, "NFR", "fault records - 1"),
     bits(53, 48, "MAMV"),
     bit(54, "DWD"),
     bit(55, "DRD"),
-    bit(56, "FL1GP", "first-stage pages of 1 GiB"),
+    bit(56, "FL1GP", "first-stage pages of 1 GiB (FS1GP)"),
     ignored(58, 57),
     bit(59, "PI"),
-    bit(60, "FL5LP", "first stage of 5 levels"),
+    bit(60, "FL5LP", "first stage of 5 levels (FS5LP)"),
     bit(61, "ECMDS"),
     bit(62, "ESIRTPS"),
     bit(63, "ESRTPS"),
@@ -69,35 +75,46 @@ ECAP = Layout(
     ignored(19, 18),
     bits(23, 20, "MHMV"),
     bit(24, "ECS", "extended mode"),
-    bit(25, "MTS"),
+    bit(25, "MTS", "memory types"),
     bit(26, "NEST", "nested translation"),
-    bit(27, "DIS"),
+    bit(27, "DIS", "deferred invalidation (2.x)"),
     ignored(28),
-    bit(29, "PRS"),
+    bit(29, "PRS", "page requests"),
     bit(30, "ERS", "execute requests"),
     bit(31, "SRS", "supervisor requests"),
     ignored(32),
-    bit(33, "NWFS"),
-    bit(34, "EAFS"),
+    bit(33, "NWFS", "the No Write flag of translation requests counts"),
+    bit(34, "EAFS", "extended accessed flag"),
     bits(39, 35, "PSS", "PASID bits - 1"),
     bit(40, "PASID", "requests with PASID"),
     bit(41, "DIT"),
     bit(42, "PDS"),
     bit(43, "SMTS", "scalable mode"),
     bit(44, "VCS"),
-    bit(45, "SLADS"),
-    bit(46, "SLTS", "second stage in scalable mode"),
-    bit(47, "FLTS", "first stage in scalable mode"),
-    bit(48, "SMPWCS"),
+    bit(45, "SLADS", "second-stage A/D flags (SSADS)"),
+    bit(46, "SLTS", "second stage in scalable mode (SSTS)"),
+    bit(47, "FLTS", "first stage in scalable mode (FSTS)"),
+    bit(48, "SMPWCS", "page walks can be snooped"),
     bit(49, "RPS", "RID_PASID is used"),
-    ignored(50),
+    bit(50, "TDXCS"),
     bit(51, "PMS"),
-    ignored(63, 52),
+    bit(52, "ADMS", "abort-DMA mode"),
+    bit(53, "RPRIVS", "RID_PRIV is used"),
+    ignored(54),
+    bit(55, "HPTS", "host permission tables"),
+    bit(56, "PTRS", "PASID in translated requests"),
+    bit(57, "SSIRWS", "IR and IW in the second stage"),
+    bit(58, "SMS"),
+    bit(59, "HPT1GPS"),
+    bit(60, "RDTS"),
+    bit(61, "EIMER"),
+    bit(62, "IRREQ"),
+    ignored(63),
 )
 
 # ---------------------------------------------------------------- root and context entries
 
-_AW = {0: "2 levels", 1: "3 levels", 2: "4 levels", 3: "5 levels", 4: "6 levels"}
+_AW = {1: "3 levels", 2: "4 levels", 3: "5 levels"}
 
 #: 9.1; index: bus.
 ROOT_ENTRY = Layout(
@@ -147,15 +164,7 @@ EXTENDED_TYPES = {
 }
 
 
-def _pat() -> tuple[Bits, ...]:
-    fields = []
-    for i in range(8):
-        low = 32 + 4 * i
-        fields += [bits(low + 2, low, f"PAT{i}", "memory type"), reserved(low + 3)]
-    return tuple(fields)
-
-
-#: Specification 2.x, 9.4; index: devfn & 0x7F.
+#: Revision 2.x, 9.4; index: devfn & 0x7F.
 EXTENDED_CONTEXT_ENTRY = Layout(
     "extended context entry",
     32,
@@ -185,7 +194,7 @@ EXTENDED_CONTEXT_ENTRY = Layout(
         bit(26, "ERE", "execute requests are allowed"),
         bit(27, "SLEE", "second stage has an execute bit"),
         reserved(31, 28),
-        *_pat(),
+        bits(63, 32, "PAT", "memory types"),
     ),
     *word(
         2,
@@ -207,7 +216,9 @@ SCALABLE_CONTEXT_ENTRY = Layout(
         bit(2, "DTE", "device TLB (ATS)"),
         bit(3, "PASIDE", "requests with PASID are allowed"),
         bit(4, "PRE", "page requests"),
-        reserved(8, 5),
+        bit(5, "HPTE", "translated requests are checked by host permission tables"),
+        bit(6, "EPTR", "translated requests may have a PASID"),
+        reserved(8, 7),
         bits(11, 9, "PDTS", "the directory has 2^(PDTS+7) entries"),
         pointer(63, 12, "PASIDDIRPTR", "PASID directory, HPA"),
     ),
@@ -223,7 +234,7 @@ SCALABLE_CONTEXT_ENTRY = Layout(
 
 # ---------------------------------------------------------------- PASID entries
 
-#: Specification 2.x, 9.5; index: PASID. Bit 9 is FLPM where CAP.FL5LP is set, else reserved.
+#: Revision 2.x, 9.5; index: PASID. Bit 9 is FLPM where CAP.FL5LP is set, else reserved.
 EXTENDED_PASID_ENTRY = Layout(
     "PASID entry",
     8,
@@ -238,7 +249,7 @@ EXTENDED_PASID_ENTRY = Layout(
     pointer(63, 12, "FLPTPTR", "top first-stage table: HPA, with NESTE GPA"),
 )
 
-#: Specification 2.x, 9.6: with DINVE the hardware keeps one per PASID. The walk never reads it.
+#: Revision 2.x, 9.6: with DINVE the hardware keeps one per PASID. The walk never reads it.
 EXTENDED_PASID_STATE_ENTRY = Layout(
     "PASID-state entry",
     8,
@@ -270,9 +281,9 @@ SCALABLE_PASID_ENTRY = Layout(
         bit(0, "P", "present"),
         bit(1, "FPD", "faults are not recorded"),
         bits(4, 2, "AW", "second-stage width", _AW),
-        bit(5, "SLEE", "second stage has an execute bit"),
+        bit(5, "SLEE", "second stage has an execute bit (up to 4.0)"),
         bits(8, 6, "PGTT", "translation type", PGTT),
-        bit(9, "SLADE", "second-stage A/D flags"),
+        bit(9, "SLADE", "second-stage A/D flags (SSADE)"),
         reserved(11, 10),
         pointer(63, 12, "SLPTPTR", "top second-stage table, HPA"),
     ),
@@ -284,26 +295,32 @@ SCALABLE_PASID_ENTRY = Layout(
         bit(24, "PGSNP", "page snoop"),
         bit(25, "CD", "cache disable"),
         bit(26, "EMTE", "extended memory type"),
-        bits(29, 27, "EMT", "memory type"),
-        bit(30, "PWT", "memory type"),
-        bit(31, "PCD", "memory type"),
+        bits(29, 27, "EMT", "memory type (up to 3.3)"),
+        bit(30, "PWT", "memory type (up to 3.3)"),
+        bit(31, "PCD", "memory type (up to 3.3)"),
         bits(63, 32, "PAT", "memory types"),
     ),
     *word(
         2,
         bit(0, "SRE", "supervisor requests are allowed"),
-        bit(1, "ERE", "execute requests are allowed"),
+        bit(1, "ERE", "execute requests are allowed (up to 4.0)"),
         bits(3, 2, "FLPM", "first-stage levels", {0: "4 levels", 1: "5 levels"}),
         bit(4, "WPE", "supervisor writes obey R/W"),
-        bit(5, "NXE", "execute-disable"),
-        bit(6, "SMEP", "no supervisor execution of user pages"),
+        bit(5, "NXE", "execute-disable (up to 4.0)"),
+        bit(6, "SMEP", "no supervisor execution of user pages (up to 4.0)"),
         bit(7, "EAFE", "extended accessed flag"),
         reserved(11, 8),
         pointer(63, 12, "FLPTPTR", "top first-stage table: HPA, nested GPA"),
     ),
     *word(3, reserved(63, 0)),
-    *word(4, reserved(63, 0)),
-    *word(5, reserved(63, 0)),
+    *word(
+        4,
+        bits(1, 0, "HPTSZ", "size of the host permission table"),
+        bit(2, "HPTPFD", "no prefetch of host permissions"),
+        reserved(11, 3),
+        pointer(63, 12, "HPTPTR", "host permission table, HPA"),
+    ),
+    *word(5, bits(15, 0, "HPTDID", "domain of the host permission table"), reserved(63, 16)),
     *word(6, reserved(63, 0)),
     *word(7, reserved(63, 0)),
 )
@@ -317,7 +334,13 @@ FIRST_STAGE = x86.layouts(bit(10, "EA", "extended accessed"))
 _SECOND_STAGE_START = (
     bit(0, "R", "reads allowed"),
     bit(1, "W", "writes allowed"),
-    bit(2, "X", "execution allowed, with SLEE"),
+    bit(2, "X", "execution allowed, with SLEE (up to 4.0)"),
+)
+_SECOND_STAGE_END = (
+    ignored(60, 52),
+    bit(61, "IR", "reads allowed, with SSIRWE"),
+    bit(62, "IW", "writes allowed, with SSIRWE; in pages up to 3.1 transient mapping (TM)"),
+    ignored(63),
 )
 _SECOND_STAGE_PS = bits(7, 7, "PS", "page size", {0: "points to a table", 1: "maps a page"})
 
@@ -335,9 +358,7 @@ def _second_stage_page(name: str, size: Bits, *address: Bits) -> Layout:
         ignored(10),
         bit(11, "SNP", "snoop; needs ECAP.SC"),
         *address,
-        ignored(61, 52),
-        bit(62, "TM", "transient mapping; needs ECAP.DT"),
-        ignored(63),
+        *_SECOND_STAGE_END,
     )
 
 
@@ -352,9 +373,7 @@ def _second_stage_table(name: str, size: Bits) -> Layout:
         ignored(10, 9),
         reserved(11),
         pointer(51, 12, "ADDR", "next table, HPA"),
-        ignored(61, 52),
-        reserved(62),
-        ignored(63),
+        *_SECOND_STAGE_END,
     )
 
 

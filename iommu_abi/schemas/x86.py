@@ -1,7 +1,7 @@
 """Long-mode page tables: the first stage of VT-d and the guest tables of AMD-Vi.
 
 Both vendors use the format of the x86-64 processors: 4 or 5 levels of 512 entries of 8
-bytes. Sources: Intel VT-d specification 4.x, 9.7 to 9.9 (first-stage paging entries); Linux 7.2
+bytes. Sources: Intel VT-d, revision 5.10, 9.7 (first-stage paging entries); Linux 7.2
 ``drivers/iommu/generic_pt/fmt/x86_64.h``.
 """
 

@@ -13,7 +13,7 @@ from mutants.operators import Mutant
 SMMUV3 = ("smmuv3", "smmuv3_text", "smmuv3_ats")
 #: Beginning of a file's name -> the tests that look at it most closely.
 NEAREST = {
-    "vtd": ("vtd",), "amdvi": ("amdvi",), "smmuv3": SMMUV3, "riscv": ("riscv",), "vmsa": SMMUV3,
+    "vtd": ("vtd", "vtd_text"), "amdvi": ("amdvi",), "smmuv3": SMMUV3, "riscv": ("riscv",), "vmsa": SMMUV3,
     "x86": ("vtd", "amdvi"), "pasid_table_info": ("pasid_table_info", "core_blob", "uapi", "drivers"),
     "mappings": ("mappings", "audit"), "error": ("core_blob", "drivers"), "iommu": ("iommu", "drivers"),
     "copy_struct": ("copy_struct", "rules"), "virtio": ("virtio",), "rules": ("core_blob", "drivers"),

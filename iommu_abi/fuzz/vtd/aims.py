@@ -59,12 +59,37 @@ def any_pasid(case: Case, row: Row) -> None:
     case.ask(replace(case.request, pasid=case.dice.getrandbits(20)))
 
 
+def rev(*revisions: int) -> Aim:
+    """Go by one of these revisions of the specification."""
+
+    def apply(case: Case, row: Row) -> None:
+        case.registers["REV"] = case.dice.pick(revisions)
+        case.notes.append(f"REV={case.registers['REV']:#x}")
+
+    return apply
+
+
+def register_value(name: str, value: int) -> Aim:
+    """Set a register, which the world may not give."""
+
+    def apply(case: Case, row: Row) -> None:
+        case.registers[name] = value
+        case.notes.append(f"{name}={value:#x}")
+
+    return apply
+
+
+#: Execution is a right until 4.0. Fields that 3.4 took away must be 0 from then on.
+EXECUTES = both(rev(0x300, 0x400), entry(PASID, 0, EMT=0, PWT=0, PCD=0))
+NEWEST = both(rev(0x500, 0x50A), entry(PASID, 0, EMT=0, PWT=0, PCD=0, ERE=0, SLEE=0))
+
+
 # ---------------------------------------------------------------- device and PASID tables
 
 
 def sagaw(case: Case) -> int:
-    """The widths that the unit has."""
-    return case.value("CAP") >> 8 & 31
+    """The widths that the unit has; bits 0 and 4 are reserved."""
+    return case.value("CAP") >> 8 & 14
 
 
 def bad_width(stage: Stage) -> Aim:
@@ -123,6 +148,31 @@ def large_rid_pasid(case: Case, row: Row) -> None:
     case.ask(replace(case.request, pasid=None))
 
 
+def own_pasid(case: Case, row: Row) -> None:
+    """The PASID that the context has for requests without one."""
+    with_pasid(case, row)
+    case.register("ECAP", ECAP, RPS=1)
+    case.set(case.entry(DEVICE, 0), RID_PASID=case.request.pasid or 0)
+
+
+def large_for_the_unit(case: Case, row: Row) -> None:
+    """A PASID beyond PSS."""
+    with_pasid(case, row)
+    case.set(case.entry(DEVICE, 0), PDTS=7, RID_PASID=0)
+    pss = case.dice.randrange(4, 19)
+    case.register("ECAP", ECAP, PSS=pss, PASID=1)
+    case.ask(replace(case.request, pasid=case.dice.randrange(1 << pss + 1, 1 << 20), at=At.UNTRANSLATED))
+
+
+def far_pass_through(case: Case, row: Row) -> None:
+    """An extended context that passes requests without PASID, and an address beyond its width."""
+    context_ = case.entry(DEVICE, 0)
+    case.set(context_, T=4)
+    case.register("ECAP", ECAP, PT=1)
+    width = min(limit_lg2(case, S2, 4), case.value("HAW"))
+    case.ask(replace(case.request, pasid=None, iova=1 << case.dice.randrange(width, 64), at=At.UNTRANSLATED))
+
+
 def other_type(case: Case, row: Row) -> None:
     """A reserved PGTT."""
     case.set(case.entry(PASID, 0), PGTT=case.dice.pick((0, 5, 6, 7)))
@@ -139,7 +189,7 @@ def lacking_type(case: Case, row: Row) -> None:
 def bad_levels(case: Case, row: Row) -> None:
     """A reserved FLPM, or five levels that the unit lacks."""
     flpm = case.dice.pick((1, 2, 3))
-    case.set(case.entry(PASID, 0), PGTT=case.dice.pick((1, 3)), FLPM=flpm)
+    case.set(case.entry(PASID, 0), FLPM=flpm)
     case.register("ECAP", ECAP, FLTS=1, SLTS=1, NEST=1)
     if flpm == 1:
         case.register("CAP", CAP, FL5LP=0)
@@ -164,6 +214,7 @@ def above_haw(case: Case, row: Row) -> None:
 def xd_without_nxe(case: Case, row: Row) -> None:
     """XD where the context or PASID entry does not honour it."""
     _, ref = site(case, row)
+    old_execution(case, row)
     owner = case.entry(DEVICE, 0) if row.format == ECS else case.entry(PASID, 0)
     case.set(owner, NXE=0)
     case.set(ref, XD=1)
@@ -190,6 +241,26 @@ def page_without_support(case: Case, row: Row) -> None:
         case.register("CAP", CAP, FL1GP=0)
 
 
+def bit_62(case: Case, row: Row) -> None:
+    """A bit that was TM in pages until 3.1 and IW is only with SSIRWE."""
+    _, ref = site(case, row)
+    case.set(ref, IW=1)
+
+
+def unsnooped(case: Case, row: Row) -> None:
+    """A flag that hardware would have to set in an entry that it does not snoop."""
+    refs = [ref for ref in case.path if ref.stage is row.stage and ref.level == row.level]
+    target = case.one(refs)
+    case.register("ECAP", ECAP, SMPWCS=1, SLADS=1, SLTS=1)
+    case.set(case.entry(PASID, 0), PWSNP=0, EAFE=0, SLADE=int(row.stage is S2))
+    for ref in case.path:
+        if ref.stage in (S1, S2):
+            case.set(ref, A=1, D=1, **({"W": 1, "R": 1} if ref.stage is S2 else {}))
+    case.set(target, A=0)
+    if case.dice.chance(0.5):
+        case.set(target, D=0)
+
+
 def leaf_bit(name: str, capability: str) -> Aim:
     """A bit of second-stage leaves that needs a capability."""
 
@@ -209,9 +280,18 @@ def small_mgaw(case: Case, row: Row) -> None:
     case.register("CAP", CAP, MGAW=case.dice.randrange(12, 30))
 
 
+def old_execution(case: Case, row: Row) -> None:
+    """Let execution be a right, which it always is in extended mode."""
+    if row.format == SCALABLE:
+        EXECUTES(case, row)
+
+
 def smep(case: Case, row: Row) -> None:
     """A supervisor's fetch from a user's page."""
     site(case, row)
+    with_pasid(case, row)
+    old_execution(case, row)
+    case.register("ECAP", ECAP, ERS=1, SRS=1)
     owner = case.entry(DEVICE, 0) if row.format == ECS else case.entry(PASID, 0)
     case.set(owner, SMEP=1, ERE=1)
     for each in (ref for ref in case.path if ref.stage is S1):
@@ -223,6 +303,9 @@ def smep(case: Case, row: Row) -> None:
 def no_execution(case: Case, row: Row) -> None:
     """A fetch from a page without the right, which a second stage has with SLEE."""
     walk, _ = site(case, row)
+    with_pasid(case, row)
+    old_execution(case, row)
+    case.register("ECAP", ECAP, ERS=1)
     owner = case.entry(DEVICE, 0) if row.format == ECS else case.entry(PASID, 0)
     case.set(owner, ERE=1, SLEE=1)
     for each in (ref for ref in case.path if ref.stage is S1):
@@ -251,23 +334,36 @@ def _everywhere(stage: Stage, reason: Reason, *aims: Aim) -> dict[tuple[str, Sta
     return {("", stage, reason): aims}
 
 
+#: Requests without PASID that ask among the interrupts for something that is no message.
+NO_MESSAGE = both(interrupt_address, ask(pasid=None, at=At.UNTRANSLATED, access=READ))
+ABORTS = (both(register("RTADDR", RTADDR, TTM=3), ecap(ADMS=1)),)
+TES_0 = both(register("GSTS", GSTS, TES=0), ats)
+
 AIMS: dict[tuple[str, Stage, Reason], tuple[Aim, ...]] = {
     ("", DEVICE, Reason.RESERVED): (above_haw,),
-    ("", DEVICE, Reason.ABORTED): (register("RTADDR", RTADDR, TTM=3),),
-    ("", DEVICE, Reason.INTERRUPT_RANGE): (both(interrupt_address, ask(pasid=None, at=At.TRANSLATION)),),
+    ("", DEVICE, Reason.ABORTED): ABORTS,
+    ("", DEVICE, Reason.INTERRUPT_RANGE): (
+        NO_MESSAGE,
+        both(interrupt_address, ask(pasid=None, at=At.TRANSLATION), ecap(NWFS=1)),
+    ),
     (LEGACY, DEVICE, Reason.INVALID): (
         context(TT=3),
         bad_width(DEVICE),
         narrow_pass_through,
         both(context(TT=1), ecap(DT=0)),
         both(context(TT=2), ecap(PT=0)),
+        both(register("RTADDR", RTADDR, TTM=3), ecap(ADMS=0)),
+        both(register("RTADDR", RTADDR, SSIRWE=1), ecap(SSIRWS=1)),
     ),
-    (LEGACY, DEVICE, Reason.BLOCKED): (
-        any_pasid,
-        both(context(TT=0), ats),
-        both(register("GSTS", GSTS, TES=0), ask(at=At.TRANSLATION)),
+    (LEGACY, DEVICE, Reason.RESERVED): (both(context(DID=0xFFFF), cap(ND=1)),),
+    (LEGACY, DEVICE, Reason.BLOCKED): (any_pasid, both(context(TT=0), ats), TES_0),
+    (LEGACY, DEVICE, Reason.INPUT_RANGE): (
+        both(pass_through_too_far, ecap(PT=1)),
+        both(context(TT=1), ecap(DT=1), beyond_haw, ask(at=At.TRANSLATED)),
     ),
-    (LEGACY, DEVICE, Reason.INPUT_RANGE): (both(pass_through_too_far, ecap(PT=1)),),
+    (LEGACY, DEVICE, Reason.INTERRUPT_RANGE): (
+        both(context(TT=1), ecap(DT=1), interrupt_address, ask(at=At.TRANSLATED)),
+    ),
     (ECS, DEVICE, Reason.INVALID): (
         context(T=3),
         context(T=6),
@@ -278,9 +374,18 @@ AIMS: dict[tuple[str, Stage, Reason], tuple[Aim, ...]] = {
         both(context(T=2), ecap(PT=0)),
         both(context(T=4), ecap(PT=0)),
         both(context(T=5), ecap(DT=1, PT=0)),
+        ecap(ECS=0),
+    ),
+    (ECS, DEVICE, Reason.RESERVED): (
         both(context(NESTE=1), ecap(NEST=0)),
         both(context(PASIDE=1), ecap(PASID=0)),
-        ecap(ECS=0),
+        both(context(EAFE=1), ecap(EAFS=0)),
+        both(context(PAT=1), ecap(MTS=0)),
+        both(context(PASIDE=1, PAT=8), ecap(MTS=1, PASID=1)),
+        both(context(ERE=1), ecap(ERS=0)),
+        both(context(PRE=1), ecap(PRS=0)),
+        both(context(DINVE=1), ecap(DIS=0)),
+        both(context(DID=0xFFFF), cap(ND=1)),
     ),
     (ECS, DEVICE, Reason.BLOCKED): (
         both(context(T=0), ats),
@@ -288,27 +393,74 @@ AIMS: dict[tuple[str, Stage, Reason], tuple[Aim, ...]] = {
         both(context(T=4), ecap(PT=1), ats),
         both(context(PASIDE=0), any_pasid),
         both(context(T=2), ecap(PT=1), any_pasid),
-        both(with_pasid, context(ERE=0), ask(access=EXEC)),
-        both(register("GSTS", GSTS, TES=0), ask(at=At.TRANSLATION)),
+        both(with_pasid, context(ERE=0), ask(access=EXEC, at=At.UNTRANSLATED)),
+        both(with_pasid, context(T=1), ecap(DT=1), ask(at=At.TRANSLATED)),
+        TES_0,
     ),
     (ECS, DEVICE, Reason.PASID_RANGE): (large_pasid("PTS", 5, 15),),
+    (ECS, DEVICE, Reason.INPUT_RANGE): (
+        far_pass_through,
+        both(context(T=1), ecap(DT=1), beyond_haw, ask(pasid=None, at=At.TRANSLATED)),
+    ),
     (ECS, DEVICE, Reason.INTERRUPT_RANGE): (
-        both(with_pasid, context(T=1), ecap(DT=1), interrupt_address, ask(at=At.TRANSLATED)),
+        both(context(T=1), ecap(DT=1), interrupt_address, ask(pasid=None, at=At.TRANSLATED)),
     ),
     (ECS, PASID, Reason.RESERVED): (above_haw, both(pasid_entry(FLPM=1), cap(FL5LP=0))),
-    (ECS, PASID, Reason.BLOCKED): (both(pasid_entry(SRE=0), ask(priv=True)),),
-    (SCALABLE, DEVICE, Reason.INVALID): (ecap(SMTS=0),),
+    (ECS, PASID, Reason.BLOCKED): (
+        both(pasid_entry(SRE=0), ask(priv=True)),
+        both(pasid_entry(SRE=1), ecap(SRS=0), ask(priv=True)),
+    ),
+    (SCALABLE, DEVICE, Reason.INVALID): (
+        ecap(SMTS=0),
+        both(context(DTE=0, PRE=1), ecap(PRS=1)),
+        both(context(EPTR=1, PASIDE=0), ecap(PTRS=1), ask(pasid=None)),
+    ),
+    (SCALABLE, DEVICE, Reason.RESERVED): (
+        both(context(DTE=1), ecap(DT=0)),
+        both(context(PASIDE=1), ecap(PASID=0)),
+        both(context(PRE=1), ecap(PRS=0)),
+        both(context(HPTE=1), ecap(HPTS=0)),
+        both(context(EPTR=1), ecap(PTRS=0)),
+        both(context(RID_PASID=1), ecap(RPS=0)),
+        both(context(RID_PRIV=1), ecap(RPRIVS=0)),
+    ),
     (SCALABLE, DEVICE, Reason.BLOCKED): (
-        both(context(DTE=0), ats),
-        both(context(PASIDE=0), any_pasid),
-        both(register("GSTS", GSTS, TES=0), ask(at=At.TRANSLATION)),
+        both(context(DTE=0, PRE=0), ats),
+        both(context(PASIDE=0, EPTR=0), any_pasid),
+        both(own_pasid, NEWEST),
+        both(with_pasid, context(DTE=1, EPTR=0), ecap(DT=1), ask(at=At.TRANSLATED)),
+        both(with_pasid, context(DTE=1, EPTR=0), ecap(DT=1), ask(at=At.TRANSLATED), rev(0x50A)),
+        both(context(DTE=1, HPTE=1), ecap(DT=1, HPTS=1), ask(pasid=None, at=At.TRANSLATED)),
+        both(with_pasid, rev(0x401, 0x50A), register_value("VER", 0x80), ask(access=EXEC)),
+        TES_0,
     ),
-    (SCALABLE, DEVICE, Reason.PASID_RANGE): (large_pasid("PDTS", 13, 7), large_rid_pasid),
+    (SCALABLE, DEVICE, Reason.PASID_RANGE): (
+        large_pasid("PDTS", 13, 7),
+        large_rid_pasid,
+        both(large_for_the_unit, NEWEST),
+    ),
+    (SCALABLE, DEVICE, Reason.INPUT_RANGE): (
+        both(context(DTE=1), ecap(DT=1), beyond_haw, ask(pasid=None, at=At.TRANSLATED)),
+    ),
     (SCALABLE, DEVICE, Reason.INTERRUPT_RANGE): (
-        both(with_pasid, context(DTE=1), interrupt_address, ask(at=At.TRANSLATED)),
-        both(with_pasid, pasid_entry(PGTT=4), ecap(PT=1), interrupt_address),
+        both(context(DTE=1), ecap(DT=1), interrupt_address, ask(pasid=None, at=At.TRANSLATED)),
+        both(with_pasid, pasid_entry(PGTT=4), ecap(PT=1), interrupt_address, ask(at=At.UNTRANSLATED)),
     ),
-    (SCALABLE, PASID, Reason.RESERVED): (above_haw,),
+    (SCALABLE, PASID, Reason.RESERVED): (
+        above_haw,
+        both(pasid_entry(SLADE=1), ecap(SLADS=0)),
+        both(pasid_entry(SRE=1), ecap(SRS=0)),
+        both(pasid_entry(PWSNP=1), ecap(SMPWCS=0)),
+        both(pasid_entry(EAFE=1), ecap(EAFS=0)),
+        both(pasid_entry(PAT=1), ecap(MTS=0)),
+        both(pasid_entry(PGSNP=1), ecap(SC=0), rev(0x304, 0x400)),
+        both(pasid_entry(EMT=1), rev(0x304, 0x400)),
+        both(pasid_entry(ERE=1), rev(0x401, 0x50A)),
+        both(pasid_entry(SLEE=1), rev(0x401, 0x50A)),
+        both(pasid_entry(DID=0xFFFF), cap(ND=1)),
+        both(pasid_entry(WPE=1), ecap(FLTS=0)),
+        both(pasid_entry(AW=2), ecap(SLTS=0), rev(0x401, 0x50A)),
+    ),
     (SCALABLE, PASID, Reason.INVALID): (
         other_type,
         lacking_type,
@@ -316,20 +468,23 @@ AIMS: dict[tuple[str, Stage, Reason], tuple[Aim, ...]] = {
         both(pasid_entry(PGTT=2), ecap(SLTS=1), bad_width(PASID)),
     ),
     (SCALABLE, PASID, Reason.BLOCKED): (
-        both(pasid_entry(ERE=0), ask(access=EXEC)),
+        both(with_pasid, EXECUTES, pasid_entry(ERE=0), ask(access=EXEC)),
+        both(with_pasid, NEWEST, ecap(ERS=0), ask(access=EXEC)),
         both(with_pasid, pasid_entry(SRE=0), ask(priv=True)),
-        both(context(RID_PRIV=1), pasid_entry(SRE=0)),
+        both(context(RID_PRIV=1), ecap(RPRIVS=1), pasid_entry(SRE=0)),
     ),
     (SCALABLE, PASID, Reason.INPUT_RANGE): (both(pasid_entry(PGTT=4), ecap(PT=1), beyond_haw),),
     ("", S1, Reason.RESERVED): (above_haw, xd_without_nxe, page, page_without_support),
     ("", S1, Reason.DENIED): (smep, no_execution),
     ("", S1, Reason.INTERRUPT_RANGE): (to_interrupts,),
+    (SCALABLE, S1, Reason.UPDATE_DENIED): (unsnooped,),
+    (SCALABLE, S2, Reason.UPDATE_DENIED): (unsnooped, unsnooped),
     ("", S2, Reason.RESERVED): (
         above_haw,
         page,
         page_without_support,
         leaf_bit("SNP", "SC"),
-        leaf_bit("TM", "DT"),
+        bit_62,
     ),
     (ECS, S2, Reason.DENIED): (no_execution,),
     (SCALABLE, S2, Reason.DENIED): (no_execution,),
@@ -357,7 +512,7 @@ VENDOR = Vendor(
     describe=vtd.FORMAT.describe,
     registers=REGISTERS,
     required=("RTADDR",),
-    numbers={"HAW": range(12, 53)},
+    numbers={"HAW": range(12, 53), "REV": range(0x100, 0x1000)},
     idle=("DID", "PAT", "G"),
     present={DEVICE: ("P",), PASID: ("P",), S1: ("P",), S2: ("R", "W")},
     rights={

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from iommu_abi.fuzz.worlds import (
     EXEC,
+    INTERRUPTS,
     READ,
     WRITE,
     Dice,
@@ -41,45 +42,57 @@ class Builder:
             self.haw = dice.pick((36, 39, 46))
         self.host = Host(dice, self.haw)
         self.mgaw = dice.pick((30, 36, 39, 47, 48, 52, 57, 63))
-        self.sagaw = dice.randrange(1, 32)
+        self.sagaw = dice.randrange(1, 8) << 1  # bits 0 and 4 are reserved
+        self.domain_bits = dice.pick((4, 8, 14, 16, 16, 16))
+        self.rev = dice.pick((0x205, 0x301, 0x303, 0x400, 0x400, 0x401, 0x500, 0x50A, 0x50A))
         self.sllps = dice.getrandbits(4)
         self.one_gib, self.five = dice.getrandbits(1), dice.getrandbits(1)
         self.requests: list[Request] = []
+        #: Addresses whose page may have interrupt addresses in it: no translation request gets it.
+        self.untold: set[int] = set()
 
     # Registers.
 
     def registers(self, **ecap: int) -> dict[str, int]:
         """All of them, with what the world needs and random bits beside it."""
         dice = self.dice
-        noise = {
-            name: dice.getrandbits(2) & 1 for name in ("C", "QI", "IR", "EIM", "MTS", "PRS", "EAFS", "SLADS")
-        }
+        noise = {name: dice.getrandbits(2) & 1 for name in ("C", "QI", "IR", "EIM", "PMS", "TDXCS")}
+        # until 5.0 larger PASIDs pass
+        pss = dice.getrandbits(5) if self.rev < 0x500 else dice.randrange(19, 32)
         return {
             "CAP": CAP.value(
                 MGAW=self.mgaw - 1,
-                SAGAW=self.sagaw,
+                SAGAW=self.sagaw | dice.pick((0, 0, 0, 1, 16, 17)),
                 SLLPS=self.sllps,
                 FL1GP=self.one_gib,
                 FL5LP=self.five,
-                ND=dice.getrandbits(3),
+                ND=(self.domain_bits - 4) // 2,
                 CM=dice.getrandbits(1),
                 NFR=dice.getrandbits(8),
             ),
-            "ECAP": ECAP.value(**noise, PSS=dice.getrandbits(5), **ecap),
+            "ECAP": ECAP.value(**noise, PSS=pss, **ecap),
             "GSTS": GSTS.value(TES=1, ign_30_0=dice.getrandbits(31)),
             "HAW": self.haw,
+            "REV": self.rev,
         }
 
     def features(self, *needed: str) -> dict[str, int]:
         """ECAP bits that matter to a walk: those that are needed, the others at random."""
-        names = ("DT", "PT", "SC", "NEST", "SRS", "ERS", "PASID", "SLTS", "FLTS")
+        names = (
+            "DT", "PT", "SC", "NEST", "SRS", "ERS", "PASID", "SLTS", "FLTS", "MTS", "DIS", "PRS", "EAFS",
+            "SLADS", "SMPWCS", "RPRIVS", "NWFS", "ADMS", "PTRS", "SSIRWS",
+        )  # fmt: skip
         return {name: int(name in needed or self.dice.chance(0.5)) for name in names}
+
+    def domain(self) -> int:
+        """A domain ID that the unit takes."""
+        return self.dice.getrandbits(self.domain_bits)
 
     # Second stage.
 
     def second(self) -> build.VtdSecondStage:
         """Second-stage tables with a width that the unit gets."""
-        levels = self.wish.levels(S2, range(2, 7))
+        levels = self.wish.levels(S2, range(3, 6))
         self.sagaw |= 1 << (levels - 2)
         return build.VtdSecondStage(self.host, levels)
 
@@ -126,6 +139,8 @@ class Builder:
             if not access & target.access & (READ | WRITE):
                 continue
             if place(first, iova, target.page, size, access, **fields):
+                if size > 20 and (second is not None or has_interrupts(target.page, size)):
+                    self.untold.add(iova + target.offset)
                 return iova + target.offset, access & target.access
         raise Unlucky
 
@@ -149,8 +164,15 @@ class Builder:
             iova = dice.address(lg2, size)
             access = self.rights(second=True)
             if not interrupts(iova + target.offset) and place(second, iova, target.page, size, access):
+                if has_interrupts(target.page, size):
+                    self.untold.add(iova + target.offset)
                 return iova + target.offset, access
         raise Unlucky
+
+
+def has_interrupts(page: int, size_lg2: int) -> bool:
+    """Whether interrupt addresses lie in a page."""
+    return not (page ^ INTERRUPTS << 20) >> max(size_lg2, 20)
 
 
 def canonical(dice: Dice, levels: int, size_lg2: int) -> int:

@@ -1,6 +1,6 @@
 """What requests at VT-d have to reach, and what they cannot.
 
-Sources: Intel VT-d specification 4.x, chapters 3, 7 and 9; specification 2.x, 3.6 to 3.8 and 9.4,
+Sources: Intel VT-d specification 5.10, chapters 3, 4, 7 and 9; specification 2.x, 3.6 to 3.8 and 9.4,
 for extended mode; ``docs/walk.md`` for what they leave open.
 """
 
@@ -20,10 +20,10 @@ NAMED = (
     Named(ALL, DEVICE, levels(0), _ENTRY, "context: VT-d 9.3, 9.4; 7.1 LCT.1-3, SCT.1-3"),
     Named(ALL, DEVICE, levels(0), "INVALID", "LCT.4; ECS as LCT.4; RTADDR.TTM that the unit lacks: RTA.1"),
     Named(ALL, DEVICE, levels(0), "BLOCKED", "LCT.5, SCT.5, SCT.6; RTA.2; 2.x 3.6 for ECS"),
-    Named(ALL, DEVICE, levels(0), "ABORTED", "RTADDR.TTM 3"),
+    Named(ALL, DEVICE, levels(0), "ABORTED", "RTADDR.TTM 3: RTA.4"),
     Named(ALL, DEVICE, levels(0), "INTERRUPT_RANGE", "LGN.4, SGN.8 where nothing was translated"),
-    Named((LEGACY,), DEVICE, levels(0), "INPUT_RANGE", "LGN.1 for a context that passes through"),
-    Named(WITH_PASID, DEVICE, levels(0), "PASID_RANGE", "SCT.7, SCT.9; 2.x 3.6: PTS"),
+    Named(ALL, DEVICE, levels(0), "INPUT_RANGE", "LGN.1, SGN.4.1: passed through or translated already"),
+    Named(WITH_PASID, DEVICE, levels(0), "PASID_RANGE", "SCT.4.2, SCT.7, SGN.10; 2.x 3.6: PTS"),
     Named((SCALABLE,), PASID, levels(1), _ENTRY, "PASID directory: 9.5; SPD.1-3"),
     Named(WITH_PASID, PASID, levels(0), _ENTRY, "PASID entry: 9.6; SPT.1-3; 2.x 9.5"),
     Named(WITH_PASID, PASID, levels(0), "BLOCKED", "SPT.5, SPT.6; 2.x 3.6: SRE"),
@@ -34,14 +34,16 @@ NAMED = (
     Named(WITH_PASID, S1, levels(0, 2), "DENIED", "R/W, XD, SMEP, judged at the leaf: SGN.3, SGN.6"),
     Named(WITH_PASID, S1, levels(3, 4), "INPUT_RANGE", "not canonical, 4 and 5 levels: SGN.1"),
     Named(WITH_PASID, S1, levels(0), "INTERRUPT_RANGE", "output of the first stage alone: SGN.8"),
-    Named(ALL, S2, levels(0, 5), _ENTRY, "second stage, AW 0 to 4: 9.8; LSL.1-2, LGN.2-3, SSL.1-4"),
+    Named((SCALABLE,), S1, levels(0, 4), "UPDATE_DENIED", "A/D of the first stage, not snooped: SFS.9"),
+    Named(ALL, S2, levels(0, 4), _ENTRY, "second stage, AW 1 to 3: 9.8; LSS.1-2, LGN.2-3, SSS.1-4"),
     Named(ALL, S2, levels(0, 2), "DENIED", "R, W, X, judged at the leaf: LGN.2-3, SGN.3, 6, 7; SFL.6-7"),
-    Named(ALL, S2, levels(1, 5), "INPUT_RANGE", "above min(MGAW, AGAW), AW 0 to 4: LGN.1, SGN.5, SFL.5"),
+    Named(ALL, S2, levels(2, 4), "INPUT_RANGE", "above min(MGAW, AGAW), AW 1 to 3: LGN.1, SGN.5, SFS.5"),
     Named(ALL, S2, levels(0), "INTERRUPT_RANGE", "output of the second stage: LGN.4, SGN.8"),
-    Named(WITH_PASID, S2, levels(0, 2), "UPDATE_DENIED", "A/D of the first stage: SFL.8; 2.x 3.8"),
+    Named(WITH_PASID, S2, levels(0, 2), "UPDATE_DENIED", "A/D of the first stage: SFS.8; 2.x 3.8"),
+    Named((SCALABLE,), S2, levels(3, 4), "UPDATE_DENIED", "A/D of the second stage, not snooped: SSS.5"),
 )
 
-_ABOVE_0 = levels(1, 5)
+_ABOVE_0 = levels(1, 4)
 _LEAF = "no pages at this level; rights count at the leaf"
 
 CAUSES = (
@@ -54,8 +56,6 @@ CAUSES = (
     Cause(ALL, (DEVICE,), _ABOVE_0, "PASID_RANGE", "the context decides: level 0"),
     Cause(ALL, (DEVICE,), _ABOVE_0, "INPUT_RANGE INTERRUPT_RANGE", "no entry decides: level 0"),
     Cause((LEGACY,), (DEVICE,), ANY, "PASID_RANGE", "legacy mode blocks every PASID"),
-    Cause((ECS,), (DEVICE,), ANY, "INPUT_RANGE", "a context that passes through has no limit (ours)"),
-    Cause((SCALABLE,), (DEVICE,), ANY, "INPUT_RANGE", "pass-through is the PASID entry's"),
     # PASID tables.
     Cause(ALL, (PASID,), ANY, "INTERRUPT_RANGE", "nothing translated: stage DEVICE"),
     Cause((SCALABLE,), (PASID,), levels(1), "INVALID BLOCKED INPUT_RANGE", "a directory has only P and FPD"),
@@ -67,32 +67,31 @@ CAUSES = (
     Cause(ALL, (S1,), levels(0, 2), "INPUT_RANGE", "4 or 5 levels: the top is 3 or 4"),
     Cause(ALL, (S1, S2), _ABOVE_0, "INTERRUPT_RANGE", "the final address has no entry: level 0"),
     Cause(ALL, (S2,), ANY, "PRIVILEGE", "stage 2 has no user and supervisor"),
-    Cause(ALL, (S2,), levels(3, 5), "DENIED UPDATE_DENIED", _LEAF),
-    Cause(ALL, (S2,), levels(0), "INPUT_RANGE", "the narrowest second stage, AW 0, has 2 levels"),
+    Cause(ALL, (S2,), levels(3, 4), "DENIED", _LEAF),
+    Cause(ALL, (S2,), levels(0, 1), "INPUT_RANGE", "the narrowest second stage, AW 1, has 3 levels"),
     Cause((LEGACY,), (S2,), ANY, "UPDATE_DENIED", "there is no stage 1 to update"),
+    Cause((ECS,), (S2,), levels(3, 4), "UPDATE_DENIED", "the page of a table, and no A/D in this stage"),
 )
 
 WAYS = Ways(
     levels={
-        LEGACY: {DEVICE: range(2), S2: range(6)},
-        ECS: {DEVICE: range(2), PASID: range(1), S1: range(5), S2: range(6)},
-        SCALABLE: {DEVICE: range(2), PASID: range(2), S1: range(5), S2: range(6)},
+        LEGACY: {DEVICE: range(2), S2: range(5)},
+        ECS: {DEVICE: range(2), PASID: range(1), S1: range(5), S2: range(5)},
+        SCALABLE: {DEVICE: range(2), PASID: range(2), S1: range(5), S2: range(5)},
     },
     named=NAMED,
     causes=CAUSES,
     codes={
-        LEGACY: "0 1 2 3 4 5 6 7 8 9 a b c d e 31",
-        ECS: "0 1 2 3 4 5 6 7 8 9 a b c d e 30",
-        SCALABLE: "0 30 38 39 3a 40 41 42 44 45 46 48 50 51 52 58 59 5a 5b 5c 5d 70 71 72 73 74 75 76 77"
-        " 78 79 7a 7b 80 81 82 83 84 85 86 87",
+        LEGACY: "0 1 2 3 4 5 6 7 8 9 a b c d e 29 30 31 33",
+        ECS: "0 1 2 3 4 5 6 7 8 9 a b c d e 19 1a 29 30 33",
+        SCALABLE: "0 29 30 33 34 38 39 3a 40 41 42 43 44 45 46 48 49 50 51 52 58 59 5a 5b 5c 5d 70 71 72 73"
+        " 74 75 76 77 78 79 7a 7b 7c 80 81 82 83 84 85 86 87 89 90",
     },
     silent={
-        "20 21 22 23 24 25 26 27 28 29": "interrupt remapping",
-        "32 33": "RTADDR programming of which no source says when",
-        "43": "scalable context (SCT.4): no source says when",
-        "47": "page requests",
-        "7c 7d": "A/D flags of the second stage without snooping: snooping is not modelled",
-        "90 91": "A/D flags that could not be set: atomic updates always can",
+        "20 21 22 23 24 25 26 27 28 2a 2b": "interrupt remapping",
+        "32 47": "page requests",
+        "60 a0 a1 a2 a3 a4 a5": "host permission tables, which are not modelled",
+        "7d 91": "A/D flags that could not be set: atomic updates always can",
     },
     purposes={
         ECS: (Purpose.DATA, Purpose.S1_ENTRY, Purpose.PASID_ENTRY),

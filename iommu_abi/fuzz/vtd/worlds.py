@@ -42,6 +42,18 @@ def controls(dice: Dice) -> dict[str, int]:
     return {name: dice.getrandbits(1) for name in ("WPE", "SMEP", "EAFE", "ERE", "SLEE", "CD")} | {"NXE": 1}
 
 
+#: Fields of entries that a unit reserves, and what it must have for them.
+WANTS = {
+    "EAFE": "EAFS", "CD": "MTS", "EMT": "MTS", "EMTE": "MTS", "PAT": "MTS", "PRE": "PRS", "SRE": "SRS",
+    "WPE": "FLTS", "SLADE": "SLADS", "PWSNP": "SMPWCS", "PGSNP": "SC", "RID_PRIV": "RPRIVS", "DTE": "DT",
+}  # fmt: skip
+
+
+def wants(fields: dict[str, int], but: tuple[str, ...] = ()) -> set[str]:
+    """The capabilities for the fields that are set."""
+    return {WANTS[name] for name, value in fields.items() if value and name in WANTS and name not in but}
+
+
 # ---------------------------------------------------------------- legacy mode
 
 
@@ -55,7 +67,7 @@ def legacy(dice: Dice, wish: Wish) -> World:
             tt = dice.pick((0, 0, 1))
         elif wish.reason(Reason.INPUT_RANGE):
             tt = 2
-        noise = {"FPD": int(dice.chance(0.2)), "DID": dice.getrandbits(16), "ign_q1_6_3": dice.getrandbits(4)}
+        noise = {"FPD": int(dice.chance(0.2)), "DID": b.domain(), "ign_q1_6_3": dice.getrandbits(4)}
         if tt == 2:
             b.requests.append(Request(each, b.passed_address(), access=one_of(dice, RWX)))
             # the width is set below, when all widths of the unit are known
@@ -66,6 +78,8 @@ def legacy(dice: Dice, wish: Wish) -> World:
         at = dice.pick(tuple(At)) if tt == 1 else At.UNTRANSLATED
         for _ in range(dice.pick((1, 2, 2))):
             iova, access = b.map_second(second)
+            if at is At.TRANSLATED and iova >> b.haw:
+                at = At.TRANSLATION
             b.requests.append(Request(each, iova, access=data_access(dice, access), at=at))
     widest = b.sagaw.bit_length() - 1
     for each in {request.rid for request in b.requests}:
@@ -103,6 +117,8 @@ class Process:
         """A request that succeeds; ``user``: the page is a user's."""
         if not self.fields["ERE"] or (self.fields["SMEP"] and self.privileged and user):
             access &= ~EXEC
+        if self.pasid is None:  # it is a read
+            access = access | EXEC if READ in access else access & ~EXEC
         priv = self.privileged if self.pasid is not None else dice.chance(0.5)
         return Request(self.rid, iova, self.pasid, one_of(dice, access), priv)
 
@@ -121,7 +137,7 @@ def guest_tables(b: Builder, second: build.Tables, fields: dict[str, int]) -> tu
     """Guest memory for tables, and whether they have A and D set: then stage 2 may be read-only."""
     guest = b.guest(second)
     accessed = b.dice.chance(0.5) and not b.wish.reason(Reason.UPDATE_DENIED)
-    if accessed and not fields["EAFE"] and b.dice.chance(0.5):
+    if accessed and not fields["EAFE"] and not fields.get("SLADE") and b.dice.chance(0.5):
         guest.access = READ
     return guest, accessed
 
@@ -154,13 +170,15 @@ def extended_device(b: Builder, unit: build.VtdExtended, rid: int, needed: set[s
     needed |= {"PT"} if t in (2, 4, 5) else set()
     needed |= ({"PASID"} if pasids else set()) | ({"NEST"} if nested else set())
     second = b.second() if t in (0, 1) or nested else None
-    fields = controls(dice) | {"FPD": int(dice.chance(0.2)), "DID": dice.getrandbits(16), "T": t}
+    fields = controls(dice) | {"FPD": int(dice.chance(0.2)), "DID": b.domain(), "T": t}
     fields |= {"PGE": dice.getrandbits(1), "EMT": dice.getrandbits(3), "PRE": dice.getrandbits(1)}
+    needed |= wants(fields, but=("WPE",)) | ({"ERS"} if fields["ERE"] else set())
     if second is None:
-        fields["AW"] = dice.pick([aw for aw in range(5) if b.sagaw >> aw & 1])
+        fields["AW"] = dice.pick([aw for aw in range(1, 4) if b.sagaw >> aw & 1])
     table = None
     if pasids:
         table = extended_pasids(b, rid, second if nested else None, fields)
+        needed |= {"SRS"} if any(request.priv for request in b.requests) else set()
     unit.context(rid, second, table, **fields)
     ats = At.TRANSLATION if t in (1, 5) and dice.chance(0.3) else At.UNTRANSLATED
     if t in (0, 1) and second is not None:
@@ -225,7 +243,7 @@ def scalable(dice: Dice, wish: Wish) -> World:
     needed: set[str] = set()
     for each in rids(dice):
         scalable_device(b, unit, each, rps, needed)
-    registers = b.registers(SMTS=1, RPS=rps, **b.features(*needed))
+    registers = b.registers(SMTS=1, RPS=rps, **b.features("PASID", *needed))
     return World("vtd-scalable", "vtd", unit.registers | registers, b.host, b.requests)
 
 
@@ -236,12 +254,13 @@ def scalable_device(b: Builder, unit: build.VtdScalable, rid: int, rps: int, nee
     pasids = {dice.pick((0, 1, 63, 64, (8192 << pdts) - 1, dice.randrange(8192 << pdts))) for _ in range(2)}
     own = dice.pick(sorted(pasids)) if rps else 0
     rid_priv, dte = dice.getrandbits(1), dice.getrandbits(1)
-    fields = {"RID_PASID": own if rps else dice.getrandbits(20), "RID_PRIV": rid_priv, "DTE": dte}
-    fields |= {"FPD": int(dice.chance(0.1)), "PRE": dice.getrandbits(1)}
+    fields = {"RID_PASID": own, "RID_PRIV": rid_priv, "DTE": dte}
+    fields |= {"FPD": int(dice.chance(0.1)), "PRE": dte & dice.getrandbits(1)}
+    needed |= wants(fields)
     unit.context(rid, pdts, **fields)
     first_request = len(b.requests)
     for pasid in sorted(pasids):
-        without = pasid == own and dice.chance(0.5)
+        without = pasid == own and (b.rev >= 0x500 or dice.chance(0.5))
         supervisor = dice.chance(0.5)
         if without:
             supervisor = bool(rid_priv)
@@ -258,7 +277,34 @@ def ats(b: Builder, start: int) -> None:
         at = b.dice.pick((At.UNTRANSLATED, At.TRANSLATION, At.TRANSLATED))
         if interrupts(request.iova) or (at is At.TRANSLATED and b.wish.row):
             continue
+        if at is At.TRANSLATED:
+            if request.iova >> b.haw:
+                continue
+            request = replace(request, pasid=None)
+        if at is At.TRANSLATION and request.iova in b.untold:
+            continue
         b.requests[i] = replace(request, at=at)
+
+
+def scalable_fields(b: Builder, process: Process, pgtt: int) -> dict[str, int]:
+    """Fields of a PASID entry beside its tables; flags that hardware would have to set only where it can."""
+    dice = b.dice
+    fields = controls(dice) | {
+        "SRE": int(process.privileged or dice.chance(0.5)),
+        "PWSNP": dice.getrandbits(1),
+    }
+    if b.wish.reason(Reason.UPDATE_DENIED):
+        fields["PWSNP"] = 1
+    fields |= {"SLADE": dice.getrandbits(1) & fields["PWSNP"], "EAFE": fields["EAFE"] & fields["PWSNP"]}
+    fields |= {"FPD": int(dice.chance(0.1)), "DID": b.domain(), "PAT": dice.getrandbits(32)}
+    fields |= {"EMTE": dice.getrandbits(1), "PGSNP": dice.getrandbits(1)}
+    if b.rev < 0x304:
+        fields["EMT"] = dice.getrandbits(3)
+    if b.rev >= 0x401:
+        fields |= {"ERE": 0, "SLEE": 0}
+    if pgtt in (SECOND, PASS) and dice.chance(0.5):
+        fields["WPE"] = 0
+    return fields
 
 
 def scalable_process(
@@ -268,20 +314,16 @@ def scalable_process(
     dice = b.dice
     pgtt = translation_type(dice, b.wish)
     needed |= NEEDS[pgtt]
-    fields = controls(dice) | {
-        "SRE": int(process.privileged or dice.chance(0.5)),
-        "SLADE": dice.getrandbits(1),
-    }
-    fields |= {"FPD": int(dice.chance(0.1)), "DID": dice.getrandbits(16), "PAT": dice.getrandbits(32)}
-    fields |= {"EMTE": dice.getrandbits(1), "EMT": dice.getrandbits(3), "PWSNP": dice.getrandbits(1)}
+    fields = scalable_fields(b, process, pgtt)
+    needed |= wants(fields) | ({"SLTS"} if b.rev >= 0x401 or fields["SLADE"] else set())  # AW since 4.1
     process.fields = fields
     second = b.second() if pgtt in (SECOND, NESTED) else None
     first = None
     if pgtt == FIRST:
-        first = b.first(b.host, dice.chance(0.5))
+        first = b.first(b.host, not fields["PWSNP"] or dice.chance(0.5))
     elif pgtt == NESTED and second is not None:
         guest, accessed = guest_tables(b, second, fields)
-        first = b.first(guest, accessed)
+        first = b.first(guest, accessed or not fields["PWSNP"])
     unit.pasid(process.rid, pasid, first, second, **fields)
     if first is not None:
         use_first(b, first, second, process)
@@ -290,6 +332,7 @@ def scalable_process(
         b.requests.append(process.request(iova, access, True, dice))
     else:
         b.requests.append(process.request(b.passed_address(), RWX, True, dice))
+        b.untold.add(b.requests[-1].iova)
 
 
 WORLDS = {"vtd-legacy": legacy, "vtd-ecs": extended, "vtd-scalable": scalable}
