@@ -271,23 +271,16 @@ static PT_COLD void cut_page(struct pt_walk *w)
 	w->out->size_lg2 = (__u8)lg2;
 }
 
-/* A translation request gets a page, of which no byte may be an interrupt (SGN.8.2, since 4.1). */
-PT_INLINE bool reaches_interrupts(const struct pt_walk *w)
+static PT_COLD enum pt_verdict to_interrupts(struct pt_walk *w)
 {
-	u64 hpa = w->out->hpa;
-	unsigned int lg2 = w->out->size_lg2;
-
-	if (lg2 > 20 && w->q->at == IOMMU_ABI_TRANSLATION && w->flags & SCALABLE &&
-	    w->unit->state[REV] >= REV_4_1)
-		return (hpa ^ 0xfee00000) >> lg2 == 0;
-	return in_interrupt_range(hpa);
+	return refuse_request(w, IOMMU_ABI_INTERRUPT_RANGE, w->flags & SCALABLE ? 0x87 : 0x0e,
+			      w->s2.top != PT_OFF ? IOMMU_ABI_S2 : IOMMU_ABI_S1);
 }
 
-PT_INLINE enum pt_verdict vtd_output(struct pt_walk *w)
+static enum pt_verdict vtd_output(struct pt_walk *w)
 {
-	if (PT_UNLIKELY(reaches_interrupts(w)))
-		return refuse_request(w, IOMMU_ABI_INTERRUPT_RANGE, w->flags & SCALABLE ? 0x87 : 0x0e,
-				      w->s2.top != PT_OFF ? IOMMU_ABI_S2 : IOMMU_ABI_S1);
+	if (PT_UNLIKELY(in_interrupt_range(w->out->hpa)))
+		return to_interrupts(w);
 	if (PT_UNLIKELY(w->unset.reason)) {
 		w->out->fault = w->unset;
 		return PT_FAULT;
@@ -492,10 +485,19 @@ const struct pt_vendor pt_vendor_vtd = {
 	.f2 = &ss,
 };
 
-/* vtd_output(), unless no right remains, which comes first. */
+/* A translation request gets a page, of which no byte may be an interrupt (SGN.8.2, since 4.1). */
+static bool page_has_interrupts(const struct pt_walk *w)
+{
+	return w->q->at == IOMMU_ABI_TRANSLATION && w->flags & SCALABLE && w->out->size_lg2 > 20 &&
+	       w->unit->state[REV] >= REV_4_1 && !((w->out->hpa ^ 0xfee00000) >> w->out->size_lg2);
+}
+
+/* The same where more can be asked. That no right remains comes first. */
 static enum pt_verdict rare_output(struct pt_walk *w)
 {
-	return w->out->access || w->flags & JUDGED ? vtd_output(w) : PT_GO;
+	if (!w->out->access && !(w->flags & JUDGED))
+		return PT_GO;
+	return page_has_interrupts(w) ? to_interrupts(w) : vtd_output(w);
 }
 
 static const struct pt_vendor rare = { .output = rare_output };
