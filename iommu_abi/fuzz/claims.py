@@ -15,7 +15,7 @@ from typing import NamedTuple
 from iommu_abi.terms import Access, At, Purpose, Ref, Request, Stage, Target, Translation
 
 #: The kinds of which all that an answer claims is held to be true.
-KINDS = ("riscv", "amdvi", "smmuv3")
+KINDS = ("riscv", "amdvi", "smmuv3", "vtd")
 
 
 class Asker(NamedTuple):
@@ -67,7 +67,7 @@ def problems(kind: str, request: Request, answer: Translation, asker: Asker, dic
 
 
 def _rights(kind: str, request: Request, answer: Translation, asker: Asker) -> Iterator[str]:
-    for access in (Access.READ, Access.WRITE, Access.EXEC):
+    for access in _comparable(kind, request):
         other = answer if access is request.access else asker.ask(replace(request, access=access))
         if access in answer.access:
             if other.fault is not None:
@@ -76,6 +76,13 @@ def _rights(kind: str, request: Request, answer: Translation, asker: Asker) -> I
                 yield f"{access.name} has another answer: {_facts(other)}, not {_facts(answer)}"
         elif other.fault is None and not _refuses(kind, request, access, other):
             yield f"{access.name} is not claimed and granted: {_facts(other)}"
+
+
+def _comparable(kind: str, request: Request) -> tuple[Access, ...]:
+    """The accesses of which one answer speaks: with VT-d's No Write flag, not of writes (4.2.3)."""
+    if kind == "vtd" and request.at is At.TRANSLATION:
+        return (Access.WRITE,) if request.access is Access.WRITE else (Access.READ, Access.EXEC)
+    return Access.READ, Access.WRITE, Access.EXEC
 
 
 def _refuses(kind: str, request: Request, access: Access, other: Translation) -> bool:
