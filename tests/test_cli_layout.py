@@ -85,6 +85,27 @@ def test_svg_has_a_box_for_every_field_and_hole(capsys, tmp_path):
     ]  # fmt: skip
 
 
+def test_svg_scales_and_has_a_dark_side(capsys, tmp_path):
+    run(capsys, "layout", "iommu_hwpt_alloc", "-o", tmp_path / "x.svg")
+
+    drawing = ElementTree.fromstring((tmp_path / "x.svg").read_text())
+    assert drawing.get("viewBox") == f"0 0 {drawing.get('width')} {drawing.get('height')}"
+    assert "prefers-color-scheme: dark" in (drawing.findtext(f"{SVG}style") or "")
+    used = {name for each in drawing.iter() for name in each.get("class", "").split()}
+    assert [name for name in used if f".{name} " not in (drawing.findtext(f"{SVG}style") or "")] == []
+
+
+@pytest.mark.parametrize("words", [("layout", "iommu_option"), ("mappings", "/dev/null", "--iommu", "vtd")])
+def test_a_drawing_of_another_kind_is_refused_before_anything_is_read(capsys, tmp_path, words):
+    path = tmp_path / "x.png"
+
+    done = run(capsys, *words, "-o", path)
+
+    assert done.status == 2
+    assert f"-o {path}: drawings are SVG" in sentence(done)
+    assert not path.exists()
+
+
 def test_svg_of_all_abis_has_a_panel_for_each_layout(capsys, tmp_path):
     run(capsys, "layout", "pasid_table_config@v5_2018", "--abi", "all", "-o", tmp_path / "x.svg")
 

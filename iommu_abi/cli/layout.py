@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import output
+from iommu_abi.cli import output, words
 from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
         if args.abi or args.file:
             raise UsageError("layout: --abi and -o need a struct")
         return _list(args.json)
+    if args.file:
+        words.svg_name(args.file)
     struct, gen = uapi.resolve(args.struct)
     name = f"{struct}@{gen}"
     if args.abi == "all":

@@ -174,44 +174,41 @@ def lines(made: Layout) -> Iterator[list[Segment]]:
 # ---------------------------------------------------------------- SVG
 
 _W, _H, _TOP, _LEFT = 90, 34, 56, 60
-_COLOUR: dict[Kind, str] = {
-    "field": "#dbe9f6",
-    "reserved": "#eeeeee",
-    "hole": "url(#hole)",
-    "tail": "#ffffff",
+_STYLE = """
+.bg { fill: #ffffff } .text { fill: #1b1f24 } .title { font-weight: bold } .dim { fill: #5a636d }
+.cell { stroke: #444c56 } .field { fill: #dbe9f6 } .reserved { fill: #eeeeee } .hole { fill: url(#hole) }
+.tail { fill: #ffffff } .hole-back { fill: #fdecea } .hole-line { fill: #c0392b }
+@media (prefers-color-scheme: dark) {
+.bg { fill: #0d1117 } .text { fill: #e6edf3 } .dim { fill: #9aa4af } .cell { stroke: #8b949e }
+.field { fill: #1d3a57 } .reserved { fill: #2a3038 } .tail { fill: #0d1117 }
+.hole-back { fill: #2c1717 } .hole-line { fill: #b8483c }
 }
+"""
 
 
-def _text(
-    parent: ElementTree.Element,
-    x: int,
-    y: int,
-    text: str,
-    *,
-    fill: str = "#000000",
-    anchor: str = "start",
-    weight: str = "normal",
-) -> None:
-    made = ElementTree.SubElement(parent, "text", x=str(x), y=str(y), fill=fill)
-    made.set("text-anchor", anchor)
-    made.set("font-weight", weight)
+def _element(parent: ElementTree.Element, tag: str, style: str, **where: object) -> ElementTree.Element:
+    made = ElementTree.SubElement(parent, tag, {"class": style})
+    made.attrib |= {name: str(value) for name, value in where.items()}
+    return made
+
+
+def _text(parent: ElementTree.Element, x: int, y: int, text: str, style: str = "text") -> ElementTree.Element:
+    made = _element(parent, "text", style, x=x, y=y)
     made.text = text
+    return made
 
 
 def _panel(parent: ElementTree.Element, title: str, made: Layout, top: int) -> int:
     """One picture below ``top``; returns where it ends."""
-    _text(parent, _LEFT, top + 20, title, weight="bold")
+    _text(parent, _LEFT, top + 20, title, "text title")
     for i in range(min(ROW_BYTES, made.size)):
-        _text(parent, _LEFT + i * _W + 4, top + 46, str(i), fill="#777777")
+        _text(parent, _LEFT + i * _W + 4, top + 46, str(i), "dim")
     y = top + _TOP
     for row in rows(made):
-        _text(parent, _LEFT - 8, y + 21, str(row[0].offset), fill="#777777", anchor="end")
+        _text(parent, _LEFT - 8, y + 21, str(row[0].offset), "dim").set("text-anchor", "end")
         for piece in row:
             x, width = _LEFT + piece.offset % ROW_BYTES * _W, piece.size * _W
-            cell = ElementTree.SubElement(
-                parent, "rect", x=str(x), y=str(y), width=str(width), height=str(_H),
-                fill=_COLOUR[piece.cell.kind], stroke="#444444",
-            )  # fmt: skip
+            cell = _element(parent, "rect", f"cell {piece.cell.kind}", x=x, y=y, width=width, height=_H)
             until = piece.cell.offset + piece.cell.size - 1
             hint = f"{piece.cell.name or 'hole'}: bytes {piece.cell.offset} to {until}"
             ElementTree.SubElement(cell, "title").text = hint
@@ -225,19 +222,22 @@ def _panel(parent: ElementTree.Element, title: str, made: Layout, top: int) -> i
 
 
 def svg(panels: list[tuple[str, Layout]]) -> str:
-    """A drawing of one or more layouts, each with its title, one below the other."""
-    root = ElementTree.Element("svg", xmlns="http://www.w3.org/2000/svg")
-    root.set("font-family", "monospace")
+    """A drawing of one or more layouts, each with its title, one below the other; also on dark screens."""
+    root = ElementTree.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "font-family": "monospace"})
     root.set("font-size", "13")
+    ElementTree.SubElement(root, "style").text = _STYLE
     hatch = ElementTree.SubElement(
         ElementTree.SubElement(root, "defs"), "pattern", id="hole", width="8", height="8",
         patternUnits="userSpaceOnUse", patternTransform="rotate(45)",
     )  # fmt: skip
-    ElementTree.SubElement(hatch, "rect", width="8", height="8", fill="#fdecea")
-    ElementTree.SubElement(hatch, "rect", width="2", height="8", fill="#c0392b")
+    _element(hatch, "rect", "hole-back", width=8, height=8)
+    _element(hatch, "rect", "hole-line", width=2, height=8)
+    back = _element(root, "rect", "bg")
     bottom = 0
     for title, made in panels:
         bottom = _panel(root, title, made, bottom) + 10
-    root.set("width", str(_LEFT + ROW_BYTES * _W + 20))
-    root.set("height", str(bottom + 10))
+    width = max(_LEFT + ROW_BYTES * _W + 20, _LEFT + 20 + 8 * max(len(title) for title, _ in panels))
+    size = {"width": str(width), "height": str(bottom + 10)}
+    root.attrib |= {**size, "viewBox": f"0 0 {width} {bottom + 10}"}
+    back.attrib |= size
     return ElementTree.tostring(root, encoding="unicode") + "\n"
