@@ -5,15 +5,14 @@ Its types are bits of SMMUv2's FSR: a6xx_gpu.c, a6xx_fault_handler(); older ones
 
 from __future__ import annotations
 
-import re
-
 from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import UNSAID, Meaning, Report, number
 from iommu_abi.decode.smmuv2 import FSR, SOURCE
 from iommu_abi.terms import Access
 
 KIND = "smmuv2"
-_FAULT = re.compile(
+_FAULT = regex(
     r"\*{3} (?:gpu )?fault: (?:ttbr0=(?P<ttbr0>[0-9a-f]{1,16}) )?iova=\s{0,16}(?P<iova>[^\s,]{1,40}),? "
     r"(?:dir=(?P<dir>READ|WRITE) type=(?P<type>[A-Z]{1,16}) source=(?P<source>\S{1,24})(?: \([\d,]{1,40}\))?"
     r"|flags=(?P<flags>\d{1,4})(?!\d))"
@@ -22,7 +21,7 @@ _FAULT = re.compile(
 _TYPES = {"TRANSLATION": 1, "PERMISSION": 3, "EXTERNAL": 4}
 MARKS = ("*** gpu fault:", "*** fault: iova")
 BEGINS = r"\*{3} (?:gpu )?fault: "
-HINT = re.compile(r"\*{3} (?:gpu fault: |fault: iova=)")
+HINT = regex(r"\*{3} (?:gpu fault: |fault: iova=)")
 _LOOK = "what the GPU ran: devcoredump, and the driver's map and unmap of this address (Mesa, drm/msm)"
 
 

@@ -5,11 +5,11 @@ Codes and flags: AMD I/O Virtualization Technology specification, 2.5 Event Logg
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from iommu_abi.decode import amdvi_dumps
 from iommu_abi.decode.lines import Found, Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import UNSAID, Meaning, Note, Report, device, number
 from iommu_abi.terms import Access, Stage
 
@@ -120,34 +120,34 @@ _LOOK_HARDWARE = (
     "machine checks and PCIe errors at the same time: the memory of IOMMU tables could not be accessed"
 )
 
-_EVENT = re.compile(
+_EVENT = regex(
     rf"(?P<name>{'|'.join(CODES)})(?P<rest>(?:,? \w{{1,16}}=[^\s\],…]{{1,40}}){{1,8}})"
     # what is left out in writing, and journald's mark of a line that the terminal had no room for
     r"(?:(?P<cut>,?\s{0,4}(?:…|\.{2,4})\s{0,4}\]?|(?<=>)\s{0,4}$)|\s{0,4}\])"
 )
 _OWNER_TEXT = r"(?P<device>(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]):"
-_OWNER = re.compile(_OWNER_TEXT + r" AMD-Vi:\s{1,4}Event")
-_OWNER_ABOVE = re.compile(_OWNER_TEXT + r"\s{0,8}$")
-_FIELD = re.compile(r"(\w{1,16})=([^\s\],]{1,40})")
+_OWNER = regex(_OWNER_TEXT + r" AMD-Vi:\s{1,4}Event")
+_OWNER_ABOVE = regex(_OWNER_TEXT + r"\s{0,8}$")
+_FIELD = regex(r"(\w{1,16})=([^\s\],]{1,40})")
 MARKS = ("AMD-Vi:", "AMD IOMMU:")
 BEGINS = r"AMD(?:-Vi| IOMMU):\s{1,4}[A-Z]"
 _LOGGED = r"AMD(?:-Vi| IOMMU):\s{1,4}Event(?:\s{1,4}logged)?"
-HINT = re.compile(
+HINT = regex(
     _LOGGED
     + r"(?:\s{0,4}\[\S|\s{0,4}$)|AMD-Vi: (?:IOMMU \S{1,24}: )?(?:Completion-Wait loop|IOMMU [Ee]vent log)"
 )
-_WHOLE = re.compile(_LOGGED + r"\s{1,4}\[\s{0,4}" + _EVENT.pattern)
-_HALF = re.compile(_LOGGED + r"\s{0,4}\[\s{0,4}$")
-_UNKNOWN = re.compile(r"AMD(?:-Vi| IOMMU): Event logged \[\s{0,4}UNKNOWN (?:type=)?(?P<rest>[^\]]{0,160})\]")
-_UNKNOWN_WORDS = re.compile(r"event\[0\]=0x[0-9a-f]{1,8}(?: event\[[123]\]=0x[0-9a-f]{1,8}){3}")
-_OTHER = re.compile(
+_WHOLE = regex(_LOGGED + r"\s{1,4}\[\s{0,4}" + _EVENT.pattern)
+_HALF = regex(_LOGGED + r"\s{0,4}\[\s{0,4}$")
+_UNKNOWN = regex(r"AMD(?:-Vi| IOMMU): Event logged \[\s{0,4}UNKNOWN (?:type=)?(?P<rest>[^\]]{0,160})\]")
+_UNKNOWN_WORDS = regex(r"event\[0\]=0x[0-9a-f]{1,8}(?: event\[[123]\]=0x[0-9a-f]{1,8}){3}")
+_OTHER = regex(
     r"AMD-Vi: (?:IOMMU \S{1,24}: )?(?:(?P<wait>Completion-Wait loop timed out)"
     r"|(?P<overflow>(?:IOMMU )?(?:[Ee]vent|PPR|GA) [Ll]og (?:[Oo]verflow|restarting).{0,40}))"
 )
-_DTE = re.compile(r"AMD-Vi: DTE\[(?P<index>[0-3])\]: (?P<word>[0-9a-f]{16})(?!\w)")
-_CONTROL = re.compile(r"AMD-Vi: Control Reg : (?P<word>0x[0-9a-f]{1,16})")
-_COMMAND = re.compile(r"AMD-Vi: CMD\[(?P<index>[0-3])\]: (?P<word>[0-9a-f]{8})(?!\w)")
-_EVENT_BELOW = re.compile(_LOGGED)
+_DTE = regex(r"AMD-Vi: DTE\[(?P<index>[0-3])\]: (?P<word>[0-9a-f]{16})(?!\w)")
+_CONTROL = regex(r"AMD-Vi: Control Reg : (?P<word>0x[0-9a-f]{1,16})")
+_COMMAND = regex(r"AMD-Vi: CMD\[(?P<index>[0-3])\]: (?P<word>[0-9a-f]{8})(?!\w)")
+_EVENT_BELOW = regex(_LOGGED)
 NEAR = 12
 _WITHOUT_FLAGS = ("IOTLB_INV_TIMEOUT", "ILLEGAL_COMMAND_ERROR")
 

@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 
 from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note
 from iommu_abi.schemas import amdvi, smmuv3_entries, vtd_entries
 from iommu_abi.schemas.entries import Layout
@@ -18,18 +19,18 @@ KIND = "boot"
 #: Title, facts, what to look at, source.
 Made = tuple[str, tuple[str, ...], str, str]
 _HEX = r"0?x?[0-9a-fA-F]{1,16}"
-_VTD = re.compile(
+_VTD = regex(
     rf"(?P<unit>dmar\d{{0,4}}|IOMMU(?: \d{{1,4}})?): (?:reg_base_addr (?P<base>{_HEX}) )?"
     rf"ver (?P<ver>\d{{1,3}}:\d{{1,3}}) cap (?P<cap>{_HEX}) ecap (?P<ecap>{_HEX})"
 )
-_AMD = re.compile(r"Extended features:? \((?P<efr>0x[0-9a-fA-F]{1,16})(?:, (?P<efr2>0x[0-9a-fA-F]{1,16}))?\)")
-_SMMU = re.compile(
+_AMD = regex(r"Extended features:? \((?P<efr>0x[0-9a-fA-F]{1,16})(?:, (?P<efr2>0x[0-9a-fA-F]{1,16}))?\)")
+_SMMU = regex(
     r"arm-smmu-v3 (?P<unit>\S{1,64}): (?:ias (?P<ias>\d{1,3})-bit, )?oas (?P<oas>\d{1,3})-bit"
     r" \(features (?P<features>0x[0-9a-fA-F]{1,8})\)"
 )
 MARKS = ("ecap ", "Extended features", "-bit (features 0x")
 BEGINS = r"(?:DMAR|dmar): (?:dmar\d|IOMMU)|AMD-Vi: Extended features|arm-smmu-v3 \S{1,64}: (?:ias|oas) "
-HINT = re.compile(r"(?!)")
+HINT = regex(r"(?!)")
 
 #: IDR5.OAS (6.3.6) of an output size.
 _OAS = {32: 0, 36: 1, 40: 2, 42: 3, 44: 4, 48: 5, 52: 6, 56: 7}

@@ -2,18 +2,18 @@ r"""A C array or string: ``{0x10, 0x00, ...}``, with or without what declares it
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.pieces import Piece, TextError
 from iommu_abi.inputs import InputError, to_number
 
 #: The end of a type's name -> bytes of an element.
 SIZES = {"8": 1, "16": 2, "32": 4, "64": 8, "char": 1, "short": 2, "int": 4, "long": 8}
 
-_LENGTH = re.compile(r"\s*(?:unsigned\s+)?(?:int|long|size_t)\s+\w+\s*=\s*\w+\s*;\s*")  # xxd -i adds it
-_WORD = re.compile(r"\w+")
-_TYPE = re.compile(r"\w{0,64}?(8|16|32|64)(?:_t)?|(char|short|int|long)")
+_LENGTH = regex(r"\s*(?:unsigned\s+)?(?:int|long|size_t)\s+\w+\s*=\s*\w+\s*;\s*")  # xxd -i adds it
+_WORD = regex(r"\w+")
+_TYPE = regex(r"\w{0,64}?(8|16|32|64)(?:_t)?|(char|short|int|long)")
 
 
 def is_array(text: str) -> bool:

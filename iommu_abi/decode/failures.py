@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 
 from iommu_abi.decode import commands
 from iommu_abi.decode.lines import Found, Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note
 from iommu_abi.decode.strace import known
 from iommu_abi.errors import ERRNO_NAMES, errno_name
@@ -49,11 +50,9 @@ _SAYINGS = {
     "error bind device fd": "VFIO_DEVICE_BIND_IOMMUFD",
     "error attach ": "VFIO_DEVICE_ATTACH_IOMMUFD_PT",
 }
-_NAMED = re.compile(r"\b(?:IOMMU|VFIO)_[A-Z0-9_]{2,64}\b")
-_LIMIT = re.compile(r"vfio_pin_\w{1,40}: RLIMIT_MEMLOCK \((?P<limit>\d{1,20})\) exceeded")
-_VIABLE = re.compile(
-    r"\bgroup (?P<group>\d{1,10}) is not viable|VFIO group is not viable|: group is not viable"
-)
+_NAMED = regex(r"\b(?:IOMMU|VFIO)_[A-Z0-9_]{2,64}\b")
+_LIMIT = regex(r"vfio_pin_\w{1,40}: RLIMIT_MEMLOCK \((?P<limit>\d{1,20})\) exceeded")
+_VIABLE = regex(r"\bgroup (?P<group>\d{1,10}) is not viable|VFIO group is not viable|: group is not viable")
 MARKS = (
     *_SAYINGS,
     *sorted({name[:9] for name in known() if name.startswith("IOMMU_")}),
@@ -62,28 +61,28 @@ MARKS = (
     "is not viable",
 )
 BEGINS = r"(?!)"
-HINT = re.compile(r"(?!)")
+HINT = regex(r"(?!)")
 
 #: What glibc says -> the errno.
 _TEXTS = {os.strerror(number): name for number, name in ERRNO_NAMES.items()}
-_TEXT = re.compile("|".join(re.escape(text) for text in sorted(_TEXTS, key=len, reverse=True)))
-_NUMBER = re.compile(
+_TEXT = regex("|".join(re.escape(text) for text in sorted(_TEXTS, key=len, reverse=True)))
+_NUMBER = regex(
     r"= -(?P<returned>\d{1,4})\b|os error (?P<rust>\d{1,4})|\berrno[ =:]{1,3}-?(?P<errno>\d{1,4})"
     r"|\berror[ =:]{1,3}-?(?P<error>\d{1,4})\b|\bErr(?:no|or)\((?P<debug>\d{1,4})\)"
     r"|(?:: |\()-(?P<minus>\d{1,4})\b"
 )
 #: A failure whose error is on the next line; QEMU's traces end in what the call returned, which is no errno.
-_WRAPPED = re.compile(
+_WRAPPED = regex(
     rf"(?:{'|'.join(map(re.escape, _SAYINGS))}|(?:IOMMU|VFIO)_[A-Z0-9_]{{2,64}}).{{0,256}}?"
     rf"(?:{_TEXT.pattern}|= -\d{{1,4}}\b)"
 )
-_TRACE = re.compile(r"\biommufd_backend_\w{1,40} .{0,200}\(-?\d{1,4}\)\s{0,4}$")
-_NAME = re.compile(r"\bE[A-Z0-9]{2,15}\b")
+_TRACE = regex(r"\biommufd_backend_\w{1,40} .{0,200}\(-?\d{1,4}\)\s{0,4}$")
+_NAME = regex(r"\bE[A-Z0-9]{2,15}\b")
 #: vfio_dma_map(container, iova, size, vaddr), and unmap without vaddr.
 _HEX = "0x[0-9a-f]{1,16}"
-_QEMU = re.compile(rf"dma_(?:un)?map\({_HEX}, (?P<iova>{_HEX}), (?P<size>{_HEX})(?:, (?P<vaddr>{_HEX}))?\)")
+_QEMU = regex(rf"dma_(?:un)?map\({_HEX}, (?P<iova>{_HEX}), (?P<size>{_HEX})(?:, (?P<vaddr>{_HEX}))?\)")
 #: And of its trace events, which stand above the failure.
-_TRACED = re.compile(
+_TRACED = regex(
     rf"iommufd_backend_(?:un)?map_dma .{{0,80}}\biova=(?P<iova>{_HEX}) size=(?P<size>{_HEX})"
     rf"(?: addr=(?P<vaddr>{_HEX}))?"
 )
@@ -102,7 +101,7 @@ _SAME = {
     "IOMMU_IOAS_MAP": (_MAP, "IOMMU_IOAS_MAP"),
     "IOMMU_IOAS_UNMAP": (_UNMAP, "IOMMU_IOAS_UNMAP"),
 }
-_SUCCEEDED = re.compile(r"\) = 0\b")
+_SUCCEEDED = regex(r"\) = 0\b")
 #: Lines between two of one failure.
 NEAR = 4
 

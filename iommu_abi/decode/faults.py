@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 from iommu_abi.decode import lines
 from iommu_abi.decode import text as texts
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Meaning, Note, Report
 from iommu_abi.decode.scan import is_marked, scan
 from iommu_abi.explain import Explanation, explain
@@ -17,7 +17,7 @@ from iommu_abi.walk import Unit
 FLOOD = 4
 
 #: Lines of IOMMU drivers that people grep out of a log, without their times.
-_SPEAKS = re.compile(
+_SPEAKS = regex(
     r"\b(?:DMAR|AMD-Vi|arm-smmu(?:-v3)?|riscv-iommu|virtio_iommu|iommu): |Adding to iommu group \d|kernel: "
 )
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note
 
 #: Driver of Linux -> a word of its fault lines, and what such a line looks like.
@@ -28,11 +27,11 @@ _DRIVER = (
     r"(?<![\w-])(?!(?:arm-smmu|arm-smmu-v3|riscv.iommu|virtio.iommu|iommu|dmar) )"
     r"(?P<driver>[\w-]{0,24}(?:iommu|smmu|sysmmu|dart|tegra-mc)[\w-]{0,16}) \S{1,64}: "
 )
-_OTHER = re.compile(_DRIVER + r".{0,96}?\b(?:[Ff]ault|FAULT)\b")
-_FINDS = {name: re.compile(pattern) for name, (_, pattern) in DRIVERS.items()}
+_OTHER = regex(_DRIVER + r".{0,96}?\b(?:[Ff]ault|FAULT)\b")
+_FINDS = {name: regex(pattern) for name, (_, pattern) in DRIVERS.items()}
 MARKS = (*(mark for mark, _ in DRIVERS.values()), "-iommu ", "_iommu ", "iommu: ", "mmu: ", "dart: ")
 BEGINS = _DRIVER.replace("?P<driver>", "?:")
-HINT = re.compile("|".join(f"(?:{pattern})" for _, pattern in DRIVERS.values()))
+HINT = regex("|".join(f"(?:{pattern})" for _, pattern in DRIVERS.values()))
 
 
 def recognise(lines: Lines, at: int) -> Note | None:

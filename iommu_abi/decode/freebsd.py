@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import re
-
 from iommu_abi.decode import vtd_reasons as vtd
 from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import UNSAID, Note, Report, meaning, number
 from iommu_abi.terms import Access
 
-_FAULT = re.compile(
+_FAULT = regex(
     r"pci\d{1,3}:\d{1,3}:\d{1,3} sid (?P<sid>[0-9a-f]{1,4}) fault acc (?P<access>[01])"
     r" adt 0x(?P<type>[0-9a-f]) reason (?P<reason>0x[0-9a-f]{1,4}) addr (?P<address>[^\s\x22,\]}<]{1,40})"
 )
-_OTHER = re.compile(
+_OTHER = regex(
     r"(?:dmar|DMAR)(?P<unit>\d{1,3}): (?P<what>Invalidation timed out|Invalidation completion error"
     r"|Invalidation queue error|Fault Overflow|Advanced fault overflow)"
 )
-_UNIT = re.compile(r"(?:dmar|DMAR)\d{1,3}: ")
+_UNIT = regex(r"(?:dmar|DMAR)\d{1,3}: ")
 MARKS = ("dmar", "DMAR")
 BEGINS = r"(?:dmar|DMAR)\d{1,3}: "
-HINT = re.compile(r" fault acc [01] adt 0x")
+HINT = regex(r" fault acc [01] adt 0x")
 _TYPES = {1: "translation request", 2: "translated request"}
 
 

@@ -5,22 +5,21 @@ The record: AMD IOMMU specification 2.5. FreeBSD takes the type (bits 63:60) out
 
 from __future__ import annotations
 
-import re
-
 from iommu_abi.decode import amdvi, amdvi_dumps
 from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note, Report
 
-_EVENT = re.compile(
+_EVENT = regex(
     r"amdiommu(?P<unit>\d{1,3}): event type 0x(?P<type>[0-9a-f]{1,2})"
     r" 0x(?P<w0>[0-9a-f]{8}) 0x(?P<w1>[0-9a-f]{8}) 0x(?P<w2>[0-9a-f]{8}) 0x(?P<w3>[0-9a-f]{8})(?!\w)"
 )
-_OVERFLOW = re.compile(r"amdiommu(?P<unit>\d{1,3}): (?:event log overflow|hw event \(overflown\))")
-_ENTRY = re.compile(r"Illegal Dev Tab Entry dte@\S{1,24}:(?P<words>(?: 0x[0-9a-f]{8}){8})(?!\w)")
-_DETAIL = re.compile(r"^\s{1,16}(?:Page Fault rid |gn [01] nx |gaddr 0x)|Illegal Dev Tab Entry dte@")
+_OVERFLOW = regex(r"amdiommu(?P<unit>\d{1,3}): (?:event log overflow|hw event \(overflown\))")
+_ENTRY = regex(r"Illegal Dev Tab Entry dte@\S{1,24}:(?P<words>(?: 0x[0-9a-f]{8}){8})(?!\w)")
+_DETAIL = regex(r"^\s{1,16}(?:Page Fault rid |gn [01] nx |gaddr 0x)|Illegal Dev Tab Entry dte@")
 MARKS = ("amdiommu",)
 BEGINS = r"amdiommu\d{1,3}: |\tIllegal Dev Tab|\tPage Fault rid|\tgn [01] nx|\tgaddr "
-HINT = re.compile(r"amdiommu\d{1,3}: event type 0x")
+HINT = regex(r"amdiommu\d{1,3}: event type 0x")
 _NAMES = {code: name for name, (code, _, _) in amdvi.CODES.items()}
 NEAR = 5
 

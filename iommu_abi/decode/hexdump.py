@@ -7,23 +7,23 @@ after od's rows is octal, as od prints it by default, wherever it can be.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.pieces import Piece, TextError, joined
 from iommu_abi.hextext import HexError, parse_hex
 
 #: No repeated row makes more bytes than this.
 MOST_BYTES = 1 << 28
 
-_ADDRESS = re.compile(r"\s*@?(0x[0-9a-fA-F]{1,16})(?:\s+<[^>]*>)?:(.*)")  # gdb, and our own form
-_STRACE = re.compile(r"\s{0,64}\| ([0-9a-f]{5,16}) ((?: {1,2}[0-9a-f]{2}){1,16}) .*\|")
-_XXD = re.compile(r"\s{0,64}([0-9a-fA-F]{4,16}): ?([0-9a-fA-F]{2,8}(?: [0-9a-fA-F]{2,8}){0,255}) ?(?: .*)?")
-_CANONICAL = re.compile(r"([0-9a-fA-F]{8,16})  ([0-9a-fA-F]{2}(?: {1,2}[0-9a-fA-F]{2}){0,15}) {0,64}\|.*")
-_OD = re.compile(r"([0-9a-fA-F]{6,16})((?: [0-9a-fA-F]{2})+)(?: {2,}>.*)?\s*")
-_WORDS = re.compile(r"[0-9a-fA-F]{7,16}(?: +[0-9a-fA-F]{4,16})+\s*")
-_END = re.compile(r"[0-9a-fA-F]{6,16}\s*")
-_ESCAPES = re.compile(r'"?((?:\\x[0-9a-fA-F]{1,2})+)"?')
+_ADDRESS = regex(r"\s*@?(0x[0-9a-fA-F]{1,16})(?:\s+<[^>]*>)?:(.*)")  # gdb, and our own form
+_STRACE = regex(r"\s{0,64}\| ([0-9a-f]{5,16}) ((?: {1,2}[0-9a-f]{2}){1,16}) .*\|")
+_XXD = regex(r"\s{0,64}([0-9a-fA-F]{4,16}): ?([0-9a-fA-F]{2,8}(?: [0-9a-fA-F]{2,8}){0,255}) ?(?: .*)?")
+_CANONICAL = regex(r"([0-9a-fA-F]{8,16})  ([0-9a-fA-F]{2}(?: {1,2}[0-9a-fA-F]{2}){0,15}) {0,64}\|.*")
+_OD = regex(r"([0-9a-fA-F]{6,16})((?: [0-9a-fA-F]{2})+)(?: {2,}>.*)?\s*")
+_WORDS = regex(r"[0-9a-fA-F]{7,16}(?: +[0-9a-fA-F]{4,16})+\s*")
+_END = regex(r"[0-9a-fA-F]{6,16}\s*")
+_ESCAPES = regex(r'"?((?:\\x[0-9a-fA-F]{1,2})+)"?')
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from iommu_abi.decode import text as texts
+from iommu_abi.decode.patterns import regex
 
 #: A message is looked for on so many lines.
 WRAPS = 4
 #: No message of a kernel is longer; the rest of a line that long is not searched.
 LONGEST = 2048
 
-_QUOTE = re.compile(r"\s{0,8}(?:[>|]\s{0,8}){1,16}")
+_QUOTE = regex(r"\s{0,8}(?:[>|]\s{0,8}){1,16}")
 _CLOCK = r"\d\d:\d\d:\d\d"
 _SECONDS = r"\d{1,10}\.\d{1,9}"
 _DATE = r"\d{4}-\d\d-\d\d"
@@ -42,30 +43,30 @@ _WHEN = (
     rf"|\d\d-\d\d {_CLOCK}\.\d{{3}}(?=\s)"
 )
 #: What stands before a message, with the line numbers of grep -n, priorities, dmesg -x, Xen's name.
-PREFIX = re.compile(
+PREFIX = regex(
     r"\s{0,16}(?:\d{1,9}[:\t-]\s{0,4})?(?:<\d{1,3}>\s{0,4})?(?:kern\s{0,3}:\w{1,8}\s{0,3}:\s{0,3})?"
     rf"(?:(?P<stamp>{_STAMP})|(?P<when>{_WHEN})|\(XEN\)\s{{0,4}}(?P<xen>{_STAMP})?)"
 )
-_INNER_STAMP = re.compile(rf"(?:\S{{1,64}} )?kernel:\s{{0,4}}(?P<stamp>{_STAMP})")
-_CUT_STAMP = re.compile(_STAMP)
-_ESCAPES = re.compile(r'\\\\?(?:[nrt"/]|u000[aAdD9])|#01[125]|<br ?/?>')
+_INNER_STAMP = regex(rf"(?:\S{{1,64}} )?kernel:\s{{0,4}}(?P<stamp>{_STAMP})")
+_CUT_STAMP = regex(_STAMP)
+_ESCAPES = regex(r'\\\\?(?:[nrt"/]|u000[aAdD9])|#01[125]|<br ?/?>')
 #: The member of an object of JSON that has the message: of journald, docker, dmesg and others.
-_MEMBER = re.compile(
+_MEMBER = regex(
     r'"(?:MESSAGE|[Mm]essage|msg|log|line|textPayload|body)"\s{0,4}:\s{0,4}("(?:[^"\\]|\\.){0,8192}")'
 )
-_MONOTONIC = re.compile(r'"_SOURCE_MONOTONIC_TIMESTAMP"\s{0,4}:\s{0,4}"(\d{7,16})"')
-_RECORD = re.compile(r'[>\s]{0,24}(?:MESSAGE=|"MESSAGE" : "| (?:SUBSYSTEM|DEVICE)=|"msg": ")')
-_FIELD = re.compile(
+_MONOTONIC = regex(r'"_SOURCE_MONOTONIC_TIMESTAMP"\s{0,4}:\s{0,4}"(\d{7,16})"')
+_RECORD = regex(r'[>\s]{0,24}(?:MESSAGE=|"MESSAGE" : "| (?:SUBSYSTEM|DEVICE)=|"msg": ")')
+_FIELD = regex(
     r'[>\s]{0,24}(?!"?MESSAGE[" =])(?:"_{0,2}[A-Z][A-Z0-9_]{1,63}" : |_{0,2}[A-Z][A-Z0-9_]{1,63}='
     r'|"(?:pri|fac|time|caller)": |[\[{},\]]{1,3}\s{0,4}$|$)'
 )
 #: No terminal has fewer columns.
 _NARROWEST = 60
 _COLUMNS = "columns"
-_NUMBER_END = re.compile(r"[ =:x][0-9a-fA-F]{1,16}$")
-_NUMBER_START = re.compile(r"(?=[a-fA-F]{0,14}\d)[0-9a-fA-F]{1,15}(?![\w:.])")
-_JSON_END = re.compile(r"""(?<=[\w\]])["'][}\],\s]{0,16}$""")
-_OWNER = re.compile(r"\s{0,4}\S{1,48} \S{1,48}: $")
+_NUMBER_END = regex(r"[ =:x][0-9a-fA-F]{1,16}$")
+_NUMBER_START = regex(r"(?=[a-fA-F]{0,14}\d)[0-9a-fA-F]{1,15}(?![\w:.])")
+_JSON_END = regex(r"""(?<=[\w\]])["'][}\],\s]{0,16}$""")
+_OWNER = regex(r"\s{0,4}\S{1,48} \S{1,48}: $")
 
 
 @dataclass(frozen=True, slots=True)

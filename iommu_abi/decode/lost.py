@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
-
 from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note
 
 _FAULTS = r"(?:dmar_fault|(?:amd_iommu|arm_smmu|nvidia_smmu|riscv_iommu|viommu|iommu)_\w{1,40})"
-_LOST = re.compile(
+_LOST = regex(
     rf"(?P<who>{_FAULTS}): (?P<count>\d{{1,12}}) callbacks suppressed"
     r"|(?P<journal>(?:Missed|Suppressed)) (?P<missed>\d{1,12}) (?:kernel )?messages"
     r"|\*{2} (?P<dropped>\d{1,12}) printk messages dropped"
 )
 MARKS = ("callbacks", "Missed ", "Suppressed ", "messages dropped")
 BEGINS = rf"{_FAULTS}: \d"
-HINT = re.compile(r"(?!)")  # none of them looks like a fault
+HINT = regex(r"(?!)")  # none of them looks like a fault
 
 
 def recognise(lines: Lines, at: int) -> Note | None:

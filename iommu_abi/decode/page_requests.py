@@ -6,27 +6,26 @@ specification 7.4.1.1 (the descriptor), Arm SMMUv3 specification 8.1.
 
 from __future__ import annotations
 
-import re
-
 from iommu_abi.decode.lines import Found, Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note, number
 
 _X = "[0-9a-f]{1,16}"
-_VTD = re.compile(
+_VTD = regex(
     r"(?:DMAR: )?(?:IOMMU: )?(?P<unit>dmar\d{1,4}): (?P<what>Page request without PASID|Invalid page request"
     r"|Page request for non-PRI enabled device|Address is not canonical|Page request in Privilege Mode"
     r"|Execution request not supported|PRQ overflow detected)"
     rf"(?:: (?P<qw0>{_X}) (?P<qw1>{_X})(?!\w)|: \[?(?:\.\.|…)|(?![:\w]))"
 )
-_SMMU = re.compile(
+_SMMU = regex(
     r"arm-smmu-v3 (?P<unit>\S{1,64}):\s{1,16}sid (?P<sid>0x[0-9a-f]{1,8})\.(?P<ssid>0x[0-9a-f]{1,5}):"
     r" \[(?P<group>\d{1,3})(?P<last>L?)\] (?P<priv>unprivileged|privileged) (?P<access>[RWX]{0,3}) access at"
     r" iova (?P<iova>[^\s\x22,\]}<]{1,40})"
 )
-_SMMU_BEGIN = re.compile(r"arm-smmu-v3 \S{1,64}:\s{1,16}unexpected PRI request received:")
+_SMMU_BEGIN = regex(r"arm-smmu-v3 \S{1,64}:\s{1,16}unexpected PRI request received:")
 MARKS = ("age request", "PRQ overflow", "unexpected PRI request", " access at iova ")
 BEGINS = r"(?:DMAR: )?(?:IOMMU: )?\bdmar\d{1,4}: [AEIP]"
-HINT = re.compile(r"\bdmar\d{1,4}: (?:Page request|Invalid page request)|unexpected PRI request")
+HINT = regex(r"\bdmar\d{1,4}: (?:Page request|Invalid page request)|unexpected PRI request")
 _LOOK = "PRI of this device: was it still on, or on again, while no driver handled its page requests?"
 _LOOK_LOST = "the device that floods: its page requests, and what its driver maps before it uses it"
 

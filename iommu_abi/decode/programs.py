@@ -7,7 +7,6 @@ known from the text: it is shown by its name, and no check is asked about it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
@@ -16,6 +15,7 @@ from iommu_abi import rules, structs
 from iommu_abi.decode import commands
 from iommu_abi.decode.commands import Command
 from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note
 from iommu_abi.ioctl import TYPE
 from iommu_abi.schemas import uapi
@@ -25,23 +25,23 @@ from iommu_abi.uapi.layout import abi
 KIND, KERNEL = "program", "7.2"
 MARKS = ("ioctl$", "__NR_ioctl", "SYS_ioctl")
 BEGINS = r"(?!)"
-HINT = re.compile(r"(?!)")
+HINT = regex(r"(?!)")
 
-_SYZ = re.compile(
+_SYZ = regex(
     r"\bioctl\$(?P<name>\w{1,96})\((?P<fd>[^,]{1,64}), (?P<cmd>0x[0-9a-f]{1,16})(?:, (?P<arg>.{0,1800}))?"
 )
-_POINTER = re.compile(r"&\((?P<at>0x[0-9a-f]{1,16})\)(?:=(?:ANY=)?(?P<value>.*))?")
-_ANY_NUMBER = re.compile(r"(?:<(?P<result>r\d{1,6})=>)?(?P<number>0x[0-9a-f]{1,16}|\d{1,20})")
+_POINTER = regex(r"&\((?P<at>0x[0-9a-f]{1,16})\)(?:=(?:ANY=)?(?P<value>.*))?")
+_ANY_NUMBER = regex(r"(?:<(?P<result>r\d{1,6})=>)?(?P<number>0x[0-9a-f]{1,16}|\d{1,20})")
 
-_C_CALL = re.compile(
+_C_CALL = regex(
     r"(?:__NR|SYS)_ioctl, {0,2}(?:/\*[^*]{0,64}\*/)? {0,2}(?P<fd>[^,]{1,64}),"
     r" {0,2}(?:/\*[^*]{0,64}\*/)? {0,2}(?P<cmd>0x[0-9a-f]{1,16})[uUlL]{0,3},"
     r" {0,2}(?:/\*[^*]{0,64}\*/)? {0,2}(?P<arg>0x[0-9a-f]{1,16}|\d{1,20}|r\[\d{1,6}\])"
 )
-_STORE = re.compile(
+_STORE = regex(
     r"\*\(u?int(?P<bits>8|16|32|64)_t ?\*\)\(?(?P<at>0x[0-9a-f]{1,16})\)? = (?P<value>[^;]{1,64});"
 )
-_FILL = re.compile(
+_FILL = regex(
     r"\bmemset\(\(void ?\*\)(?P<at>0x[0-9a-f]{1,16}), (?P<byte>0x[0-9a-f]{1,2}|\d{1,3}), (?P<size>\d{1,6})\)"
 )
 _MOST_FILLED = 4096

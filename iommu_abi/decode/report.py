@@ -6,17 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from iommu_abi.decode.patterns import regex
 from iommu_abi.terms import Access, Request, Stage
 
-_BDF = re.compile(
-    r"(?:([0-9a-fA-F]{4,8}):)?(?:0x)?([0-9a-fA-F]{1,2}):(?:0x)?([0-9a-fA-F]{1,2})\.(?:0x)?([0-7])"
-)
-_HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,16})")
+_BDF = regex(r"(?:([0-9a-fA-F]{4,8}):)?(?:0x)?([0-9a-fA-F]{1,2}):(?:0x)?([0-9a-fA-F]{1,2})\.(?:0x)?([0-7])")
+_HEX = regex(r"(?:0[xX])?([0-9a-fA-F]{1,16})")
 #: What people put in place of digits that they do not show, and terminals in place of what they cut.
-_HIDDEN = re.compile(r"(?=.{0,64}[xX?*#_~…]|.{0,64}\.\.|.{0,40}>$)[0-9a-fA-FxX?*#_~….<>]{1,40}")
+_HIDDEN = regex(r"(?=.{0,64}[xX?*#_~…]|.{0,64}\.\.|.{0,40}>$)[0-9a-fA-FxX?*#_~….<>]{1,40}")
 
 #: What people write in place of a device: DDDD:bb:dd.f. No device is above 1f, no function above 7.
-_PLACEHOLDER = re.compile(r"(?:\w{4}:)?[a-zA-Z]{2}:[a-zA-Z]{2}\.[a-zA-Z]")
+_PLACEHOLDER = regex(r"(?:\w{4}:)?[a-zA-Z]{2}:[a-zA-Z]{2}\.[a-zA-Z]")
 
 UNSAID = "the line does not say it"
 

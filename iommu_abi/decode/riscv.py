@@ -6,9 +6,8 @@ process_id. Causes: RISC-V IOMMU specification 4.2 (fault queue).
 
 from __future__ import annotations
 
-import re
-
 from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import UNSAID, Meaning, Report, meaning, number
 from iommu_abi.terms import Access, Stage
 
@@ -61,13 +60,13 @@ ACCESS = {
 }
 GUEST = (20, 21, 23)
 
-_LINE = re.compile(
+_LINE = regex(
     r"Fault (?P<cause>\d{1,5}) devid: (?P<device>\S{1,24}) iotval: (?P<iotval>[^\s\x22,\]}<]{1,40}) iotval2:"
     r" (?P<iotval2>[^\s\x22,\]}<]{1,40})"
 )
 MARKS = ("riscv-iommu", "riscv,iommu", "riscv_iommu")
 BEGINS = r"riscv.iommu \S{1,64}:"
-HINT = re.compile(r"riscv.iommu.{0,80}Fault \d{1,5} devid")
+HINT = regex(r"riscv.iommu.{0,80}Fault \d{1,5} devid")
 _LOOK = {
     Stage.DEVICE: "the device directory entry of this device_id: is the device attached, and its entry"
     " valid?",

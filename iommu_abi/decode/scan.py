@@ -39,6 +39,7 @@ from iommu_abi.decode import (
 )
 from iommu_abi.decode import lines as log
 from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note, Report
 
 
@@ -104,11 +105,11 @@ LEAST_MARKS = tuple(
 )
 #: Such a word -> the marks that it is in.
 _OF_LEAST = {least: [mark for mark in MARKS if least in mark] for least in LEAST_MARKS}
-BEGINS = re.compile("|".join(f"(?:{kind.BEGINS})" for kind in KINDS))
+BEGINS = regex("|".join(f"(?:{kind.BEGINS})" for kind in KINDS))
 
 
 #: A line of a program that prints faults, as patches quote it.
-_SOURCE = re.compile(r"%[-#0-9.]{0,8}(?:hh?|ll?|z|j)?[xXduspc](?![a-z])|%\"? ?PRI")
+_SOURCE = regex(r"%[-#0-9.]{0,8}(?:hh?|ll?|z|j)?[xXduspc](?![a-z])|%\"? ?PRI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ def _kinds_of(marks: tuple[str, ...]) -> tuple[Kind, ...]:
 @lru_cache(maxsize=256)
 def _begins(kinds: tuple[Kind, ...]) -> re.Pattern[str]:
     """Where messages of these kinds begin."""
-    return re.compile("|".join(f"(?:{kind.BEGINS})" for kind in kinds) or "(?!)")
+    return regex("|".join(f"(?:{kind.BEGINS})" for kind in kinds) or "(?!)")
 
 
 def _numbers(lines: Lines, at: tuple[int, ...]) -> tuple[int, ...]:

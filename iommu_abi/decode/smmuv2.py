@@ -5,9 +5,8 @@ Registers: Arm SMMUv2 specification (IHI 0062) 16.4 (FSR, FSYNR0), 9.6 (sGFSR, s
 
 from __future__ import annotations
 
-import re
-
 from iommu_abi.decode.lines import Found, Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import UNSAID, Meaning, Note, Report, number
 from iommu_abi.terms import Access, Stage
 
@@ -36,38 +35,36 @@ GFSR = {
 }
 _UNIT = r"(?:arm-smmu|smmu:|nsmmu|arm-smmu-nvidia) (?P<unit>\S{1,64}):\s{1,16}"
 #: Upstream's order of its fields is not that of Android's kernels; it is whole with all three.
-_CONTEXT = re.compile(
+_CONTEXT = regex(
     _UNIT + r"Unhandled context fault:"
     r"(?=.{0,240}?\biova=[^\s,])(?=.{0,240}?\bfsynr0?=[^\s,])(?=.{0,240}?\bcb=\d)"
     r"(?P<rest>(?:[ ,]{0,4}\w{1,12}=[^\s,<\x22]{1,40}){3,9})"
 )
-_PAIR = re.compile(r"(\w{1,12})=([^\s,<\x22]{1,40})")
+_PAIR = regex(r"(\w{1,12})=([^\s,<\x22]{1,40})")
 #: Qualcomm's kernels of Android: a line for each register.
-_BLOCK = re.compile(_UNIT + r"Unhandled arm-smmu context fault(?:!| from (?P<client>[^\s!]{1,64})!?)")
-_REGISTER = re.compile(
+_BLOCK = regex(_UNIT + r"Unhandled arm-smmu context fault(?:!| from (?P<client>[^\s!]{1,64})!?)")
+_REGISTER = regex(
     r"(?:(?:arm-smmu|nsmmu) (?P<unit>\S{1,64}):\s{1,16}|^\s{0,16})"
     r"(?P<name>FAR|FSR|FSYNR0|context bank#|SID|soft iova-to-phys|TTBR0)\s{0,8}=?\s{0,4}"
     r"(?P<value>(?:0x)?[0-9a-fA-F]{1,16})(?!\w)"
 )
-_FSR_LINE = re.compile(
+_FSR_LINE = regex(
     _UNIT + r"FSR {1,8}= (?P<fsr>[0-9a-f]{8}) \[[^\]]{0,80}\](?:, SID=(?P<sid>0x[0-9a-f]{1,8}))?"
 )
-_FSYNR_LINE = re.compile(_UNIT + r"FSYNR0 = (?P<fsynr>[0-9a-f]{8}) \[[^\]]{0,80}\]")
-_GLOBAL = re.compile(
-    _UNIT + r"(?:Unexpected global fault|Blocked unknown Stream ID (?P<sid>0x[0-9a-f]{1,8}))"
-)
-_SYNC = re.compile(
+_FSYNR_LINE = regex(_UNIT + r"FSYNR0 = (?P<fsynr>[0-9a-f]{8}) \[[^\]]{0,80}\]")
+_GLOBAL = regex(_UNIT + r"(?:Unexpected global fault|Blocked unknown Stream ID (?P<sid>0x[0-9a-f]{1,8}))")
+_SYNC = regex(
     r"(?:(?P<unit>\S{1,64}):\s{1,16})?TLB sync timed out -- SMMU may be deadlocked|"
     + _UNIT.replace("<unit>", "<unit2>")
     + r"timeout waiting for TLB SYNC"
 )
-_REGISTERS = re.compile(
+_REGISTERS = regex(
     _UNIT + r"GFSR 0x(?P<gfsr>[0-9a-f]{1,8}), GFSYNR0 0x(?P<synr0>[0-9a-f]{1,8}),"
     r" GFSYNR1 0x(?P<synr1>[0-9a-f]{1,8}), GFSYNR2 0x[0-9a-f]{1,8}"
 )
 MARKS = ("arm-smmu", "smmu:", "nsmmu", "TLB sync timed out")
 BEGINS = r"(?:arm-smmu|smmu:|nsmmu|arm-smmu-nvidia) \S{1,64}:\s"
-HINT = re.compile(
+HINT = regex(
     r"(?:smmu|SMMU).{0,80}(?:Unhandled (?:arm-smmu )?context fault|Unexpected global fault"
     r"|Blocked unknown Stream|GFSR 0x)"
 )

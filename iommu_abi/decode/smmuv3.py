@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from iommu_abi.decode.lines import Found, Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import UNSAID, Meaning, Note, Report, meaning, number
 from iommu_abi.terms import Access, Stage
 
@@ -78,20 +79,20 @@ COMMANDS = {
 #: Reports leave out the instance, or all of the name; of "smmuv3: /smmu@2b400000:" the node is it.
 _UNIT = r"(?:arm-smmu-v3|[sS][mM][mM][uU]v3:?)(?: (?P<unit>\S{1,64}))?:\s{1,16}"
 _ANYBODY = r"(?:(?P<unit>\S{1,64}):\s{1,16})?"
-_HEAD = re.compile(_UNIT + r"event (?P<code>0x[0-9a-f]{1,2}) received:")
+_HEAD = regex(_UNIT + r"event (?P<code>0x[0-9a-f]{1,2}) received:")
 #: Mail programs have put a blank into the middle of such a number.
-_WORD = re.compile(_UNIT + r"0x(?P<high>[0-9a-f]{8}) ?(?P<low>[0-9a-f]{8})(?!\w)")
-_NAMED = re.compile(
+_WORD = regex(_UNIT + r"0x(?P<high>[0-9a-f]{8}) ?(?P<low>[0-9a-f]{8})(?!\w)")
+_NAMED = regex(
     _UNIT + r"event: (?P<name>\w{1,32}) client: (?P<client>.{1,64}?) sid: (?P<sid>[^\s\x22,\]}<]{1,40}) ssid:"
     r" (?P<ssid>[^\s]{1,40})"
     r"(?: iova: (?P<iova>[^\s\x22,\]}<]{1,40}) ipa: (?P<ipa>[^\s\x22,\]}<]{1,40})|(?= {0,4}$))"
 )
-_DETAIL = re.compile(
+_DETAIL = regex(
     _UNIT + r"(?P<priv>priv|unpriv) (?P<what>inst|data) (?P<rw>read|write) (?P<stage>s1|s2)"
     r' "(?P<class>[^"]{0,80})"'
 )
-_EVENT = re.compile(_UNIT + r"event[ :]")
-_OTHER = re.compile(
+_EVENT = regex(_UNIT + r"event[ :]")
+_OTHER = regex(
     _ANYBODY + r"(?:unexpected global error reported \((?P<gerror>0x[0-9a-f]{1,8})\)"
     r"|CMDQ error \(cons (?P<cons>0x[0-9a-f]{1,8})\)(?:: (?P<words>[\w ]{1,40}))?"
     r"|CMD_SYNC timeout at (?P<sync>0x[0-9a-f]{1,8})(?: \[hwprod (?P<prod>0x[0-9a-f]{1,8}), hwcons"
@@ -101,7 +102,7 @@ _OTHER = re.compile(
     r"|(?P<timeout>CMDQ timeout)"
     r"|(?P<failure>device has entered Service Failure Mode))"
 )
-_SKIPPED = re.compile(_UNIT + r"skipping command in error state")
+_SKIPPED = regex(_UNIT + r"skipping command in error state")
 MARKS = (
     "arm-smmu-v3",
     "smmuv3",
@@ -113,7 +114,7 @@ MARKS = (
     "Q write aborted",
 )
 BEGINS = r"(?:arm-smmu-v3|[sS][mM][mM][uU]v3:?)(?: \S{1,64})?:\s"
-HINT = re.compile(_UNIT + r"(?:event(?: 0x|: |$)|0x[0-9a-f]{16}\s{0,4}$|(?:un)?priv (?:inst|data))")
+HINT = regex(_UNIT + r"(?:event(?: 0x|: |$)|0x[0-9a-f]{16}\s{0,4}$|(?:un)?priv (?:inst|data))")
 NEAR = 12  # lines of one event, with others between
 _NO_OWNER = "(unassigned sid)"
 _LOOK = {

@@ -11,29 +11,27 @@ follows cannot contain.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 from iommu_abi.decode import hexdump
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.pieces import Piece
 from iommu_abi.errors import UsageError, errno_name
 from iommu_abi.ioctl import TYPE, Direction, Request, family
 from iommu_abi.schemas import uapi
 
 _OPEN, _RESUMED, _UNFINISHED = "ioctl(", "<... ioctl resumed>", "<unfinished ...>"
-_RESULTS = re.compile(r"\)[ \t]+= ")
-_PID = re.compile(r"[ \t]*(?:\[pid +(\d{1,10})|(\d{1,10})(?=<| +\S))")
-_FD = re.compile(r"0x[0-9a-f]{1,16}|-?\d{1,10}")
-_PARTS = re.compile(
-    r"_IOC\(([A-Z_|]+|0x[0-9a-f]+|0), (0x[0-9a-f]+|\d+), (0x[0-9a-f]+|\d+), (0x[0-9a-f]+|\d+)\)"
-)
-_NUMBER = re.compile(r"(0x[0-9a-f]{1,16}|\d{1,20})(?: /\* ([A-Za-z0-9_ ]*) \*/)?")
-_NAMES = re.compile(r"[A-Z][A-Z0-9_]*(?: or [A-Z][A-Z0-9_]*)*")
-_ARGUMENT = re.compile(r"0x[0-9a-f]{1,16}|-?\d{1,20}")
-_RESULT = re.compile(r"(-?\d{1,20}|0x[0-9a-f]{1,16}|\?)(?: (?:(E[A-Z0-9]+)|\(errno (\d{1,5})\)))?")
+_RESULTS = regex(r"\)[ \t]+= ")
+_PID = regex(r"[ \t]*(?:\[pid +(\d{1,10})|(\d{1,10})(?=<| +\S))")
+_FD = regex(r"0x[0-9a-f]{1,16}|-?\d{1,10}")
+_PARTS = regex(r"_IOC\(([A-Z_|]+|0x[0-9a-f]+|0), (0x[0-9a-f]+|\d+), (0x[0-9a-f]+|\d+), (0x[0-9a-f]+|\d+)\)")
+_NUMBER = regex(r"(0x[0-9a-f]{1,16}|\d{1,20})(?: /\* ([A-Za-z0-9_ ]*) \*/)?")
+_NAMES = regex(r"[A-Z][A-Z0-9_]*(?: or [A-Z][A-Z0-9_]*)*")
+_ARGUMENT = regex(r"0x[0-9a-f]{1,16}|-?\d{1,20}")
+_RESULT = regex(r"(-?\d{1,20}|0x[0-9a-f]{1,16}|\?)(?: (?:(E[A-Z0-9]+)|\(errno (\d{1,5})\)))?")
 _DIRECTIONS = {"_IOC_NONE": 0, "_IOC_WRITE": 1, "_IOC_READ": 2}
 
 

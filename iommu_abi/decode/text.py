@@ -11,12 +11,12 @@ import codecs
 import gzip
 import html
 import lzma
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
 
+from iommu_abi.decode.patterns import regex
 from iommu_abi.inputs import InputError
 
 #: A log that unpacks to more is no log.
@@ -30,18 +30,18 @@ _OPENERS: dict[bytes, Callable[[BytesIO], Any]] = {
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 #: Colours and cursor movements; the second form has lost its escape character on the way.
-_COLOURS = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]|\x1b[()][A-Z0-9]|\x1b\][^\x07\x1b\n]{0,256}\x07")
-_PALE_COLOURS = re.compile(r"(?:\^\[|\\e|\\033|\\x1b|\\u001b|#033|␛)?\[(?:[0-9]{1,3}(?:;[0-9]{1,3}){0,4})?m")
-_ENTITIES = re.compile(r"&(?:gt|lt|amp|quot|apos|nbsp|#39|#34|#x27);")
+_COLOURS = regex(r"\x1b\[[0-9;?]{0,16}[A-Za-z]|\x1b[()][A-Z0-9]|\x1b\][^\x07\x1b\n]{0,256}\x07")
+_PALE_COLOURS = regex(r"(?:\^\[|\\e|\\033|\\x1b|\\u001b|#033|␛)?\[(?:[0-9]{1,3}(?:;[0-9]{1,3}){0,4})?m")
+_ENTITIES = regex(r"&(?:gt|lt|amp|quot|apos|nbsp|#39|#34|#x27);")
 #: What Markdown's editors put a backslash before.
-_MARKDOWN = re.compile(r"\\([\[\]_*()<>#~-])")
-_QUOTED = re.compile(r"=([0-9A-F]{2})")
-_NOT_QUOTED = re.compile(r"=(?![0-9A-F]{2})")
+_MARKDOWN = regex(r"\\([\[\]_*()<>#~-])")
+_QUOTED = regex(r"=([0-9A-F]{2})")
+_NOT_QUOTED = regex(r"=(?![0-9A-F]{2})")
 #: What only an encoder writes: an escape of =, or an = in the middle of a word that ends a line.
-_ENCODED = re.compile(r"=3D|=20|[0-9a-z]=\n")
-_ASSIGNS = re.compile(r".{0,64}?[\w#]\s{1,8}=$")
-_QUOTED_NUMBER = re.compile(r"\s{0,8}>[>\s]{0,16}(?:0x)?[0-9a-fA-F]{1,16}(?!\w)")
-_MARKS_OF_QUOTES = re.compile(r"^(?:> ?){1,16}")
+_ENCODED = regex(r"=3D|=20|[0-9a-z]=\n")
+_ASSIGNS = regex(r".{0,64}?[\w#]\s{1,8}=$")
+_QUOTED_NUMBER = regex(r"\s{0,8}>[>\s]{0,16}(?:0x)?[0-9a-fA-F]{1,16}(?!\w)")
+_MARKS_OF_QUOTES = regex(r"^(?:> ?){1,16}")
 _QUOTED_COLUMNS = 76  # RFC 2045 6.7: no encoded line is longer, and = ends those that go on
 
 

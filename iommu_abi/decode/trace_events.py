@@ -6,27 +6,27 @@ print the end of a range too. Times decide the order, not lines: some tools prin
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from iommu_abi.decode.lines import Found, Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note
 
 KIND, SOURCE = "trace", "Linux, include/trace/events/iommu.h"
 MARKS = ("io_page_fault:",)
 BEGINS = r"(?!)"
-HINT = re.compile(r"\bio_page_fault:\s{0,8}IOMMU:")
+HINT = regex(r"\bio_page_fault:\s{0,8}IOMMU:")
 
 _TIME = r"(?:(?P<time>\d{1,12}\.\d{1,9}):\s{1,8})?(?:iommu:)?"
-_TIME_ABOVE = re.compile(r"\s(?P<time>\d{1,12}\.\d{1,9}):\s{0,8}$")
-_FAULT = re.compile(
+_TIME_ABOVE = regex(r"\s(?P<time>\d{1,12}\.\d{1,9}):\s{0,8}$")
+_FAULT = regex(
     rf"{_TIME}io_page_fault:\s{{1,8}}IOMMU:\s?(?P<driver>\S{{0,64}}) (?P<device>\S{{1,64}})"
     r" iova=(?P<iova>0x[0-9a-f]{1,16}) flags=(?P<flags>0x[0-9a-f]{1,8})"
 )
-_EVENT = re.compile(
+_EVENT = regex(
     rf"{_TIME}(?P<name>map|unmap):\s{{1,8}}IOMMU: (?:dev=\S{{1,64}} )?iova=(?P<iova>0x[0-9a-f]{{1,16}})"
     r"(?: - 0x[0-9a-f]{1,17})?(?: paddr=(?P<paddr>0x[0-9a-f]{1,16}))? size=(?P<size>\d{1,20})"
     r"(?: unmapped_size=(?P<unmapped>\d{1,20}))?"

@@ -5,9 +5,8 @@ Virtio specification 1.2, 5.13.6.9: fault reporting.
 
 from __future__ import annotations
 
-import re
-
 from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import UNSAID, Meaning, Report, number
 from iommu_abi.terms import Access, Stage
 
@@ -18,15 +17,15 @@ MEANINGS = {
     "domain": (1, Meaning("domain", "the endpoint is not attached to a domain", Stage.DEVICE)),
     "page": (2, Meaning("mapping", "page fault: no mapping of the domain allows this access", Stage.S1)),
 }
-_LINE = re.compile(
+_LINE = regex(
     r"(?P<reason>page|domain|unknown) fault from EP (?P<endpoint>\d{1,10}) at"
     r" (?P<address>[^\s\x22,\]}<]{1,40})"
     r" \[(?P<access>[RWX ]{0,8})\]"
 )
-_NO_ADDRESS = re.compile(r"(?P<reason>page|domain|unknown) fault from EP (?P<endpoint>\d{1,10})\s{0,4}$")
+_NO_ADDRESS = regex(r"(?P<reason>page|domain|unknown) fault from EP (?P<endpoint>\d{1,10})\s{0,4}$")
 MARKS = ("virtio_iommu", "virtio-iommu", "fault from EP")
 BEGINS = r"virtio.iommu \S{1,64}:"
-HINT = re.compile(r"(?:page|domain|unknown) fault from EP ")
+HINT = regex(r"(?:page|domain|unknown) fault from EP ")
 _LOOK = {
     "domain": "is the endpoint under this virtio-iommu (VIOT, iommu-map), and did a driver attach it?",
     "page": "what mapped and unmapped this address in the guest: trace iommu:map and iommu:unmap",

@@ -6,31 +6,30 @@ PASID ffffffff stands for none. Codes and names: VT-d specification 7.1.3 and th
 
 from __future__ import annotations
 
-import re
-
 from iommu_abi.decode import vtd_dumps
 from iommu_abi.decode.lines import Found, Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import UNSAID, Report, device, meaning, number
 from iommu_abi.decode.vtd_reasons import KIND, MEANINGS, SOURCE, look
 from iommu_abi.terms import Access
 
 _DEVICE = r"(?:Request )?device \[{1,2}(?P<device>[^\]\s]{4,24})\]"
 _REASON = r"\[fault reason (?P<reason>0x[0-9a-fA-F]{1,4}|\d{1,4})\]"
-_LATER = re.compile(r"(?:(?:DMAR|INTR-REMAP): {0,2}|^\s{0,24})" + _REASON)
-_DMA = re.compile(
+_LATER = regex(r"(?:(?:DMAR|INTR-REMAP): {0,2}|^\s{0,24})" + _REASON)
+_DMA = regex(
     r"\[DMA (?P<access>Read|Write)(?P<none> NO_PASID| PASID (?P<new>[^\]\s]{1,24}))?\] "
     + _DEVICE
     + r"(?: PASID (?P<old>\S{1,24}))?,? fault addr (?P<number>[^\s\[]{1,40})"
     + rf"\s{{0,8}}(?:{_REASON}|$)"
 )
-_INTERRUPT = re.compile(
+_INTERRUPT = regex(
     r"(?:\[INTR-REMAP\]|INTR-REMAP:) "
     + _DEVICE
     + rf" fault index (?P<number>[^\s\[]{{1,40}})\s{{0,8}}(?:{_REASON}|$)"
 )
 MARKS = ("DMAR:", "INTR-REMAP")
 BEGINS = r"DMAR:? ?\[(?:DMA (?:Read|Write)|INTR-REMAP)|DMAR:\[|INTR-REMAP: {0,2}(?:Request|\[fault)"
-HINT = re.compile(r"DMAR:? {0,2}\[(?:DMA|INTR-REMAP)\b|INTR-REMAP: Request")
+HINT = regex(r"DMAR:? {0,2}\[(?:DMA|INTR-REMAP)\b|INTR-REMAP: Request")
 _NONE = 0xFFFFFFFF
 
 

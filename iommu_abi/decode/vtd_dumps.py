@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from iommu_abi.decode import fields
 from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Meaning, Note, Report
 from iommu_abi.decode.vtd_reasons import KIND, MEANINGS
 from iommu_abi.schemas import plain, x86
@@ -26,7 +27,7 @@ SOURCE = "VT-d specification 9"
 _X = r"0x(?P<{}>[0-9a-f]{{1,16}})(?!\w)"
 _BEGIN = r"Dump \S{1,24} table entries for IOVA 0x(?P<iova>[0-9a-f]{1,16})(?!\w)"
 _TABLES = "(?:root|context|pasid|pasid directory|page|legacy mode page|scalable mode page)"
-_LINE = re.compile(
+_LINE = regex(
     "DMAR: (?:"
     + "|".join(
         (
@@ -46,7 +47,7 @@ _LINE = re.compile(
 _XEN_BEGIN = (
     r"print_vtd_entries: iommu #?\S{1,18} dev (?P<device>\S{4,16}) gmfn (?P<gmfn>[0-9a-f]{1,13})(?!\w)"
 )
-_XEN_LINE = re.compile(
+_XEN_LINE = regex(
     "|".join(
         (
             _XEN_BEGIN,
@@ -57,7 +58,7 @@ _XEN_LINE = re.compile(
         )
     )
 )
-_ANY = re.compile(
+_ANY = regex(
     r"DMAR: (?:Dump \S{1,24} table|(?:scalable mode )?root entry: |context entry: hi|pasid dir entry: "
     r"|pasid table entry\[|pte level: )|print_vtd_entries: iommu"
 )
@@ -77,7 +78,7 @@ _ALL_ECAP = entries.ECAP.value(
 
 
 _WORDS = ("absent", "scalable", "device")
-_NOTHING = re.compile(r"(?!)")
+_NOTHING = regex(r"(?!)")
 
 
 class _NotPrinted(Exception):

@@ -5,9 +5,8 @@ VT-d specification 6.5.2 (descriptors), 11.4.7.1 (FSTS), 11.4.9.9 (IQERCD).
 
 from __future__ import annotations
 
-import re
-
 from iommu_abi.decode.lines import Found, Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note
 
 KIND, SOURCE = "vtd", "VT-d specification 6.5.2, 11.4.7.1, 11.4.9.9"
@@ -47,22 +46,22 @@ IQEI = {
     6: "the tail is not a multiple of the descriptor width",
     7: "the table type of the root pointer (RTADDR.TTM) is invalid",
 }
-_STATUS = re.compile(r"DRHD: handling fault status reg (?P<fsts>[0-9a-f]{1,8})(?!\w)")
-_DETECTED = re.compile(
+_STATUS = regex(r"DRHD: handling fault status reg (?P<fsts>[0-9a-f]{1,8})(?!\w)")
+_DETECTED = regex(
     r"VT-d detected Invalidation (?P<what>Queue|Time-out|Completion) Error: (?:Reason|SID)"
     r" (?P<value>[0-9a-f]{1,16})(?!\w)"
 )
-_OLD = re.compile(
+_OLD = regex(
     r"VT-d detected invalid descriptor: low=(?P<qw0>[0-9a-f]{1,16}), high=(?P<qw1>[0-9a-f]{1,16})(?!\w)"
 )
-_QUEUE = re.compile(
+_QUEUE = regex(
     r"QI (?P<place>HEAD|PRIOR): (?P<name>[\w -]{1,48}?) qw0 = 0x(?P<qw0>[0-9a-f]{1,16}), qw1 ="
     r" 0x(?P<qw1>[0-9a-f]{1,16})(?!\w)"
 )
-_CLEARED = re.compile(r"Invalidation (?P<what>Queue|Time-out|Completion) Error \((?:IQE|ITE|ICE)\) cleared")
+_CLEARED = regex(r"Invalidation (?P<what>Queue|Time-out|Completion) Error \((?:IQE|ITE|ICE)\) cleared")
 MARKS = ("DRHD:", "VT-d", "QI HEAD", "QI PRIOR")
 BEGINS = r"DMAR: (?:DRHD|VT-d|QI |Invalidation)"
-HINT = re.compile(r"VT-d detected (?:Invalidation|invalid descriptor)|QI (?:HEAD|PRIOR): ")
+HINT = regex(r"VT-d detected (?:Invalidation|invalid descriptor)|QI (?:HEAD|PRIOR): ")
 NEAR = 24
 ALL_ONES = 0xFFFFFFFF
 _GONE = "all ones: the registers of the unit could not be read"

@@ -5,44 +5,39 @@ SMMU lines of Xen are Linux's with another prefix: ``smmuv2`` and ``smmuv3`` rea
 
 from __future__ import annotations
 
-import re
-
 from iommu_abi.decode import amdvi, vtd_dumps
 from iommu_abi.decode import vtd_reasons as vtd
 from iommu_abi.decode.lines import Lines
+from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import UNSAID, Report, device, meaning, number
 from iommu_abi.terms import Access
 
-_DMA = re.compile(
+_DMA = regex(
     r"\[VT-D\]DMAR: {0,2}\[DMA (?P<access>Read|Write)\] Request device \[(?P<device>[^\]\s]{4,24})\]"
     r" fault addr (?P<number>[^\s\x22,\]}<]{1,40})"
 )
-_INTERRUPT = re.compile(
+_INTERRUPT = regex(
     r"\[VT-D\]INTR-REMAP: Request device \[(?P<device>[^\]\s]{4,24})\] fault index"
     r" (?P<number>[^\s\x22,\]}<]{1,40})"
 )
-_REASON = re.compile(r"\[VT-D\](?:DMAR|INTR-REMAP|UNKNOWN): reason (?P<reason>[0-9a-f]{2}) - ")
+_REASON = regex(r"\[VT-D\](?:DMAR|INTR-REMAP|UNKNOWN): reason (?P<reason>[0-9a-f]{2}) - ")
 _NAMES = "|".join(amdvi.CODES)
-_AMD = re.compile(
+_AMD = regex(
     rf"AMD-Vi: (?P<name>{_NAMES}): (?P<device>[0-9a-fA-F:.]{{7,16}}) d(?:omain )?(?P<domain>-?\d{{1,5}})"
     r" addr (?P<address>[^\s\x22,\]}<]{1,40}) flags (?P<flags>0x[0-9a-f]{1,4}|0)(?!\w)"
 )
-_AMD_ROOT = re.compile(
+_AMD_ROOT = regex(
     r"root @ (?P<root>[0-9a-f]{1,13}) \((?P<levels>\d) levels\) dfn=(?P<dfn>[0-9a-f]{1,13})(?!\w)"
 )
-_AMD_ENTRY = re.compile(
-    r"L(?P<level>[1-6])\[[0-9a-f]{1,3}\] = (?P<entry>[0-9a-f]{1,16}) (?P<allows>np|[r-][w-])"
-)
-_AMD_OLD = re.compile(
+_AMD_ENTRY = regex(r"L(?P<level>[1-6])\[[0-9a-f]{1,3}\] = (?P<entry>[0-9a-f]{1,16}) (?P<allows>np|[r-][w-])")
+_AMD_OLD = regex(
     rf"AMD-Vi: (?P<name>{_NAMES}): domain = (?P<domain>-?\d{{1,5}}), device id ="
     rf" (?P<device>0x[0-9a-f]{{1,4}}),"
     r" fault address = (?P<address>[^\s,]{1,40})(?:, flags = (?P<flags>0x[0-9a-f]{1,4}|0))?"
 )
 MARKS = ("[VT-D]", *(f"AMD-Vi: {name}" for name in amdvi.CODES))
 BEGINS = r"\[VT-D\](?:DMAR|INTR-REMAP|UNKNOWN):"
-HINT = re.compile(
-    rf"\[VT-D\](?:DMAR: {{0,2}}\[DMA|INTR-REMAP: Request|UNKNOWN: Request)|AMD-Vi: (?:{_NAMES}):"
-)
+HINT = regex(rf"\[VT-D\](?:DMAR: {{0,2}}\[DMA|INTR-REMAP: Request|UNKNOWN: Request)|AMD-Vi: (?:{_NAMES}):")
 
 
 def _vtd(lines: Lines, at: int) -> Report | None:
