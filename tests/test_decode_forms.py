@@ -20,7 +20,7 @@ import pytest
 from cli_support import run
 
 import iommu_abi.decode as package
-from iommu_abi.decode import decode, forms
+from iommu_abi.decode import decode, forms, patterns
 from iommu_abi.decode import text as texts
 
 SMMU = "arm-smmu-v3 arm-smmu-v3.0.auto: "
@@ -317,7 +317,7 @@ def tokens():
     for info in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f"iommu_abi.decode.{info.name}")
         for value in vars(module).values():
-            if isinstance(value, re.Pattern):
+            if isinstance(value, (re.Pattern, patterns.Later)):
                 found.update(filter(None, literals(parser.parse(value.pattern))))
     return sorted(found)
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 _METHODS = ("search", "match", "fullmatch", "finditer", "findall", "sub", "split")
 
 
-class _Later:
+class Later:
     """Becomes the compiled expression: its methods, once one of them is asked for."""
 
     def __init__(self, source: str, flags: int) -> None:
@@ -25,4 +25,4 @@ class _Later:
 
 def regex(source: str, flags: int = 0) -> re.Pattern[str]:
     """What ``re.compile()`` gives, later; an expression that is wrong is told then, so tests use all."""
-    return cast("re.Pattern[str]", _Later(source, flags))
+    return cast("re.Pattern[str]", Later(source, flags))
