@@ -230,6 +230,7 @@ def told(how: str, seed: int, kill: Any) -> bool:
 
 
 def main(seed: int, count: int, steps: int) -> None:
+    ENGINES["hypothesis"].turn = 0.1  # so that the journal has a dozen lines while a campaign lives
     dice = random.Random(seed)
     for number in range(count):
         told("at random", seed + number, lambda folder, n=number: at_random(folder, seed + n, dice))

@@ -29,7 +29,9 @@ def kills() -> list[dict[str, object]]:
 def test_campaigns_are_killed_and_come_to_an_end_when_they_go_on(kills):
     assert len(kills) >= int(RANDOM) + int(STEPS)
     assert {each["went_on"] for each in kills} == {"status 0"}
-    assert sum(each["end"] == "killed" for each in kills) >= len(kills) // 2
+    # a step is called as often as there is something to write: which number of them comes is not ours to say
+    assert {each["end"] for each in kills if each["how"] == "at random"} == {"killed"}
+    assert any(each["end"] == "killed" for each in kills if each["how"] != "at random")
     assert any(each["seen"] for each in kills)
 
 
