@@ -126,12 +126,12 @@ static void reg(struct world *w, const char *name, __u64 value)
 static void vtd_registers(struct world *w, unsigned int ttm)
 {
 	reg(w, "RTADDR", page(ROOT) | ttm << 10);
-	/* SAGAW all, MGAW 57, SLLPS, FL1GP, FL5LP */
-	reg(w, "CAP", 31ull << 8 | 56ull << 16 | 3ull << 34 | 1ull << 56 | 1ull << 60);
-	/* DT, PT, SC, ECS, NEST, ERS, SRS, PASID, SMTS, SLTS, FLTS */
+	/* ND 6, SAGAW all, MGAW 57, SLLPS, FL1GP, FL5LP */
+	reg(w, "CAP", 6 | 31ull << 8 | 56ull << 16 | 3ull << 34 | 1ull << 56 | 1ull << 60);
+	/* DT, PT, SC, ECS, NEST, ERS, SRS, PASID, SMTS, SLTS, FLTS, SMPWCS */
 	reg(w, "ECAP",
 	    1ull << 2 | 3ull << 6 | 1ull << 24 | 1ull << 26 | 3ull << 30 | 1ull << 40 | 1ull << 43 |
-		    3ull << 46);
+		    7ull << 46);
 	reg(w, "HAW", 52);
 }
 
@@ -159,6 +159,7 @@ static void lay_vtd(struct world *w)
 		put(context, page(DIRECTORY) | 1 | 3 << 2);
 		put(page(DIRECTORY) + (w->q.pasid >> 6 & 511) * 8, page(PASIDS) | 1);
 		put(entry, second | 1 | aw << 2 | w->pgtt << 6);
+		put(entry + 8, 1 << 23); /* PWSNP */
 		put(entry + 16, first | 3 | five << 2 | 3 << 4);
 	}
 }
@@ -299,7 +300,7 @@ static void lay(struct input *in, struct world *w)
 
 	w->mode = (unsigned int)take(in, 1) % MODES;
 	w->s1_levels = 4 + (shape & 1);
-	w->s2_levels = (w->mode < V1 ? 2 : 1) + (shape >> 1 & 7) % (w->mode < V1 ? 5 : 6);
+	w->s2_levels = (w->mode < V1 ? 3 : 1) + (shape >> 1 & 7) % (w->mode < V1 ? 3 : 6);
 	w->glx = (shape >> 4 & 3) % 3;
 	w->pgtt = 1 + (shape >> 6 & 3);
 	w->large = shape >> 8 & 1;

@@ -80,7 +80,7 @@ def second_stage(dice: Dice, machine: Vtd) -> tuple[build.VtdSecondStage, int]:
 def map_second(dice: Dice, machine: Vtd, rid: int, second: build.Tables, lg2: int) -> list[Request]:
     """Some pages of all sizes."""
     targets = [target(dice, machine.ram) for _ in range(dice.randrange(2, 6))]
-    noise = {"ign_61_52": dice.getrandbits(10), **dice.flags("IPAT")}
+    noise = {"ign_60_52": dice.getrandbits(9), **dice.flags("IPAT", "IR")}
     return use(dice, rid, fill(dice, second, targets, lg2, (PAGE, PAGE, LARGE, HUGE), **noise))
 
 

@@ -115,7 +115,7 @@ ROOT_AND_CONTEXT = {0x38: 0x8, 0x39: 0x1, 0x3A: 0xA, 0x40: 0x9, 0x41: 0x2, 0x42:
 SECOND_STAGE = {0x78: 0x7, 0x7A: 0xC, 0x7B: 0x3, 0x84: 0x4}
 DIRECTORY_RESERVED = 0xFFC
 #: Of the words of a PASID entry.
-PASID_RESERVED = (0xC00, 0x7F0000, 0xF00, *[(1 << 64) - 1] * 5)
+PASID_RESERVED = (0xC00, 0xF87F0000, 0xF00, *[(1 << 64) - 1] * 5)
 
 
 def legacy_codes(view: View) -> bool:
@@ -197,9 +197,57 @@ def root_halves(view: View) -> bool:
 
 def pasid_bound(view: View) -> bool:
     ref = _context(view)
-    if not view.fault or not ref or view.fault.native != 0x48:
+    if not view.fault or not ref or view.fault.native != 0x43 or view.fault.reason is not Reason.PASID_RANGE:
         return False
     view.put(ref.hpa, view.load(ref.hpa) | 7 << 9)
+    return True
+
+
+#: ECAP: DT, MTS, PRS, SRS, EAFS, PASID, SSADS, SMPWCS, RPRIVS.
+FEATURES = sum(1 << bit for bit in (2, 25, 29, 31, 34, 40, 45, 48, 53))
+
+
+def features(view: View) -> bool:
+    fault = view.fault
+    if not fault or fault.native not in (0x42, 0x5A) or not FEATURES & ~view.registers["ECAP"]:
+        return False
+    view.registers["ECAP"] |= FEATURES
+    view.ask()
+    return True
+
+
+def unused_fields(view: View) -> bool:
+    fault, ref = view.fault, _pasid(view, 0)
+    if not fault or not ref or fault.native != 0x5A:
+        return False
+    pgtt, ecap = ref.raw >> 6 & 7, view.registers["ECAP"]
+    unused = {}
+    if pgtt in (1, 4) or not ecap >> 46 & 1:
+        unused[0] = -1 << 12 & (1 << 64) - 1 | 1 << 9
+    if pgtt in (2, 4) or not ecap >> 47 & 1:
+        unused[16] = -1 << 12 & (1 << 64) - 1 | 0x9C
+    found = {word: view.load(ref.hpa + word) & bits for word, bits in unused.items()}
+    word = next((word for word, bits in found.items() if bits), None)
+    if word is None:
+        return False
+    view.put(ref.hpa + word, view.load(ref.hpa + word) & ~unused[word])
+    return True
+
+
+def inconsistent(view: View) -> bool:
+    fault, ref = view.fault, _context(view)
+    if not fault or not ref or fault.native != 0x43 or fault.reason is not Reason.INVALID:
+        return False
+    view.put(ref.hpa, view.load(ref.hpa) & ~(1 << 4 | 1 << 6))
+    return True
+
+
+def unsnooped(view: View) -> bool:
+    fault, ref = view.fault, _pasid(view, 0)
+    if not fault or not ref or fault.native not in (0x90, 0x7C):
+        return False
+    view.registers["ECAP"] |= 1 << 48
+    view.put(ref.hpa + 8, view.load(ref.hpa + 8) | 1 << 23)
     return True
 
 
@@ -319,6 +367,16 @@ def first_stage_rights(view: View) -> bool:
 
 
 SCALABLE = (
+    Departure(
+        "fields of features",
+        "what a feature is for is reserved in a unit without it; QEMU knows fewer features, and ignores these",
+        features,
+    ),
+    Departure(
+        "PASID entry: the other stage", "what it is for may be reserved too; QEMU ignores it", unused_fields
+    ),
+    Departure("PRE without DTE", "contradict each other; QEMU looks at neither", inconsistent),
+    Departure("A/D without snooping", "is a fault where a flag is clear; QEMU sets it", unsnooped),
     Departure(
         "RID_PASID without ECAP.RPS",
         "without RPS requests without PASID use PASID 0; QEMU uses RID_PASID all the same",
