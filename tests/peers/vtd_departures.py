@@ -369,7 +369,7 @@ def first_stage_rights(view: View) -> bool:
 SCALABLE = (
     Departure(
         "fields of features",
-        "what a feature is for is reserved in a unit without it; QEMU knows fewer features, and ignores these",
+        "what a feature is for is reserved in a unit without it; QEMU knows fewer, and ignores these",
         features,
     ),
     Departure(
