@@ -203,8 +203,16 @@ def pasid_bound(view: View) -> bool:
     return True
 
 
-#: ECAP: DT, MTS, PRS, SRS, EAFS, PASID, SSADS, SMPWCS, RPRIVS.
-FEATURES = sum(1 << bit for bit in (2, 25, 29, 31, 34, 40, 45, 48, 53))
+def rid_priv(view: View) -> bool:
+    fault, ref = view.fault, _context(view)
+    if not fault or not ref or fault.native != 0x42 or not view.load(ref.hpa + 8) >> 20 & 1:
+        return False
+    view.put(ref.hpa + 8, view.load(ref.hpa + 8) & ~(1 << 20))
+    return True
+
+
+#: ECAP: DT, MTS, PRS, SRS, EAFS, PASID, SSADS, SMPWCS.
+FEATURES = sum(1 << bit for bit in (2, 25, 29, 31, 34, 40, 45, 48))
 
 
 def features(view: View) -> bool:
@@ -375,6 +383,7 @@ SCALABLE = (
     Departure(
         "PASID entry: the other stage", "what it is for may be reserved too; QEMU ignores it", unused_fields
     ),
+    Departure("RID_PRIV without RPRIVS", "is reserved; QEMU ignores it", rid_priv),
     Departure("PRE without DTE", "contradict each other; QEMU looks at neither", inconsistent),
     Departure("A/D without snooping", "is a fault where a flag is clear; QEMU sets it", unsnooped),
     Departure(
