@@ -108,10 +108,17 @@ static void check_fault(const struct iommu_abi_translation *out)
 	REQUIRE(f->has_raw || !f->raw);
 }
 
-/* Whether the rights of the answer cover the request; an STE may turn a read into a fetch. */
+/*
+ * Whether the rights of the answer cover the request. A translation request succeeds with what remains of its
+ * rights (VT-d 4.2.3, SMMUv3 13.7; RISC-V's may be none); an STE may turn a read into a fetch.
+ */
 static bool covered(const struct world *w, const struct iommu_abi_translation *out)
 {
-	if (w->mode == SMMU ? w->q.access == IOMMU_ABI_READ : w->mode == RISCV && w->q.at)
+	if (w->mode == RISCV && w->q.at)
+		return true;
+	if ((w->mode < V1 || w->mode == SMMU) && w->q.at == IOMMU_ABI_TRANSLATION)
+		return out->access;
+	if (w->mode == SMMU && w->q.access == IOMMU_ABI_READ)
 		return true;
 	return w->q.access == IOMMU_ABI_EXEC || out->access & w->q.access;
 }
