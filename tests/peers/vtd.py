@@ -109,21 +109,38 @@ def first(dice: Dice, machine: Vtd) -> World:
     return _scalable(dice, machine, first=True)
 
 
+def _known(machine: Vtd, fields: Mapping[str, int]) -> dict[str, int]:
+    """The fields that this unit has, by ECAP: what a feature is for is reserved without it (9.4, 9.6)."""
+    return {name: n for name, n in fields.items() if name not in OF_ECAP or machine.ecap >> OF_ECAP[name] & 1}
+
+
+#: Field -> the bit of ECAP (10.4.3) that it needs.
+OF_ECAP = {
+    "DTE": 2, "PGSNP": 7, "PAT": 25, "CD": 25, "PRE": 29, "SRE": 31, "PASIDE": 40, "SLADE": 45,
+    "WPE": 47, "SMEP": 47, "NXE": 47, "PWSNP": 48, "RID_PASID": 49,
+}  # fmt: skip
+
+
 def _scalable(dice: Dice, machine: Vtd, first: bool) -> World:
     unit, requests = build.VtdScalable(machine.ram), []
     for rid in devices(dice, machine.rids):
+        # one in eight has fields of features that QEMU lacks
+        known = (lambda machine, fields: dict(fields)) if dice.chance(0.125) else _known
         own = dice.getrandbits(13) if dice.chance(0.2) else 0
-        unit.context(
-            rid,
-            dice.pick((0, 1)),
-            RID_PASID=own,
-            FPD=int(dice.chance(0.1)),
-            **dice.flags("DTE", "PRE", "PASIDE"),
+        device = {"PASIDE": 0} | known(machine, {"RID_PASID": own, **dice.flags("DTE", "PASIDE")})
+        device |= known(machine, {"PRE": device.get("DTE", 0) and dice.getrandbits(1)})
+        own = device.get("RID_PASID", 0)
+        unit.context(rid, dice.pick((0, 1)), FPD=int(dice.chance(0.1)), **device)
+        domain = dice.getrandbits(4 + 2 * (machine.cap & 7))
+        noise = {"DID": domain, "FPD": int(dice.chance(0.1)), "PWSNP": 0}
+        noise |= known(
+            machine,
+            {
+                "PAT": dice.getrandbits(32),
+                **dice.flags("WPE", "SMEP", "ERE", "SLEE", "CD", "PWSNP", "PGSNP"),
+                "NXE": int(dice.chance(0.9)),
+            },
         )
-        noise = {"DID": dice.getrandbits(16), "FPD": int(dice.chance(0.1)), "PAT": dice.getrandbits(32)}
-        noise |= dice.flags("WPE", "SMEP", "ERE", "SLEE", "CD", "PWSNP", "PGSNP") | {
-            "NXE": int(dice.chance(0.9))
-        }
         for pasid in {own, 0}:
             if dice.chance(0.15):
                 unit.pasid(rid, pasid, **noise)
@@ -134,7 +151,7 @@ def _scalable(dice: Dice, machine: Vtd, first: bool) -> World:
                 requests += map_first(dice, machine, rid, tables)
             else:
                 tables, lg2 = second_stage(dice, machine)
-                unit.pasid(rid, pasid, None, tables, SLADE=dice.getrandbits(1), **noise)
+                unit.pasid(rid, pasid, None, tables, **known(machine, dice.flags("SLADE")), **noise)
                 requests += map_second(dice, machine, rid, tables, lg2)
     return World(unit.registers | machine.registers, requests)
 

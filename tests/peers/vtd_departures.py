@@ -172,6 +172,17 @@ def rid_pasid(view: View) -> bool:
     return _flip(view, "ECAP", 49)
 
 
+def rid_pasid_reserved(view: View) -> bool:
+    fault, ref = view.fault, _context(view)
+    if not fault or fault.native != 0x42 or not ref or view.registers["ECAP"] >> 49 & 1:
+        return False
+    high = view.load(ref.hpa + 8)
+    if not high & 0xFFFFF:
+        return False
+    view.put(ref.hpa + 8, high & ~0xFFFFF)
+    return True
+
+
 def snoop(view: View) -> bool:
     return _flip(view, "ECAP", 7)
 
@@ -391,6 +402,12 @@ SCALABLE = (
         "without RPS requests without PASID use PASID 0; QEMU uses RID_PASID all the same",
         rid_pasid,
         until=(11,),
+    ),
+    Departure(
+        "RID_PASID without ECAP.RPS is reserved",
+        "QEMU ignores it then, and uses PASID 0",
+        rid_pasid_reserved,
+        since=(11,),
     ),
     Departure("RID_PASID: bound", "is not tested against PDTS", pasid_bound),
     Departure("SNP without ECAP.SC", "SNP of second-stage pages is reserved then; QEMU ignores it", snoop),
