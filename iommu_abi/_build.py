@@ -2,8 +2,8 @@
 
 ``iommu_abi._core`` holds the library. Each generation of the ABI is a module of its own,
 ``iommu_abi.uapi._GENERATION``, because they reuse names with other layouts: there the
-compiler checks every struct against its declaration, and the flattened declarations travel
-along, so that the layout engine, the ctypes types and the stubs read what the compiler read.
+compiler checks every struct against its declaration. setup.py lets ``uapi/reader.py`` read the
+same flattened text for the layout engine, the ctypes types and the stubs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from cffi import FFI
@@ -25,6 +25,7 @@ SOURCES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "iommu_abi/core
 GENERATIONS = sorted(path.stem for path in (CDEFS / "iommu_abi/uapi").glob("*.h"))
 
 
+@cache
 def flatten(header: str) -> str:
     """A header as the compiler sees it, without what cdef() cannot read."""
     cc = os.environ.get("CC", "cc").split()
@@ -75,16 +76,13 @@ def core() -> FFI:
 
 
 def generation(name: str) -> FFI:
-    """iommu_abi.uapi._NAME: one generation of the ABI, and its declarations as text."""
+    """iommu_abi.uapi._NAME: one generation of the ABI."""
     header = f"iommu_abi/uapi/{name}.h"
-    text = flatten(header)
     ffi = FFI()
-    ffi.cdef(text)
-    ffi.cdef("const char *iommu_abi_declarations(void);")
+    ffi.cdef(flatten(header))
     ffi.set_source(
         f"iommu_abi.uapi._{name}",
-        f'#include "{header}"\n'
-        f"static const char *iommu_abi_declarations(void) {{ return {json.dumps(text)}; }}",
+        f'#include "{header}"',
         include_dirs=["cdefs"],
         extra_compile_args=FLAGS,
         py_limited_api=True,

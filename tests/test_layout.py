@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import witness
 
-from iommu_abi import uapi
+from iommu_abi import _build, uapi
 from iommu_abi.errors import UsageError
 from iommu_abi.uapi import layout, reader
-from iommu_abi.uapi._generation import declarations
+from iommu_abi.uapi._generation import declarations, struct_names
 
 KERNELS = json.loads((Path(__file__).parent / "data/layouts.json").read_text())["kernels"]
 HISTORY = KERNELS["historical"]["headers"]["hist.h"]["structs"]
@@ -273,3 +273,13 @@ def test_the_committed_stubs_are_what_the_headers_give():
     for gen in uapi.GENERATIONS:
         path = Path(stubs.__file__).with_name(f"{gen}.pyi")
         assert path.read_text() == stubs.stub(gen), f"run: python -m iommu_abi.uapi.stubs ({gen})"
+
+
+@pytest.mark.parametrize("gen", uapi.GENERATIONS)
+def test_what_the_build_has_stored_is_what_the_header_declares_now(gen):
+    declared = reader.parse(_build.flatten(f"iommu_abi/uapi/{gen}.h"))
+
+    assert declarations(gen) == declared
+    assert {name for name, record in declared.records.items() if record.kind == "struct"} == set(
+        struct_names(gen)
+    )

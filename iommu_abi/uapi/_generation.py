@@ -20,13 +20,6 @@ from iommu_abi.uapi.types import Buffer, make_structs, tail_count
 STORED = Path(__file__).with_name("declarations.bin")
 
 
-def text(name: str) -> str:
-    """The generation's header as the compiler read it."""
-    module = import_module(f"iommu_abi.uapi._{name}")
-    flattened: str = module.ffi.string(module.lib.iommu_abi_declarations()).decode()
-    return flattened
-
-
 @cache
 def _stored() -> dict[str, tuple[list[str], bytes]]:
     """What uapi/reader.py wrote when the package was built."""
