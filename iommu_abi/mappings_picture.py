@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 from xml.etree import ElementTree
 
+from iommu_abi import drawing
 from iommu_abi.mappings import State
 from iommu_abi.mappings_map import TABLES, Map, Region, Row
 from iommu_abi.terms import Access
@@ -171,17 +172,6 @@ _STYLE = """
 """
 
 
-def _element(parent: ElementTree.Element, tag: str, style: str, **where: float) -> ElementTree.Element:
-    made = ElementTree.SubElement(parent, tag, {"class": style})
-    for name, value in where.items():
-        made.set(name, f"{value:g}")
-    return made
-
-
-def _text(parent: ElementTree.Element, x: float, y: float, text: str, style: str = "text") -> None:
-    _element(parent, "text", style, x=x, y=y).text = text
-
-
 def _left(regions: list[Region]) -> list[int]:
     """Where each region begins, in pixels."""
     return [_LEFT + region.at * _CELL + i * _GAP for i, region in enumerate(regions)]
@@ -195,18 +185,18 @@ def _heads(regions: list[Region]) -> list[tuple[int, int]]:
 
 def _svg_header(root: ElementTree.Element, regions: list[Region], top: int, bottom: int) -> None:
     """The regions from ``top`` to ``bottom``, their addresses and units above them."""
-    _text(root, _EDGE, top - 21, "host-physical address", "dim")
-    _text(root, _EDGE, top - 7, "bytes per column", "dim")
+    drawing.text(root, _EDGE, top - 21, "host-physical address", "dim")
+    drawing.text(root, _EDGE, top - 7, "bytes per column", "dim")
     for x, level, region in zip(_left(regions), _levels(_heads(regions)), regions):
         y = top - 21 - 15 * level
         width = region.columns * _CELL
-        box = _element(root, "rect", "region", x=x, y=top, width=width, height=bottom - top)
+        box = drawing.element(root, "rect", "region", x=x, y=top, width=width, height=bottom - top)
         hint = f"{region.first:#x}..{region.last:#x}, {_size(region.unit)} a column"
         ElementTree.SubElement(box, "title").text = hint
-        _element(root, "line", "line", x1=x + 0.5, y1=y - 10, x2=x + 0.5, y2=top)
-        _text(root, x + 4, y, f"{region.first:#x}")
+        drawing.element(root, "line", "line", x1=x + 0.5, y1=y - 10, x2=x + 0.5, y2=top)
+        drawing.text(root, x + 4, y, f"{region.first:#x}")
         if len(unit := _size(region.unit)) * _CHARACTER + 6 <= width:
-            _text(root, x + 4, top - 7, unit, "dim")
+            drawing.text(root, x + 4, top - 7, unit, "dim")
 
 
 def _runs(regions: list[Region], cells: bytearray) -> Iterator[tuple[int, int, int, int, int]]:
@@ -221,7 +211,7 @@ def _runs(regions: list[Region], cells: bytearray) -> Iterator[tuple[int, int, i
 
 
 def _svg_row(root: ElementTree.Element, regions: list[Region], row: Row, label: str, y: int) -> None:
-    _text(root, _EDGE, y + 15, label)
+    drawing.text(root, _EDGE, y + 15, label)
     for cell, x, width, first, last in _runs(regions, row.cells):
         group = ElementTree.SubElement(root, "g")
         reached = ", IOMMU tables among it" if cell & TABLES else ""
@@ -229,28 +219,28 @@ def _svg_row(root: ElementTree.Element, regions: list[Region], row: Row, label: 
         ElementTree.SubElement(group, "title").text = f"{label}: {rights} in {first:#x}..{last:#x}{reached}"
         for lane, (right, style, _) in enumerate(_LANES):
             if cell & right:
-                _element(group, "rect", style, x=x, y=y + 4 + lane * _LANE, width=width, height=_LANE)
+                drawing.element(group, "rect", style, x=x, y=y + 4 + lane * _LANE, width=width, height=_LANE)
         if cell & TABLES:
-            _element(group, "rect", "alarm", x=x, y=y + 3, width=width, height=3 * _LANE + 2)
+            drawing.element(group, "rect", "alarm", x=x, y=y + 3, width=width, height=3 * _LANE + 2)
 
 
 def _svg_tables(root: ElementTree.Element, drawn: Map, y: int) -> None:
-    _text(root, _EDGE, y + 15, TABLES_NAME)
+    drawing.text(root, _EDGE, y + 15, TABLES_NAME)
     for _, x, width, first, last in _runs(drawn.regions, drawn.tables):
-        box = _element(root, "rect", "t", x=x, y=y + 4, width=width, height=3 * _LANE)
+        box = drawing.element(root, "rect", "t", x=x, y=y + 4, width=width, height=3 * _LANE)
         ElementTree.SubElement(box, "title").text = f"{TABLES_NAME} in {first:#x}..{last:#x}"
 
 
 def _svg_legend(root: ElementTree.Element, y: int) -> None:
     x = _LEFT
     for lane, (_, style, meaning) in enumerate(_LANES):
-        _element(root, "rect", style, x=x, y=y + 4 + lane * _LANE, width=24, height=_LANE)
-        _text(root, x + 30, y + 15, meaning)
+        drawing.element(root, "rect", style, x=x, y=y + 4 + lane * _LANE, width=24, height=_LANE)
+        drawing.text(root, x + 30, y + 15, meaning)
         x += 100
-    _element(root, "rect", "t", x=x, y=y + 4, width=24, height=3 * _LANE)
-    _text(root, x + 30, y + 15, TABLES_NAME)
-    _element(root, "rect", "alarm", x=x + 140, y=y + 3, width=24, height=3 * _LANE + 2)
-    _text(root, x + 170, y + 15, "a device reaches IOMMU tables")
+    drawing.element(root, "rect", "t", x=x, y=y + 4, width=24, height=3 * _LANE)
+    drawing.text(root, x + 30, y + 15, TABLES_NAME)
+    drawing.element(root, "rect", "alarm", x=x + 140, y=y + 3, width=24, height=3 * _LANE + 2)
+    drawing.text(root, x + 170, y + 15, "a device reaches IOMMU tables")
 
 
 def svg(drawn: Map, labels: list[str], members: list[str], title: str) -> str:
@@ -266,15 +256,15 @@ def svg(drawn: Map, labels: list[str], members: list[str], title: str) -> str:
     root.attrib |= {"width": str(width), "height": str(height)}
     root.attrib |= {"font-family": "monospace", "font-size": "12"}
     ElementTree.SubElement(root, "style").text = _STYLE
-    _element(root, "rect", "bg", width=width, height=height)
-    _text(root, _EDGE, 26, title, "text title")
+    drawing.element(root, "rect", "bg", width=width, height=height)
+    drawing.text(root, _EDGE, 26, title, "text title")
     _svg_header(root, drawn.regions, top, bottom)
     for i, (row, label) in enumerate(strips):
         y = top + i * _ROW
         _svg_row(root, drawn.regions, row, label, y)
-        _element(root, "line", "line", x1=_EDGE, y1=y + _ROW - 0.5, x2=right, y2=y + _ROW - 0.5)
+        drawing.element(root, "line", "line", x1=_EDGE, y1=y + _ROW - 0.5, x2=right, y2=y + _ROW - 0.5)
     _svg_tables(root, drawn, bottom - _ROW)
     _svg_legend(root, bottom + 14)
     for i, line in enumerate(below):
-        _text(root, _EDGE, bottom + 62 + 16 * i, line, "dim")
+        drawing.text(root, _EDGE, bottom + 62 + 16 * i, line, "dim")
     return ElementTree.tostring(root, encoding="unicode") + "\n"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.etree import ElementTree
 
+from iommu_abi import drawing
 from iommu_abi.uapi.layout import ABIS, Abi, Array, Enum, Field, Layout, Pointer, Record, Type, layout
 
 Kind = Literal["field", "reserved", "hole", "tail"]
@@ -186,37 +187,27 @@ _STYLE = """
 """
 
 
-def _element(parent: ElementTree.Element, tag: str, style: str, **where: object) -> ElementTree.Element:
-    made = ElementTree.SubElement(parent, tag, {"class": style})
-    made.attrib |= {name: str(value) for name, value in where.items()}
-    return made
-
-
-def _text(parent: ElementTree.Element, x: int, y: int, text: str, style: str = "text") -> ElementTree.Element:
-    made = _element(parent, "text", style, x=x, y=y)
-    made.text = text
-    return made
-
-
 def _panel(parent: ElementTree.Element, title: str, made: Layout, top: int) -> int:
     """One picture below ``top``; returns where it ends."""
-    _text(parent, _LEFT, top + 20, title, "text title")
+    drawing.text(parent, _LEFT, top + 20, title, "text title")
     for i in range(min(ROW_BYTES, made.size)):
-        _text(parent, _LEFT + i * _W + 4, top + 46, str(i), "dim")
+        drawing.text(parent, _LEFT + i * _W + 4, top + 46, str(i), "dim")
     y = top + _TOP
     for row in rows(made):
-        _text(parent, _LEFT - 8, y + 21, str(row[0].offset), "dim").set("text-anchor", "end")
+        drawing.text(parent, _LEFT - 8, y + 21, str(row[0].offset), "dim").set("text-anchor", "end")
         for piece in row:
             x, width = _LEFT + piece.offset % ROW_BYTES * _W, piece.size * _W
-            cell = _element(parent, "rect", f"cell {piece.cell.kind}", x=x, y=y, width=width, height=_H)
+            cell = drawing.element(
+                parent, "rect", f"cell {piece.cell.kind}", x=x, y=y, width=width, height=_H
+            )
             until = piece.cell.offset + piece.cell.size - 1
             hint = f"{piece.cell.name or 'hole'}: bytes {piece.cell.offset} to {until}"
             ElementTree.SubElement(cell, "title").text = hint
-            _text(parent, x + 5, y + 21, _fit(piece.label, width // 8 - 1))
+            drawing.text(parent, x + 5, y + 21, _fit(piece.label, width // 8 - 1))
         y += _H
     for each in cells(made):
         if each.kind == "tail":
-            _text(parent, _LEFT + 5, y + 21, f"{each.name}[] ...")
+            drawing.text(parent, _LEFT + 5, y + 21, f"{each.name}[] ...")
             y += _H
     return y
 
@@ -230,9 +221,9 @@ def svg(panels: list[tuple[str, Layout]]) -> str:
         ElementTree.SubElement(root, "defs"), "pattern", id="hole", width="8", height="8",
         patternUnits="userSpaceOnUse", patternTransform="rotate(45)",
     )  # fmt: skip
-    _element(hatch, "rect", "hole-back", width=8, height=8)
-    _element(hatch, "rect", "hole-line", width=2, height=8)
-    back = _element(root, "rect", "bg")
+    drawing.element(hatch, "rect", "hole-back", width=8, height=8)
+    drawing.element(hatch, "rect", "hole-line", width=2, height=8)
+    back = drawing.element(root, "rect", "bg")
     bottom = 0
     for title, made in panels:
         bottom = _panel(root, title, made, bottom) + 10
