@@ -144,42 +144,25 @@ static inline u64 ss_update(u64 raw, bool leaf, unsigned int access, const struc
 	return raw | BIT(8) | (leaf && access == PT_W ? BIT(9) : 0);
 }
 
+/* What all tables have in common. */
+#define VTD_TABLES .granule_lg2 = PAGE_LG2, .index_lg2 = INDEX_LG2, .entry_lg2 = 3, .has_rsvd = true
+
 /* The formats, and the same with all that few requests need: ATS, SSADE, SSIRWE. */
 static const struct pt_format fs = {
-	.granule_lg2 = PAGE_LG2,
-	.index_lg2 = INDEX_LG2,
-	.entry_lg2 = 3,
-	.has_rsvd = true,
+	VTD_TABLES,
 	.unsnooped = true,
 	.decode = fs_decode,
 	.update = fs_update,
 };
 static const struct pt_format ss = {
-	.granule_lg2 = PAGE_LG2,
-	.index_lg2 = INDEX_LG2,
-	.entry_lg2 = 3,
-	.has_rsvd = true,
+	VTD_TABLES,
 	.decode = ss_decode,
 };
 static const struct pt_format fs_rare = {
-	.granule_lg2 = PAGE_LG2,
-	.index_lg2 = INDEX_LG2,
-	.entry_lg2 = 3,
-	.has_rsvd = true,
-	.unsnooped = true,
-	.has_both = true,
-	.decode = fs_decode,
-	.update = fs_update,
+	VTD_TABLES, .unsnooped = true, .has_both = true, .decode = fs_decode, .update = fs_update,
 };
 static const struct pt_format ss_rare = {
-	.granule_lg2 = PAGE_LG2,
-	.index_lg2 = INDEX_LG2,
-	.entry_lg2 = 3,
-	.has_rsvd = true,
-	.unsnooped = true,
-	.has_both = true,
-	.decode = ss_decode_rare,
-	.update = ss_update,
+	VTD_TABLES, .unsnooped = true, .has_both = true, .decode = ss_decode_rare, .update = ss_update,
 };
 
 /* ---- stages ---- */
