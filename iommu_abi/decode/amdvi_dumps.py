@@ -37,9 +37,13 @@ CONTROL = {
 }
 
 
+def _bytes(words: tuple[int, ...]) -> bytes:
+    return b"".join(word.to_bytes(8, "little") for word in words)
+
+
 def entry(words: tuple[int, ...]) -> list[tuple[str, str]]:
     """A device table entry, and what is wrong with it."""
-    data = b"".join(word.to_bytes(8, "little") for word in words)
+    data = _bytes(words)
     parsed = amdvi.DEVICE_TABLE_ENTRY.parse(data)
     mode = f"Mode={parsed.Mode}, " if not parsed.Mode else ""
     found = [("DTE", mode + fields.said(amdvi.DEVICE_TABLE_ENTRY, data))]
@@ -61,7 +65,7 @@ def _wrong(parsed: Fields) -> list[str]:
 
 def conflicts(words: tuple[int, ...], control: int) -> list[tuple[str, str]]:
     """What an entry asks for and CONTROL does not allow; that GV then is illegal is ours (docs/walk.md)."""
-    parsed = amdvi.DEVICE_TABLE_ENTRY.parse(b"".join(word.to_bytes(8, "little") for word in words))
+    parsed = amdvi.DEVICE_TABLE_ENTRY.parse(_bytes(words))
     if parsed.V and parsed.TV and parsed.GV and not control >> _GTEN & 1:
         return [("DTE is wrong", "GV=1 while CONTROL has GTEn=0: guest tables are not switched on")]
     return []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from iommu_abi.decode import fields
 from iommu_abi.decode.lines import Lines
 from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note
@@ -49,13 +50,7 @@ _IDR0 = {
 
 def _says(layout: Layout, value: int) -> str:
     """The fields that are not 0, by their names."""
-    parsed = layout.of(value)
-    shown = []
-    for each in layout.fields:
-        number = parsed[each.name]
-        if number and not each.ignored and not each.reserved:
-            shown.append(each.name if each.width == 1 else f"{each.name}={number:#x}")
-    return ", ".join(shown) or "all zero"
+    return fields.said(layout, value.to_bytes(layout.size, "little"), remarks=False, reserved=False)
 
 
 def _made(unit: str, registers: dict[str, int], facts: list[str], iommu: str, source: str) -> Made:

@@ -5,6 +5,8 @@ SMMU lines of Xen are Linux's with another prefix: ``smmuv2`` and ``smmuv3`` rea
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from iommu_abi.decode import amdvi, vtd_dumps
 from iommu_abi.decode import vtd_reasons as vtd
 from iommu_abi.decode.lines import Lines
@@ -49,36 +51,21 @@ def _vtd(lines: Lines, at: int) -> Report | None:
     if reason is None or any(HINT.search(lines[place]) for place in range(found.at[-1] + 1, reason.at[0])):
         return None
     code, said, used = int(reason["reason"], 16), number(found["number"]), (*found.at, *reason.at)
-    known, rid, shown = meaning(vtd.MEANINGS, code), device(found["device"]), found["device"]
-    if not dma:
-        extra = (("interrupt index", UNSAID if said is None else f"{said:#x}"),)
-        return Report(
-            vtd.KIND,
-            code,
-            known,
-            vtd.SOURCE,
-            used,
-            rid,
-            shown,
-            extra=extra,
-            look=vtd.look(code),
-        )
-    access = Access.READ if found["access"] == "Read" else Access.WRITE
-    hidden = () if said is not None else (("address", UNSAID),)
     report = Report(
         vtd.KIND,
         code,
-        known,
+        meaning(vtd.MEANINGS, code),
         vtd.SOURCE,
         used,
-        rid,
-        shown,
-        None,
-        said,
-        access,
-        extra=hidden,
+        device(found["device"]),
+        found["device"],
         look=vtd.look(code),
     )
+    if not dma:
+        return replace(report, extra=(("interrupt index", UNSAID if said is None else f"{said:#x}"),))
+    access = Access.READ if found["access"] == "Read" else Access.WRITE
+    hidden = () if said is not None else (("address", UNSAID),)
+    report = replace(report, address=said, access=access, extra=hidden)
     return vtd_dumps.below(lines, report, used[-1], HINT)
 
 
