@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError("layout: --abi and -o need a struct")
         return _list(args.json)
     if args.file:
-        words.svg_name(args.file)
+        words.check_svg_name(args.file)
     struct, gen = uapi.resolve(args.struct)
     name = f"{struct}@{gen}"
     if args.abi == "all":

@@ -149,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
     """Enumerate and print."""
     _check(args)
     if args.file:
-        words.svg_name(args.file)
+        words.check_svg_name(args.file)
     rid = None if args.rid is None else words.requester(args.rid)
     pasid = None if args.pasid is None else words.number(args.pasid, "--pasid", (1 << 20) - 1)
     window = _window(args.reverse)

@@ -100,9 +100,8 @@ def holds(path: Path, data: bytes, hint: str = "") -> bool:
     raise UsageError(f"{path}: is there with other bytes; nothing was written{hint}")
 
 
-def svg_name(path: str) -> str:
-    """The name of a drawing; UsageError for one whose suffix says that it is something else."""
+def check_svg_name(path: str) -> None:
+    """UsageError for the name of a drawing whose suffix says that it is something else."""
     suffix = Path(path).suffix.lower()
     if suffix not in ("", ".svg"):
         raise UsageError(f"-o {path}: drawings are SVG; rsvg-convert and browsers make {suffix} of .svg")
-    return path
