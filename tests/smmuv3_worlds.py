@@ -12,7 +12,7 @@ from iommu_abi.schemas import build, smmuv3
 from iommu_abi.schemas.build import LARGE, PAGE, RWX
 from iommu_abi.schemas.smmuv3_entries import CD, CR0, CR2, GBPA, IDR0, IDR1, IDR3, IDR5, L1CD, L1STD, STE
 from iommu_abi.schemas.vmsa_entries import descriptor_layout
-from iommu_abi.terms import Access, At, Fault, Request, Translation
+from iommu_abi.terms import Access, At, Request, Translation
 
 EXEC = Access.EXEC
 NONE = Access.NONE
@@ -218,23 +218,6 @@ def cd_page(**fields: int) -> Edit:
 
 def registers(*each: Mapping[str, int]) -> Edit:
     return lambda world: with_registers(world, *each)
-
-
-def both(*edits: Edit) -> Edit:
-    def change(world: World) -> None:
-        for each in edits:
-            each(world)
-
-    return change
-
-
-def nothing(world: World) -> None:
-    del world
-
-
-def words(fault: Fault) -> list[str]:
-    """A fault as the facts below write it."""
-    return [fault.reason.name, fault.stage.name, str(fault.level), f"{fault.native:#x}"]
 
 
 # ---------------------------------------------------------------- rows of a text

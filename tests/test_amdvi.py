@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from edits import nothing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import ask_both
@@ -394,10 +395,6 @@ def registers(**values: int) -> Edit:
 def without(**bits: int) -> Edit:
     """Take bits of EXT_FEATURES away."""
     return registers(EXT_FEATURES=amdvi.DEFAULT_EXT_FEATURES & ~EXT_FEATURES.value(**bits))
-
-
-def nothing(world: World) -> None:
-    del world
 
 
 def changed(world: World, edit: Edit) -> World:

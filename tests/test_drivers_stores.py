@@ -54,7 +54,10 @@ def answers(driver: Any) -> list[tuple[Any, ...] | None]:
     return found
 
 
-def states(driver: Any, change: Callable[[], object]) -> list[list[tuple[Any, ...] | None]]:
+States = list[list[tuple[Any, ...] | None]]
+
+
+def states(driver: Any, change: Callable[[], object]) -> States:
     """The answers before a change, after each of its stores, and after it."""
     seen = [answers(driver)]
     driver.memory.between = lambda: seen.append(answers(driver))
@@ -63,10 +66,23 @@ def states(driver: Any, change: Callable[[], object]) -> list[list[tuple[Any, ..
     return [*seen, answers(driver)]
 
 
-def never_anything_else(seen: list[list[tuple[Any, ...] | None]]) -> None:
+def never_anything_else(seen: States) -> None:
     for state in seen:
         for request, was, now, then in zip(REQUESTS, seen[0], state, seen[-1], strict=True):
             assert now in (was, then, None), request
+
+
+def blocked_then_the_guests_then_blocked(bind: States, unbind: States, *, words: int) -> None:
+    """A write with PASID 1 is; and ``words`` of an entry change each way, with nothing else in between."""
+    never_anything_else(bind)
+    never_anything_else(unbind)
+    assert len(bind) >= 2 + words
+    assert len(unbind) >= 2 + words
+    i = REQUESTS.index(Request(RID, IOVA, pasid=1, access=Access.WRITE))
+    assert (bind[0][i], unbind[-1][i]) == (None, None)
+    assert bind[-1][i] == unbind[0][i]
+    assert bind[-1][i] is not None
+    assert bind[-1][i][0] == 0x4000_0123
 
 
 class Ram:
@@ -128,16 +144,7 @@ def test_amd_between_two_stores_of_bind_and_unbind(flags: int) -> None:
     bind = states(driver, lambda: driver.bind_gcr3_table(Device(RID), **table, payload=payload))
     unbind = states(driver, lambda: driver.unbind_gcr3_table(Device(RID)))
 
-    never_anything_else(bind)
-    never_anything_else(unbind)
-    assert len(bind) >= 2 + 3  # three words change
-    assert len(unbind) >= 2 + 3
-    # a write with PASID 1 is blocked, then the guest's, then blocked again
-    i = REQUESTS.index(Request(RID, IOVA, pasid=1, access=Access.WRITE))
-    assert (bind[0][i], unbind[-1][i]) == (None, None)
-    assert bind[-1][i] == unbind[0][i]
-    assert bind[-1][i] is not None
-    assert bind[-1][i][0] == 0x4000_0123
+    blocked_then_the_guests_then_blocked(bind, unbind, words=3)
 
 
 # ---------------------------------------------------------------- RISC-V
@@ -179,15 +186,7 @@ def test_riscv_between_two_stores_of_bind_and_unbind(tc: int, extended: int, fla
     bind = states(driver, lambda: driver.bind_process_directory(Device(RID), PDT, 4096, payload=payload))
     unbind = states(driver, lambda: driver.unbind_process_directory(Device(RID)))
 
-    never_anything_else(bind)
-    never_anything_else(unbind)
-    assert len(bind) >= 2 + 2
-    assert len(unbind) >= 2 + 2
-    i = REQUESTS.index(Request(RID, IOVA, pasid=1, access=Access.WRITE))
-    assert (bind[0][i], unbind[-1][i]) == (None, None)
-    assert bind[-1][i] == unbind[0][i]
-    assert bind[-1][i] is not None
-    assert bind[-1][i][0] == 0x4000_0123
+    blocked_then_the_guests_then_blocked(bind, unbind, words=2)
 
 
 # ---------------------------------------------------------------- VT-d, extended mode
@@ -233,12 +232,4 @@ def test_vtd_between_two_stores_of_bind_and_unbind(type_: int, ats: bool, payloa
     bind = states(driver, lambda: domain.bind_pasid_table(device, info))
     unbind = states(driver, lambda: domain.unbind_pasid_table(device))
 
-    never_anything_else(bind)
-    never_anything_else(unbind)
-    assert len(bind) >= 2 + 3
-    assert len(unbind) >= 2 + 3
-    i = REQUESTS.index(Request(RID, IOVA, pasid=1, access=Access.WRITE))
-    assert (bind[0][i], unbind[-1][i]) == (None, None)
-    assert bind[-1][i] == unbind[0][i]
-    assert bind[-1][i] is not None
-    assert bind[-1][i][0] == 0x4000_0123
+    blocked_then_the_guests_then_blocked(bind, unbind, words=3)

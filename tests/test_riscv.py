@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from edits import both, nothing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import ask_both
@@ -790,18 +791,6 @@ def registers(**each: int) -> Edit:
 def lacks(*names: str) -> Edit:
     """Take capabilities away."""
     return registers(CAPABILITIES=capabilities(**dict.fromkeys(names, 0)))
-
-
-def both(*edits: Edit) -> Edit:
-    def change(world: World) -> None:
-        for each in edits:
-            each(world)
-
-    return change
-
-
-def nothing(world: World) -> None:
-    del world
 
 
 def words(fault: Fault) -> list[str]:

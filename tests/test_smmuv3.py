@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from edits import both, nothing, words
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import Remembered, ask_both
@@ -35,7 +36,6 @@ from smmuv3_worlds import (
     Edit,
     World,
     ask,
-    both,
     bypass,
     cd,
     cd_page,
@@ -45,7 +45,6 @@ from smmuv3_worlds import (
     l1cd,
     l1std,
     nested,
-    nothing,
     registers,
     second,
     stage1,
@@ -53,7 +52,6 @@ from smmuv3_worlds import (
     ste,
     table_page,
     with_registers,
-    words,
 )
 
 from iommu_abi.schemas import build, plain, smmuv3

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from edits import both, nothing
 from smmuv3_worlds import (
     ATSCHK,
     EXEC,
@@ -20,14 +21,12 @@ from smmuv3_worlds import (
     Edit,
     Row,
     World,
-    both,
     bypass,
     cd,
     cd_page,
     check,
     first,
     nested,
-    nothing,
     said,
     second,
     stage1,

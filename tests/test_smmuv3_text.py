@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from edits import both, nothing
 from smmuv3_worlds import (
     ATSCHK,
     EXEC,
@@ -26,7 +27,6 @@ from smmuv3_worlds import (
     Edit,
     Row,
     World,
-    both,
     bypass,
     cd,
     check,
@@ -34,7 +34,6 @@ from smmuv3_worlds import (
     first,
     idr,
     nested,
-    nothing,
     registers,
     said,
     second,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from edits import both, nothing, words
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import ask_both, image
@@ -41,7 +42,7 @@ from iommu_abi.schemas.vtd_entries import (
     SECOND_STAGE_TABLE,
     SECOND_STAGE_TOP,
 )
-from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Request, Stage, Target, Translation
+from iommu_abi.terms import Access, At, Purpose, Reason, Request, Stage, Target, Translation
 from iommu_abi.walk import Unit
 
 CASES = json.loads((Path(__file__).parent / "data" / "conformance_cases.json").read_text())["cases"]
@@ -591,23 +592,6 @@ def registers(**values: int) -> Edit:
 def lacks(**capability: int) -> Edit:
     """Take bits of ECAP away."""
     return registers(ECAP=ECAP_ALL & ~ECAP.value(**capability))
-
-
-def both(*edits: Edit) -> Edit:
-    def change(world: World) -> None:
-        for each in edits:
-            each(world)
-
-    return change
-
-
-def nothing(world: World) -> None:
-    del world
-
-
-def words(fault: Fault) -> list[str]:
-    """A fault as the facts below write it."""
-    return [fault.reason.name, fault.stage.name, str(fault.level), f"{fault.native:#x}"]
 
 
 @dataclass

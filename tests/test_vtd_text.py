@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import test_vtd
+from edits import nothing
 from test_vtd import EXEC, IOVA, RID, World, extended, first_only, legacy, nested, pass_through, second_only
 
 from iommu_abi.schemas import build
@@ -231,11 +232,6 @@ class Fact:
     answer: str
     request: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
-
-
-def nothing(world: World) -> None:
-    """Leave the world as it is."""
-    del world
 
 
 def prepared(fact: Fact) -> World:
