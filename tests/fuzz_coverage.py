@@ -33,7 +33,7 @@ ABOUT = (
     "compat",
     "fuzz/targets",
     "ledgers.py",
-    "mappings.py",
+    "mappings",
     "memory.py",
     "rules",
     "schemas",

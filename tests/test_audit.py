@@ -15,8 +15,8 @@ from ledgers import image
 from iommu_abi import capture
 from iommu_abi.audit import KINDS, Audit, Finding, audit, evidence
 from iommu_abi.audit.pages import MOST, Pages, TooMany
-from iommu_abi.budget import Budget
 from iommu_abi.cli import main
+from iommu_abi.mappings.budget import Budget
 from iommu_abi.memory import Memory
 from iommu_abi.schemas import build
 from iommu_abi.schemas.amdvi import DEFAULT_EXT_FEATURES

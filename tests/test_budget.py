@@ -20,11 +20,11 @@ import sys
 import pytest
 from cli_support import run
 
-from iommu_abi import Memory, Unit, budget
+from iommu_abi import Memory, Unit
 from iommu_abi.audit import audit
-from iommu_abi.budget import Budget, OutOfSteps
-from iommu_abi.mappings import everything, requesters
-from iommu_abi.mappings_map import draw
+from iommu_abi.mappings import budget, everything, requesters
+from iommu_abi.mappings.budget import Budget, OutOfSteps
+from iommu_abi.mappings.map import draw
 
 UNIT = ("--iommu", "vtd", "--reg", "RTADDR=0x0")
 DEVICES = 1 << 8  # of the first bus

@@ -17,7 +17,7 @@ from vtd_tables import LARGE, SMALL, R, Tables, W
 
 from iommu_abi.fuzz.image import Image
 from iommu_abi.mappings import Mapping, State, mappings, requesters
-from iommu_abi.mappings_diff import Change, ContextChange, RangeChange, Side, differences
+from iommu_abi.mappings.diff import Change, ContextChange, RangeChange, Side, differences
 from iommu_abi.memory import Memory
 from iommu_abi.terms import At, Request
 from iommu_abi.walk import Unit
@@ -238,7 +238,7 @@ def test_random_tables_differ_where_translate_says_so_and_nowhere_else(name: str
 COMPARE_64_GIB = """
 import resource
 from test_mappings import shared_tables
-from iommu_abi.mappings_diff import Change, Side, differences
+from iommu_abi.mappings.diff import Change, Side, differences
 
 unit, before = shared_tables()
 _, after = shared_tables(frames=0x2_0000_0000)

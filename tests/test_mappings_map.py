@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from test_mappings import CAPTURES, opened, shared_tables
 from vtd_tables import LARGE, SMALL, TOP, R, Tables, W
 
-from iommu_abi import mappings_map, mappings_picture
-from iommu_abi.extents import Extents, union
-from iommu_abi.mappings import State, contexts, mappings, requesters
-from iommu_abi.mappings_map import TABLES, Map, axis, draw, pages_of_tables
+from iommu_abi.mappings import State, contexts, mappings, picture, requesters
+from iommu_abi.mappings import map as mappings_map
+from iommu_abi.mappings.extents import Extents, union
+from iommu_abi.mappings.map import TABLES, Map, axis, draw, pages_of_tables
 from iommu_abi.memory import Memory
 from iommu_abi.terms import Access
 from iommu_abi.walk import Unit
@@ -190,7 +190,7 @@ def test_more_contexts_than_rows_are_counted(monkeypatch):
     drawn = draw(tables.unit, tables.memory, 60)
 
     assert (len(drawn.rows), drawn.left_out) == (2, 3)
-    assert list(mappings_picture.notes(drawn, ["", ""], ["", ""])) == ["3 more contexts have no room here"]
+    assert list(picture.notes(drawn, ["", ""], ["", ""])) == ["3 more contexts have no room here"]
 
 
 def test_more_tables_than_are_kept_apart_are_a_note(monkeypatch):
@@ -204,7 +204,7 @@ def test_more_tables_than_are_kept_apart_are_a_note(monkeypatch):
     drawn = draw(tables.unit, memory, 60)
 
     assert [row.count for row in drawn.rows] == [2]
-    assert list(mappings_picture.notes(drawn, ["a"], ["a, b"])) == [
+    assert list(picture.notes(drawn, ["a"], ["a, b"])) == [
         "a: a, b", "IOMMU tables lie in too many places: what lies between close ones counts as table",
     ]  # fmt: skip
 

@@ -11,11 +11,11 @@ import pytest
 from ledgers import image
 
 from iommu_abi._core import ffi, lib
-from iommu_abi.budget import Budget, OutOfSteps
 from iommu_abi.errors import UsageError
 from iommu_abi.fuzz.formats import FORMATS
 from iommu_abi.fuzz.image import Image
 from iommu_abi.mappings import ROOM, Table, mappings, tables
+from iommu_abi.mappings.budget import Budget, OutOfSteps
 from iommu_abi.memory import Memory
 from iommu_abi.schemas import build
 from iommu_abi.terms import At, Purpose, Reason, Stage

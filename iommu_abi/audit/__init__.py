@@ -17,8 +17,8 @@ from iommu_abi.audit.kinds import KINDS, Kind, Severity
 from iommu_abi.audit.pages import PAGE_LG2, Pages
 from iommu_abi.audit.queues import queues
 from iommu_abi.audit.survey import Survey, TablePage, is_off, survey
-from iommu_abi.budget import RANGES, Budget, Stop
 from iommu_abi.mappings import State
+from iommu_abi.mappings.budget import RANGES, Budget, Stop
 from iommu_abi.memory import Memory
 from iommu_abi.walk import Unit
 
@@ -50,8 +50,8 @@ class Audit:
 def audit(unit: Unit, memory: Memory, rid: int | None = None, *, budget: Budget | None = None) -> Audit:
     """Look at all tables of an IOMMU. With ``rid``, only findings that concern this device.
 
-    ``budget``: at its end (that of :data:`iommu_abi.budget.RANGES`, if none is given) the audit stops and
-    says so.
+    ``budget``: at its end (that of :data:`iommu_abi.mappings.budget.RANGES`, if none is given) the audit
+    stops and says so.
     """
     budget = budget or Budget.of_ranges(RANGES, memory)
     if (off := is_off(unit, memory)) is not None:

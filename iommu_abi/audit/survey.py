@@ -16,8 +16,8 @@ from itertools import islice
 
 from iommu_abi.audit.findings import Spot, Spots, Who
 from iommu_abi.audit.pages import PAGE_LG2, Pages, TooMany
-from iommu_abi.budget import Budget, OutOfSteps, Stop, stop
 from iommu_abi.mappings import Context, Mapping, State, contexts, mappings, pasids, requesters, tables
+from iommu_abi.mappings.budget import Budget, OutOfSteps, Stop, stop
 from iommu_abi.memory import Memory
 from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Ref, Stage
 from iommu_abi.walk import Unit

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator
 
-    from iommu_abi.budget import Budget, Stop
+    from iommu_abi.mappings.budget import Budget, Stop
     from iommu_abi.memory import Memory
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ def add_option(made: argparse.ArgumentParser) -> None:
 
 def budget(args: argparse.Namespace, *images: Memory) -> Budget:
     """What a run may look at."""
-    from iommu_abi.budget import Budget
+    from iommu_abi.mappings.budget import Budget
 
     return Budget.of_ranges(words.number(args.max_ranges, "--max-ranges"), *images)
 
@@ -50,7 +50,7 @@ class Listing:
 
     def until(self, found: Iterator[T]) -> Iterator[T]:
         """What is found; counts on stderr until something of it is shown on the same terminal."""
-        from iommu_abi.budget import OutOfSteps, stop
+        from iommu_abi.mappings.budget import OutOfSteps, stop
 
         shown = sys.stdout.isatty()
         with output.busy(self.spent, quiet=False) as sign:

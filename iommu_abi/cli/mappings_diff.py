@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from iommu_abi.cli.machine import One
     from iommu_abi.mappings import Context, Mapping
-    from iommu_abi.mappings_diff import ContextChange, RangeChange
+    from iommu_abi.mappings.diff import ContextChange, RangeChange
     from iommu_abi.memory import Memory
     from iommu_abi.walk import Unit
 
@@ -42,7 +42,7 @@ def _kind_of_context(change: ContextChange) -> str:
 
 
 def _row(change: ContextChange | RangeChange) -> dict[str, object]:
-    from iommu_abi.mappings_diff import ContextChange
+    from iommu_abi.mappings.diff import ContextChange
 
     row: dict[str, object] = {"rid": words.name_of_requester(change.rid), "pasid": change.pasid}
     if isinstance(change, ContextChange):
@@ -106,7 +106,7 @@ def _summary(counts: Counter[str], so_far: str) -> str:
 
 
 def _print(found: Iterable[ContextChange | RangeChange], listing: limits.Listing) -> int:
-    from iommu_abi.mappings_diff import ContextChange
+    from iommu_abi.mappings.diff import ContextChange
 
     counts: Counter[str] = Counter()
     before = None
@@ -141,7 +141,7 @@ def _other(args: argparse.Namespace, one: One) -> tuple[Unit, Memory]:
 
 def run(args: argparse.Namespace, one: One, memory: Memory, rid: int | None, pasid: int | None) -> int:
     """Compare and print; the exit status of diff(1)."""
-    from iommu_abi.mappings_diff import Side, differences, pairs
+    from iommu_abi.mappings.diff import Side, differences, pairs
 
     before, after = Side(one.unit, memory), Side(*_other(args, one))
     spent = limits.budget(args, memory, after.memory)

@@ -9,7 +9,7 @@ from iommu_abi.cli import limits, output, words
 if TYPE_CHECKING:
     import argparse
 
-    from iommu_abi.mappings_map import Map, Row, Who
+    from iommu_abi.mappings.map import Map, Row, Who
     from iommu_abi.memory import Memory
     from iommu_abi.walk import Unit
 
@@ -47,20 +47,20 @@ def _members(row: Row) -> str:
 
 
 def _print(drawn: Map) -> None:
-    from iommu_abi import mappings_picture
+    from iommu_abi.mappings import picture
 
     labels = list(map(_label, drawn.rows))
-    for segments in mappings_picture.lines(drawn, labels):
+    for segments in picture.lines(drawn, labels):
         output.picture_line(segments, STYLES)
-    for note in mappings_picture.notes(drawn, labels, map(_members, drawn.rows)):
+    for note in picture.notes(drawn, labels, map(_members, drawn.rows)):
         output.line(note)
 
 
 def _svg(drawn: Map, title: str) -> bytes:
-    from iommu_abi import mappings_picture
+    from iommu_abi.mappings import picture
 
     labels, members = list(map(_label, drawn.rows)), list(map(_members, drawn.rows))
-    return mappings_picture.svg(drawn, labels, members, title).encode()
+    return picture.svg(drawn, labels, members, title).encode()
 
 
 def run(
@@ -72,8 +72,8 @@ def run(
     window: tuple[int, int] | None,
 ) -> bool:
     """Draw to a file, the terminal or both; is anything reached, and is this all of it?"""
-    from iommu_abi.mappings_map import draw
-    from iommu_abi.mappings_picture import MARGIN, SVG_COLUMNS
+    from iommu_abi.mappings.map import draw
+    from iommu_abi.mappings.picture import MARGIN, SVG_COLUMNS
 
     def drawn_in(width: int) -> Map:
         spent = limits.budget(args, memory)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from itertools import islice, pairwise
 from typing import TypeVar
 
-from iommu_abi.budget import Budget, OutOfSteps
 from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.fuzz.formats import FORMATS
 from iommu_abi.fuzz.mutate import Case
@@ -15,6 +14,7 @@ from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
 from iommu_abi.fuzz.targets.walks import CaseTarget
 from iommu_abi.fuzz.worlds import PAGE
 from iommu_abi.mappings import Context, Mapping, Table, contexts, mappings, pasids, tables
+from iommu_abi.mappings.budget import Budget, OutOfSteps
 from iommu_abi.schemas import plain
 from iommu_abi.terms import Access, At, Request, Stage, Translation
 from iommu_abi.terms import Target as Reached

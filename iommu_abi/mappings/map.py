@@ -15,9 +15,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from iommu_abi.budget import Budget, OutOfSteps, Stop, stop
-from iommu_abi.extents import Extents, widest_gaps
-from iommu_abi.mappings import Context, Mapping, State, mappings, requesters, tables
+from iommu_abi.mappings.budget import Budget, OutOfSteps, Stop, stop
+from iommu_abi.mappings.enumeration import Context, Mapping, State, mappings, requesters, tables
+from iommu_abi.mappings.extents import Extents, widest_gaps
 from iommu_abi.memory import Memory
 from iommu_abi.terms import Request, Stage
 from iommu_abi.walk import Unit

@@ -11,8 +11,8 @@ import enum
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
-from iommu_abi.budget import Budget, OutOfSteps
-from iommu_abi.mappings import Context, Mapping, State, contexts, mappings, pasids, span
+from iommu_abi.mappings.budget import Budget, OutOfSteps
+from iommu_abi.mappings.enumeration import Context, Mapping, State, contexts, mappings, pasids, span
 from iommu_abi.memory import Memory
 from iommu_abi.walk import Unit
 

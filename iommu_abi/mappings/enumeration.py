@@ -13,14 +13,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from iommu_abi._core import ffi, lib
-from iommu_abi.budget import Budget, OutOfSteps
 from iommu_abi.errors import UsageError
+from iommu_abi.mappings.budget import Budget, OutOfSteps
 from iommu_abi.memory import Memory
 from iommu_abi.terms import Access, Fault, Reason, Ref, Stage, Target
 from iommu_abi.walk import Unit, fault_of, ref_of
 
 ROOM = 4096  # results of one call
-MAX_REFS = int(lib.IOMMU_ABI_MAX_REFS)
 
 _ACCESS = tuple(Access(i) for i in range(8))
 _TARGET = tuple(Target)

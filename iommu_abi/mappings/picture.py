@@ -9,8 +9,8 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from iommu_abi import drawing
-from iommu_abi.mappings import State
-from iommu_abi.mappings_map import TABLES, Map, Region, Row
+from iommu_abi.mappings.enumeration import State
+from iommu_abi.mappings.map import TABLES, Map, Region, Row
 from iommu_abi.terms import Access
 
 R, W, X = Access.READ, Access.WRITE, Access.EXEC
