@@ -15,10 +15,11 @@ from unittest import mock
 from c_support import ROOT, STRICT, run
 from ledgers import Remembered
 
-from iommu_abi import Memory, Unit, capture, mappings
+from iommu_abi import Memory, Unit, mappings
 from iommu_abi.errors import errno_name
 from iommu_abi.fuzz import blobs, cases
 from iommu_abi.fuzz.worlds import Dice
+from iommu_abi.replay import capture
 from iommu_abi.schemas import pasid_table_info as schema
 from iommu_abi.schemas import plain
 from iommu_abi.terms import Fault, Ref, Request, Translation

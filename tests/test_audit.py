@@ -12,16 +12,17 @@ from pathlib import Path
 import pytest
 from ledgers import image
 
-from iommu_abi import capture
 from iommu_abi.audit import KINDS, Audit, Finding, audit, evidence
 from iommu_abi.audit.pages import MOST, Pages, TooMany
 from iommu_abi.cli import main
 from iommu_abi.mappings.budget import Budget
 from iommu_abi.memory import Memory
+from iommu_abi.replay import capture
 from iommu_abi.schemas import build
 from iommu_abi.schemas.amdvi import DEFAULT_EXT_FEATURES
 from iommu_abi.schemas.build import RW, RWX
 from iommu_abi.terms import Access
+from iommu_abi.unit_meta import make_unit
 from iommu_abi.walk import Unit
 
 HERE = Path(__file__).resolve().parent
@@ -518,7 +519,7 @@ def test_amd_guest_tables_of_a_pasid_know_execution() -> None:
 
 def opened(directory: Path) -> tuple[capture.Capture, Unit, Memory]:
     loaded = capture.load(directory)
-    unit = capture.make_unit(loaded.meta.kind, loaded.meta.registers, "")
+    unit = make_unit(loaded.meta.kind, loaded.meta.registers, "")
     return loaded, unit, Memory.open(directory / "sparse.elf.xz")
 
 

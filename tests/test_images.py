@@ -445,7 +445,7 @@ def test_an_array_of_words_is_its_bytes():
 SPARSE = """
 import resource, sys, time
 from iommu_abi import Memory
-from iommu_abi.capture import make_unit, read_meta
+from iommu_abi.unit_meta import make_unit, read_meta
 from iommu_abi.terms import Request
 from pathlib import Path
 

@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 from ledgers import image
 
-from iommu_abi import capture
 from iommu_abi._core import ffi, lib
 from iommu_abi.fuzz.formats import FORMATS
 from iommu_abi.fuzz.image import Image
 from iommu_abi.fuzz.worlds import Dice, Unlucky, Wish, World
 from iommu_abi.mappings import Mapping, State, contexts, mappings, pasids, tables
 from iommu_abi.memory import Memory
+from iommu_abi.replay import capture
 from iommu_abi.terms import Access, At, Purpose, Reason, Request, Stage, Target, Translation
+from iommu_abi.unit_meta import make_unit
 from iommu_abi.walk import Unit
 
 HERE = Path(__file__).resolve().parent
@@ -80,7 +81,7 @@ def opened(directory: Path) -> tuple[capture.Capture, Unit, Memory]:
     found = capture.load(directory)
     return (
         found,
-        capture.make_unit(found.meta.kind, found.meta.registers, ""),
+        make_unit(found.meta.kind, found.meta.registers, ""),
         Memory.open(directory / "sparse.elf.xz"),
     )
 

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iommu_abi import replay
-from iommu_abi.capture import Line, Meta, _line, load, read_meta
 from iommu_abi.errors import Error
+from iommu_abi.replay.capture import Line, Meta, _line, load, read_meta
 from iommu_abi.schemas import plain
 from iommu_abi.terms import Access, Fault, Reason, Request, Stage, Target, Translation
 from iommu_abi.walk import kinds

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from iommu_abi import capture
+from iommu_abi import unit_meta
 from iommu_abi.acquire.units import Acquired, Device, Found
 from iommu_abi.errors import UsageError
 from iommu_abi.inputs import Record, parse_json, to_number
 
-_WORDS = {ours: word for word, ours in capture.KINDS.items()}
+_WORDS = {ours: word for word, ours in unit_meta.KINDS.items()}
 
 
 def device_json(device: Device) -> dict[str, object]:
@@ -75,9 +75,9 @@ def _device(row: Any, where: str) -> Device:
 
 
 def _unit(record: Record) -> Found:
-    meta = capture.meta_of(record)
+    meta = unit_meta.meta_of(record)
     if meta.ignored:
-        raise capture.unknown_register(meta.kind, list(meta.ignored))
+        raise unit_meta.unknown_register(meta.kind, list(meta.ignored))
     within = record.record("registers")
     base = record.number_or_none("base")
     rows = record.data.get("devices", [])

@@ -106,18 +106,18 @@ def _in_scope(one: One, text: str, segment: int | None, rid: int) -> list[Asked]
 
 def _registers(args: argparse.Namespace, kind: str) -> dict[str, int]:
     """Those of --reg."""
-    from iommu_abi import capture
+    from iommu_abi import unit_meta
     from iommu_abi.walk import registers
 
     texts = words.assignments(args.reg, "--reg")
     unknown = [name for name in texts if name not in registers(kind)]
     if unknown:
-        raise capture.unknown_register(kind, unknown)
+        raise unit_meta.unknown_register(kind, unknown)
     return {name: words.number(text, f"--reg {name}") for name, text in texts.items()}
 
 
 def _one(args: argparse.Namespace, found: Found, where: str) -> One:
-    from iommu_abi.capture import make_unit
+    from iommu_abi.unit_meta import make_unit
 
     registers = {**found.registers, **_registers(args, found.kind)}
     return One(make_unit(found.kind, registers, where), replace(found, registers=registers))
@@ -149,7 +149,7 @@ def of_config(args: argparse.Namespace, config: str) -> Machine:
 
 def described(args: argparse.Namespace) -> Machine | None:
     """The IOMMUs of --config or --iommu, with --reg; None if they are to be found."""
-    from iommu_abi import capture
+    from iommu_abi import unit_meta
     from iommu_abi.acquire.units import Found
     from iommu_abi.walk import kinds
 
@@ -157,7 +157,7 @@ def described(args: argparse.Namespace) -> Machine | None:
         return of_config(args, args.config)
     if not args.iommu:
         return None
-    kind = capture.KINDS.get(args.iommu, args.iommu)
+    kind = unit_meta.KINDS.get(args.iommu, args.iommu)
     if kind not in kinds():
         raise UsageError(f"--iommu: {unknown('kind', args.iommu, kinds())}")
     return Machine(_wanted(args, [_one(args, Found(kind, kind, None, 0, {}), "--reg")]))

@@ -12,8 +12,8 @@ from iommu_abi.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from iommu_abi.capture import Capture
     from iommu_abi.replay import Verdict
+    from iommu_abi.replay.capture import Capture
 
 EPILOG = """\
 a capture is a directory with meta.json, oracle.jsonl and sparse.elf.xz. A line
@@ -43,8 +43,7 @@ def add(made: argparse.ArgumentParser) -> None:
 
 
 def _verdicts(args: argparse.Namespace, directory: Path) -> tuple[Capture, list[Verdict]]:
-    from iommu_abi import capture
-    from iommu_abi.replay import replay
+    from iommu_abi.replay import capture, replay
 
     images = args.image or [str(capture.image(directory))]
     loaded = capture.load(directory)

@@ -12,37 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iommu_abi.errors import AbiError, UsageError
-from iommu_abi.inputs import InputError, Record, parse_json, read_text, to_number
-from iommu_abi.names import meant
+from iommu_abi.inputs import InputError, Record, parse_json, read_text
 from iommu_abi.terms import Access, Request
-from iommu_abi.walk import Unit, kinds, registers
-
-#: Kinds that captures name differently.
-KINDS = {"amd": "amdvi"}
-
-#: Entries of ``registers`` that are no registers: where the IOMMU's MMIO lies.
-NOT_REGISTERS = ("base",)
+from iommu_abi.unit_meta import Meta, read_meta
 
 ACCESS = {"read": Access.READ, "write": Access.WRITE, "exec": Access.EXEC}
 
 IMAGES = ("sparse.elf.xz", "sparse.elf.gz", "sparse.elf")
 
 Fault = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Meta:
-    """What ``meta.json`` says. ``ram`` is a list of (first, size); ``ignored`` register names are unknown."""
-
-    kind: str
-    registers: Mapping[str, int]
-    ram: tuple[tuple[int, int], ...]
-    ignored: tuple[str, ...]
-
-    def in_ram(self, address: int) -> bool:
-        """Is there memory in the guest at this address? True if the capture does not say."""
-        return not self.ram or any(first <= address < first + size for first, size in self.ram)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,65 +47,6 @@ class Capture:
     where: str
     meta: Meta
     lines: tuple[Line, ...]
-
-
-def unknown_register(kind: str, names: list[str]) -> UsageError:
-    """The refusal of registers that a kind does not have, with those that it has."""
-    known = registers(kind)
-    plural = "s" if len(names) > 1 else ""
-    return UsageError(f"unknown register{plural} {' '.join(names)} of {kind}{meant(names[0], known)}")
-
-
-def make_unit(kind: str, given: Mapping[str, int], where: str) -> Unit:
-    """The IOMMU with these registers; UsageError, begun by ``where``, if there can be none."""
-    missing = [name for name, default in registers(kind).items() if default is None and name not in given]
-    if missing:
-        raise UsageError(f"{where}: {kind} needs {' '.join(missing)}")
-    try:
-        return Unit(kind, given)
-    except AbiError as error:
-        raise UsageError(f"{where}: {error}") from None
-
-
-def read_meta(text: str, where: str) -> Meta:
-    """The parts of a ``meta.json`` that a translation needs."""
-    return meta_of(Record(parse_json(text, where), where))
-
-
-def meta_of(meta: Record) -> Meta:
-    """The same of a part of a file."""
-    word, where = meta.text("kind"), meta.where
-    kind = KINDS.get(word, word)
-    if kind not in kinds():
-        raise UsageError(f"{where}: kind {word!r} is not known, expected one of: {' '.join(_kind_words())}")
-    given = meta.record("registers")
-    known = registers(kind)
-    return Meta(
-        kind,
-        {
-            name: given.number(name)
-            for name, value in given.data.items()
-            if name in known and value is not None
-        },
-        tuple(_ram(meta)) if "ram" in meta else (),
-        tuple(name for name in given.data if name not in known and name not in NOT_REGISTERS),
-    )
-
-
-def _kind_words() -> list[str]:
-    """Known kinds as captures name them."""
-    theirs = {ours: word for word, ours in KINDS.items()}
-    return [theirs.get(kind, kind) for kind in kinds()]
-
-
-def _ram(meta: Record) -> list[tuple[int, int]]:
-    found = []
-    for row in meta.items("ram"):
-        if not isinstance(row, list) or len(row) != 2:
-            raise InputError(f"{meta.where}: ram: got {row!r}, expected [first, size]")
-        first, size = (to_number(value, f"{meta.where}: ram") for value in row)
-        found.append((first, size))
-    return found
 
 
 def image(directory: Path) -> Path:

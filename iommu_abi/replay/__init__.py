@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from iommu_abi.capture import Capture, Line, Meta, make_unit
 from iommu_abi.ledgers import Difference, ask
 from iommu_abi.memory import Memory
+from iommu_abi.replay.capture import Capture, Line
 from iommu_abi.terms import Access, Fault, Stage, Target, Translation
+from iommu_abi.unit_meta import Meta, make_unit
 
 #: Ways of establishing a line that do not depend on QEMU's IOMMU.
 INDEPENDENT = ("pagemap", "kernel-map", "tag")
