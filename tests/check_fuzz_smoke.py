@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from iommu_abi.fuzz import blobs, claims, coverage
+from iommu_abi.fuzz import blobs, claims
+from iommu_abi.worlds import coverage
 
 ROOT = Path(__file__).resolve().parent.parent
 

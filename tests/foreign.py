@@ -18,11 +18,11 @@ from ledgers import Remembered
 from iommu_abi import Memory, Unit, mappings
 from iommu_abi.errors import errno_name
 from iommu_abi.fuzz import blobs, cases
-from iommu_abi.fuzz.worlds import Dice
 from iommu_abi.replay import capture
 from iommu_abi.schemas import pasid_table_info as schema
 from iommu_abi.schemas import plain
 from iommu_abi.terms import Fault, Ref, Request, Translation
+from iommu_abi.worlds.dice import Dice
 
 SOURCE = ROOT / "tests/c/foreign.c"
 #: For a program and the core together.

@@ -53,7 +53,7 @@ def fuzz(seconds: float) -> coverage.Coverage:
     from iommu_abi.fuzz.campaign.store import Store
     from iommu_abi.fuzz.engines import ENGINES
     from iommu_abi.fuzz.targets import all_targets
-    from iommu_abi.fuzz.worlds import Dice
+    from iommu_abi.worlds.dice import Dice
 
     with tempfile.TemporaryDirectory() as folder:
         for target in all_targets().values():

@@ -25,9 +25,9 @@ from iommu_abi.fuzz.campaign.store import Finding, Store
 from iommu_abi.fuzz.targets import Outcome, Problem, Target, all_targets, attempt, target_of, wire
 from iommu_abi.fuzz.targets.target import blank
 from iommu_abi.fuzz.targets.versions import Versions
-from iommu_abi.fuzz.worlds import Dice
 from iommu_abi.schemas import plain
 from iommu_abi.terms import Reason, Stage
+from iommu_abi.worlds.dice import Dice
 
 HERE = Path(__file__).resolve().parent
 SCRATCH = "scratch_fuzz_target"

@@ -20,9 +20,9 @@ from iommu_abi.fuzz import corpus
 from iommu_abi.fuzz.campaign.store import Store
 from iommu_abi.fuzz.corpus import dictionary, structs, walks
 from iommu_abi.fuzz.targets import all_targets, attempt
-from iommu_abi.fuzz.worlds import Dice
 from iommu_abi.schemas import uapi
 from iommu_abi.uapi.layout import abi
+from iommu_abi.worlds.dice import Dice
 
 ROOT = Path(__file__).resolve().parent.parent
 X86 = abi("x86_64")

@@ -17,14 +17,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from iommu_abi.fuzz import blobs, cases, coverage, keep, pool, smoke
-from iommu_abi.fuzz.formats import FORMATS, KINDS
+from iommu_abi.fuzz import blobs, cases, keep, pool, smoke
 from iommu_abi.fuzz.pool import Chunk, Tally, run_chunk
 from iommu_abi.fuzz.report import Goals, shortfalls
-from iommu_abi.fuzz.ways import EVERYWHERE, Use
-from iommu_abi.fuzz.worlds import Dice
 from iommu_abi.schemas import plain
 from iommu_abi.terms import Purpose, Reason, Stage
+from iommu_abi.worlds import coverage
+from iommu_abi.worlds.dice import Dice
+from iommu_abi.worlds.formats import FORMATS, KINDS
+from iommu_abi.worlds.ways import EVERYWHERE, Use
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = Goals(hits=6, rules=25, free=96)

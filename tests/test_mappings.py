@@ -15,15 +15,16 @@ import pytest
 from ledgers import image
 
 from iommu_abi._core import ffi, lib
-from iommu_abi.fuzz.formats import FORMATS
-from iommu_abi.fuzz.image import Image
-from iommu_abi.fuzz.worlds import Dice, Unlucky, Wish, World
 from iommu_abi.mappings import Mapping, State, contexts, mappings, pasids, tables
 from iommu_abi.memory import Memory
 from iommu_abi.replay import capture
 from iommu_abi.terms import Access, At, Purpose, Reason, Request, Stage, Target, Translation
 from iommu_abi.unit_meta import make_unit
 from iommu_abi.walk import Unit
+from iommu_abi.worlds.dice import Dice, Unlucky
+from iommu_abi.worlds.formats import FORMATS
+from iommu_abi.worlds.image import Image
+from iommu_abi.worlds.world import Wish, World
 
 HERE = Path(__file__).resolve().parent
 CAPTURES = sorted((HERE / "data/captures").iterdir())

@@ -15,12 +15,12 @@ from cli_support import process, run, sentence
 from test_mappings import CAPTURES, FORMATS, ask, opened, world_of
 from vtd_tables import LARGE, SMALL, R, Tables, W
 
-from iommu_abi.fuzz.image import Image
 from iommu_abi.mappings import Mapping, State, mappings, requesters
 from iommu_abi.mappings.diff import Change, ContextChange, RangeChange, Side, differences
 from iommu_abi.memory import Memory
 from iommu_abi.terms import At, Request
 from iommu_abi.walk import Unit
+from iommu_abi.worlds.image import Image
 
 HERE = Path(__file__).parent
 HPA = 0x4000_0000

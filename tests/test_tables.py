@@ -12,14 +12,14 @@ from ledgers import image
 
 from iommu_abi._core import ffi, lib
 from iommu_abi.errors import UsageError
-from iommu_abi.fuzz.formats import FORMATS
-from iommu_abi.fuzz.image import Image
 from iommu_abi.mappings import ROOM, Table, mappings, tables
 from iommu_abi.mappings.budget import Budget, OutOfSteps
 from iommu_abi.memory import Memory
 from iommu_abi.schemas import build
 from iommu_abi.terms import At, Purpose, Reason, Stage
 from iommu_abi.walk import Unit
+from iommu_abi.worlds.formats import FORMATS
+from iommu_abi.worlds.image import Image
 
 ENOUGH = 1 << 18
 ABSENT = 0x8000_0000

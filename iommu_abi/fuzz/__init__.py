@@ -1,11 +1,7 @@
-"""Fuzzing: valid inputs, then broken ones, on both ledgers.
+"""Fuzzing: the ledgers against each other on worlds (:mod:`iommu_abi.worlds`) and blobs, valid and broken.
 
-``worlds`` (with a module for each kind of IOMMU) builds tables and requests that succeed, ``blobs``
-the same for blobs; ``mutate``, ``free``, ``aimed`` and each kind's aims break them; ``ways`` and each
-kind's ways say what has to be reached and what cannot be, ``coverage`` for all; ``cases`` makes a case
-from (seed, index) and asks both ledgers; ``pool``, ``smoke`` and ``report`` run many.
-
-To add a kind of IOMMU, begin with ``formats``.
+``blobs`` makes blobs that break nothing, and breaks them; ``cases`` makes a case from (seed, index) and asks
+both ledgers; ``pool``, ``smoke`` and ``report`` run many.
 """
 
 from __future__ import annotations

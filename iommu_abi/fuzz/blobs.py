@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from iommu_abi import uapi
 from iommu_abi.errors import AbiError
-from iommu_abi.fuzz.worlds import Dice
 from iommu_abi.schemas import pasid_table_info as schema
 from iommu_abi.uapi import payload as payloads
+from iommu_abi.worlds.dice import Dice
 
 ORDER = "<" if sys.byteorder == "little" else ">"
 HEAD = 24

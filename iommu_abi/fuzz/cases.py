@@ -15,18 +15,20 @@ from functools import lru_cache, partial
 
 from iommu_abi import ledgers
 from iommu_abi.errors import AbiError, UsageError
-from iommu_abi.fuzz import blobs, claims, coverage
-from iommu_abi.fuzz.aimed import aim
-from iommu_abi.fuzz.formats import FORMATS
-from iommu_abi.fuzz.free import free
-from iommu_abi.fuzz.image import Image
-from iommu_abi.fuzz.mutate import Case, serves
-from iommu_abi.fuzz.ways import Row, Use
-from iommu_abi.fuzz.worlds import Dice, Unlucky, Wish, World
+from iommu_abi.fuzz import blobs, claims
 from iommu_abi.schemas import plain
 from iommu_abi.schemas.plain import Step
 from iommu_abi.terms import Purpose, Translation
 from iommu_abi.walk import Unit
+from iommu_abi.worlds import coverage
+from iommu_abi.worlds.aimed import aim
+from iommu_abi.worlds.dice import Dice, Unlucky
+from iommu_abi.worlds.formats import FORMATS
+from iommu_abi.worlds.free import free
+from iommu_abi.worlds.image import Image
+from iommu_abi.worlds.mutate import Case, serves
+from iommu_abi.worlds.ways import Row, Use
+from iommu_abi.worlds.world import Wish, World
 
 BLOCK, VALID = 16, 5
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from iommu_abi.fuzz import blobs, cases
-from iommu_abi.fuzz.formats import FORMATS
-from iommu_abi.fuzz.image import Image
-from iommu_abi.fuzz.mutate import Case
-from iommu_abi.fuzz.worlds import Dice, World
 from iommu_abi.schemas import build
 from iommu_abi.terms import Access, At, Request
+from iommu_abi.worlds.dice import Dice
+from iommu_abi.worlds.formats import FORMATS
+from iommu_abi.worlds.image import Image
+from iommu_abi.worlds.mutate import Case
+from iommu_abi.worlds.world import World
 
 
 def kept(seed: int, index: int, text: str) -> dict[str, Any]:

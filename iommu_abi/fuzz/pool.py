@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from iommu_abi.fuzz import cases
 from iommu_abi.fuzz.process import Child, Died
-from iommu_abi.fuzz.ways import Row, Use
 from iommu_abi.terms import Stage
+from iommu_abi.worlds.ways import Row, Use
 
 #: Seconds after which a chunk is taken to hang.
 PATIENCE = 120.0

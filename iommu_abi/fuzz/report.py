@@ -10,10 +10,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from iommu_abi.fuzz import blobs, claims, coverage
-from iommu_abi.fuzz.formats import FORMATS
+from iommu_abi.fuzz import blobs, claims
 from iommu_abi.fuzz.pool import Tally
-from iommu_abi.fuzz.ways import Row
+from iommu_abi.worlds import coverage
+from iommu_abi.worlds.formats import FORMATS
+from iommu_abi.worlds.ways import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from iommu_abi.fuzz.targets.target import (
     of_exception,
     one_line,
 )
-from iommu_abi.fuzz.worlds import Dice
+from iommu_abi.worlds.dice import Dice
 
 #: Features of one target, at most: a function may return another text for each input.
 MOST_FEATURES = 50_000

@@ -17,7 +17,7 @@ from iommu_abi.fuzz.engines.by_libfuzzer import in_c
 from iommu_abi.fuzz.engines.engine import EngineFailed
 from iommu_abi.fuzz.process import Child
 from iommu_abi.fuzz.targets.target import Outcome, Target
-from iommu_abi.fuzz.worlds import Dice
+from iommu_abi.worlds.dice import Dice
 
 #: Seconds for minimising one finding.
 SHRINK = 20.0

@@ -17,9 +17,9 @@ from functools import partial
 from iommu_abi.errors import UsageError
 from iommu_abi.fuzz.corpus import blobs, structs, walks
 from iommu_abi.fuzz.targets import Target, all_targets
-from iommu_abi.fuzz.worlds import Dice
 from iommu_abi.names import unknown
 from iommu_abi.uapi.layout import Abi
+from iommu_abi.worlds.dice import Dice
 
 #: Makes (name, bytes) of a target from dice; the number is how many of those that differ by dice alone.
 Maker = Callable[[Dice, int], Iterator[tuple[str, bytes]]]

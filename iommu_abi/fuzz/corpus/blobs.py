@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from iommu_abi.fuzz import blobs
-from iommu_abi.fuzz.worlds import Dice
+from iommu_abi.worlds.dice import Dice
 
 CHOICES = 20
 #: Generation -> bit 0 of the first byte.

@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 from iommu_abi import rules
 from iommu_abi.errors import AbiError, UsageError
-from iommu_abi.fuzz.worlds import Dice
 from iommu_abi.schemas import uapi
 from iommu_abi.schemas.uapi import Leaf
 from iommu_abi.uapi.layout import Abi
+from iommu_abi.worlds.dice import Dice
 
 #: Numbers that checks look for, beside those that a field has names for.
 NUMBERS = (0, 1, 2, 3, 5, 6, 8, 16, 48, 57, 4096, 4097, 1 << 19, (1 << 19) + 1, (1 << 32) - 1,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from iommu_abi.fuzz.worlds import Dice
+from iommu_abi.worlds.dice import Dice
 
 MODES = ("legacy", "ecs", "scalable", "v1", "v2", "nested", "smmuv3", "riscv")
 #: Bits of the shape: which stages scalable mode has, what a request from a guest meets, two stages.

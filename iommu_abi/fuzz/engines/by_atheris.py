@@ -25,7 +25,7 @@ from iommu_abi.fuzz.campaign.store import UNFINISHED, Store
 from iommu_abi.fuzz.engines.engine import Engine, EngineFailed
 from iommu_abi.fuzz.process import die_with
 from iommu_abi.fuzz.targets.target import MOST, Target
-from iommu_abi.fuzz.worlds import Dice
+from iommu_abi.worlds.dice import Dice
 
 #: What is instrumented: the plain ledger.
 INSTRUMENTED = ["iommu_abi.schemas"]

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from iommu_abi.fuzz.campaign.session import Session
 from iommu_abi.fuzz.engines.engine import Engine
 from iommu_abi.fuzz.engines.ways import WAYS, Way
-from iommu_abi.fuzz.worlds import Dice
+from iommu_abi.worlds.dice import Dice
 
 #: Inputs of one example: drawing many at once costs a tenth of drawing them one by one.
 INPUTS = 32

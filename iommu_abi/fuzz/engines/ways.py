@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from iommu_abi.fuzz.campaign.session import Session
 from iommu_abi.fuzz.targets.target import MOST
-from iommu_abi.fuzz.worlds import Dice
+from iommu_abi.worlds.dice import Dice
 
 Way = Callable[[Session, Dice], bytes]
 

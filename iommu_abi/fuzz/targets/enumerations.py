@@ -7,18 +7,18 @@ from itertools import islice, pairwise
 from typing import TypeVar
 
 from iommu_abi.errors import AbiError, UsageError
-from iommu_abi.fuzz.formats import FORMATS
-from iommu_abi.fuzz.mutate import Case
 from iommu_abi.fuzz.targets import wire
 from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
 from iommu_abi.fuzz.targets.walks import CaseTarget
-from iommu_abi.fuzz.worlds import PAGE
 from iommu_abi.mappings import Context, Mapping, Table, contexts, mappings, pasids, tables
 from iommu_abi.mappings.budget import Budget, OutOfSteps
 from iommu_abi.schemas import plain
 from iommu_abi.terms import Access, At, Request, Stage, Translation
 from iommu_abi.terms import Target as Reached
 from iommu_abi.walk import Unit
+from iommu_abi.worlds.formats import FORMATS
+from iommu_abi.worlds.mutate import Case
+from iommu_abi.worlds.spaces import PAGE
 
 T = TypeVar("T")
 

@@ -16,12 +16,12 @@ from typing import Any
 from iommu_abi import uapi as fast
 from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
-from iommu_abi.fuzz.worlds import Dice
 from iommu_abi.schemas import uapi as plain
 from iommu_abi.schemas.uapi.blobs import build, parse
 from iommu_abi.uapi._generation import check_size
 from iommu_abi.uapi.layout import Array, Enum, Field, Layout, Pointer, Scalar, host, layout
 from iommu_abi.uapi.layout import abi as fast_abi
+from iommu_abi.worlds.dice import Dice
 
 STRUCTS = tuple((name, each.name) for each in plain.GENERATIONS.values() for name in each.structs)
 ABIS = tuple(plain.ABIS)

@@ -12,9 +12,9 @@ from iommu_abi import blob
 from iommu_abi.errors import AbiError
 from iommu_abi.fuzz import blobs
 from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
-from iommu_abi.fuzz.worlds import Dice
 from iommu_abi.structs.kind import kind
 from iommu_abi.uapi.layout import abi
+from iommu_abi.worlds.dice import Dice
 
 CHOICES = 20
 #: Generation -> bit 0 of the first byte, as the C target has it.

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from iommu_abi.errors import Error
-from iommu_abi.fuzz.worlds import Dice
+from iommu_abi.worlds.dice import Dice
 
 #: Bytes of an input, at most.
 MOST = 1 << 14

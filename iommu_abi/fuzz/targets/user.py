@@ -19,7 +19,7 @@ from iommu_abi.errors import UsageError
 from iommu_abi.fuzz.process import signal_name
 from iommu_abi.fuzz.targets.feed import feed
 from iommu_abi.fuzz.targets.target import MOST, Outcome, Problem, Target, blank, of_exception
-from iommu_abi.fuzz.worlds import Dice
+from iommu_abi.worlds.dice import Dice
 
 #: Statuses with which a program says that it refuses its input, as this package's own commands do.
 REFUSES = (0, 1, 2)

@@ -21,11 +21,11 @@ from iommu_abi.compat.model import tells_its_size
 from iommu_abi.compat.verdict import Verdict
 from iommu_abi.errors import AbiError, UsageError, errno_name
 from iommu_abi.fuzz.targets.target import Outcome, Problem, Target
-from iommu_abi.fuzz.worlds import Dice
 from iommu_abi.schemas import uapi as plain
 from iommu_abi.uapi import GENERATIONS
 from iommu_abi.uapi.copy_struct import copy_struct_from_user
 from iommu_abi.uapi.layout import Field, Layout, host
+from iommu_abi.worlds.dice import Dice
 
 X86 = "x86_64"
 

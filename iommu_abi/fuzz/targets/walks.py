@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from iommu_abi.fuzz import cases, coverage
-from iommu_abi.fuzz.aimed import aim
-from iommu_abi.fuzz.formats import FORMATS
-from iommu_abi.fuzz.free import free
-from iommu_abi.fuzz.mutate import Case
+from iommu_abi.fuzz import cases
 from iommu_abi.fuzz.targets import wire
 from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
-from iommu_abi.fuzz.worlds import Dice
+from iommu_abi.worlds import coverage
+from iommu_abi.worlds.aimed import aim
+from iommu_abi.worlds.dice import Dice
+from iommu_abi.worlds.formats import FORMATS
+from iommu_abi.worlds.free import free
+from iommu_abi.worlds.mutate import Case
 
 #: Attempts at each plan that a campaign starts from: one as it was built, others mutated.
 SEEDS = (0, cases.VALID, cases.VALID + 1)

@@ -15,14 +15,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 
-from iommu_abi.fuzz.formats import FORMATS
-from iommu_abi.fuzz.image import Image
-from iommu_abi.fuzz.mutate import Case
-from iommu_abi.fuzz.worlds import PAGE, Dice, World
 from iommu_abi.schemas import build, plain
 from iommu_abi.schemas.plain import Step
 from iommu_abi.terms import Access, At, Request
 from iommu_abi.walk import kinds, registers
+from iommu_abi.worlds.dice import Dice
+from iommu_abi.worlds.formats import FORMATS
+from iommu_abi.worlds.image import Image
+from iommu_abi.worlds.mutate import Case
+from iommu_abi.worlds.spaces import PAGE
+from iommu_abi.worlds.world import World
 
 HEAD = struct.Struct("<BBBBIIIQ")
 RECORD = struct.Struct("<QQ")

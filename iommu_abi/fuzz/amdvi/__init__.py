@@ -1,9 +1,0 @@
-"""Fuzzing of AMD-Vi: worlds, aims, and ways to fail."""
-
-from __future__ import annotations
-
-from iommu_abi.fuzz.amdvi.aims import VENDOR
-from iommu_abi.fuzz.amdvi.ways import WAYS
-from iommu_abi.fuzz.amdvi.worlds import WORLDS
-
-__all__ = ["VENDOR", "WAYS", "WORLDS"]
