@@ -229,7 +229,7 @@ def test_two_kernels_are_one_too_many(capsys):
 
 
 def test_options_of_the_other_kind_are_refused(capsys):
-    assert sentence(run(capsys, "gen", "syzlang", "--abi", "i386")).endswith("are for c-asserts")
+    assert sentence(run(capsys, "gen", "syzlang", "--abi", "i386")).endswith("--abi is for c-asserts")
     assert sentence(run(capsys, "gen", "c-asserts", "--all")).endswith("--all is for syzlang")
 
 

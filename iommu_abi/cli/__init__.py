@@ -36,7 +36,7 @@ COMMANDS = {
     "errno": "what a kernel would answer, and why",
     "fuzz": "look for inputs with which something is wrong",
     "corpus": "seed files and a dictionary for fuzzers",
-    "gen": "text for syzkaller and for C compilers",
+    "gen": "text for syzkaller and compilers of C and Rust",
     "demo": "small inputs to try the others on",
     "config": "the IOMMUs of a memory image; flags for the C library",
 }

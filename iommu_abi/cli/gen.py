@@ -22,6 +22,8 @@ c-asserts  a C file of _Static_assert (static_assert in C++), one fact a line,
            of ioctls. Without --abi it holds on all ABIs, by #if where they
            differ.
 
+rust       a module of repr(C) types, constants and ioctl numbers, with
+           assertions of every size, alignment and offset; for all targets.
 The default is iommufd_7_2. STRUCT@GEN leaves out what has nothing to do with
 the struct.
 
@@ -31,14 +33,18 @@ examples:
   iommu-abi gen c-asserts iommufd_6_12 -o check.c && cc -fsyntax-only check.c
   iommu-abi gen c-asserts iommu_hwpt_alloc@iommufd_7_2 --abi i386 \\
       --include '"my_iommufd.h"'
+  iommu-abi gen rust iommufd_7_2 -o src/iommufd.rs
 """
 
 DEFAULT = "iommufd_7_2"
 
+#: Each kind, and which of the options are for it.
+KINDS = {"syzlang": ("all",), "c-asserts": ("abi", "include"), "rust": ()}
+
 
 def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made.add_argument("kind", metavar="KIND", choices=("syzlang", "c-asserts"), help="syzlang or c-asserts")
+    made.add_argument("kind", metavar="KIND", choices=tuple(KINDS), help=f"one of: {' '.join(KINDS)}")
     made.add_argument("subjects", metavar="GEN|STRUCT@GEN", nargs="*", help=f"of what (default: {DEFAULT})")
     made.add_argument("--all", action="store_true", help="syzlang: also what dev_iommu.txt covers")
     made.add_argument(
@@ -104,17 +110,28 @@ def _c_asserts(
     return text, {"facts": facts}
 
 
+def _rust(wanted: Mapping[str, list[str]]) -> tuple[str, dict[str, object]]:
+    from iommu_abi.gen import rust
+
+    if len(wanted) > 1:
+        raise UsageError(f"gen rust: a module is one generation, not {' and '.join(sorted(wanted))}")
+    ((generation, structs),) = wanted.items()
+    return rust.text(generation, structs), {"generation": generation}
+
+
 def run(args: argparse.Namespace) -> int:
     """Make the text, write it or print it."""
+    for kind, options in KINDS.items():
+        for option in options:
+            if kind != args.kind and getattr(args, option):
+                raise UsageError(f"gen {args.kind}: --{option} is for {kind}")
     wanted = _by_generation(args.subjects)
     if args.kind == "syzlang":
-        if args.abi or args.include:
-            raise UsageError("gen syzlang: --abi and --include are for c-asserts")
         text, described = _syzlang(wanted, args.all)
-    else:
-        if args.all:
-            raise UsageError("gen c-asserts: --all is for syzlang")
+    elif args.kind == "c-asserts":
         text, described = _c_asserts(wanted, args.abi, args.include)
+    else:
+        text, described = _rust(wanted)
     if args.file != "-" or not args.json:
         output.write_bytes(args.file, text.encode())
     if args.json:

@@ -8,13 +8,12 @@ differ, the macros by which compilers tell the machine choose.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
-from iommu_abi import ioctl, uapi
+from iommu_abi import uapi
 from iommu_abi.errors import UsageError
-from iommu_abi.schemas import uapi as plain
-from iommu_abi.uapi.layout import ABIS, Abi, Record, abi, host, layout
+from iommu_abi.gen.facts import Fact, of_constants, rare
+from iommu_abi.uapi.layout import ABIS, Abi, Record, abi, layout
 
 #: ABI -> how a compiler that makes code for it is told. In C, ``__ILP32__`` is x32 where it is x86_64.
 MACHINES: Mapping[str, str] = {
@@ -61,15 +60,6 @@ _HEAD = """\
 #endif"""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """An expression of C and its number on each ABI; ``about`` is the struct or enumeration it belongs to."""
-
-    about: str
-    expression: str
-    values: Mapping[str, int]
-
-
 def header(generation: str) -> str:
     """What to include: the kernel's header, or ours of what was never merged."""
     for start, name in _MERGED.items():
@@ -94,20 +84,7 @@ def facts(generation: str, structs: Iterable[str] = (), abis: Iterable[str] = AB
         if not wanted or tag in wanted
         for fact in _of_record(tag, record, on)
     ]
-    constants = _of_constants(generation, on)
-    if wanted:
-        names = _names_of(plain.generation(generation), wanted)
-        constants = (fact for fact in constants if fact.expression in names)
-    return [*found, *constants]
-
-
-def _names_of(generation: plain.Generation, structs: set[str]) -> set[str]:
-    """The commands of some structs and the values of their fields."""
-    found = {command.name for command in generation.ioctls.values() if command.struct in structs}
-    for name in structs:
-        for field in generation.struct(name).fields:
-            found.update(generation.enums[field.values].names if field.values else ())
-    return found
+    return [*found, *of_constants(generation, on, wanted)]
 
 
 def _of_record(tag: str, record: Record, on: Sequence[Abi]) -> Iterator[Fact]:
@@ -118,16 +95,6 @@ def _of_record(tag: str, record: Record, on: Sequence[Abi]) -> Iterator[Fact]:
         if fields[0].bits is None:  # a bit field has no address
             offsets = {name: field.offset for name, field in zip(made, fields)}
             yield Fact(about, f"offsetof({about}, {fields[0].name})", offsets)
-
-
-def _of_constants(generation: str, on: Sequence[Abi]) -> Iterator[Fact]:
-    commands = ioctl.io(ioctl.TYPE, 0, host().name)  # headers have the numbers of this machine
-    for tag, enum in uapi.declarations(generation).enums.items():
-        about = f"enum {tag}" if tag and not tag.isdigit() else "macros and enumerators"
-        for name, value in enum.constants:
-            is_command = value & ~0xFF == commands
-            of_abi = {a.name: ioctl.io(ioctl.TYPE, value & 0xFF, a.name) if is_command else value for a in on}
-            yield Fact(about, name, of_abi)
 
 
 def text(generations: Mapping[str, Sequence[Fact]], includes: Sequence[str]) -> str:
@@ -149,32 +116,23 @@ def text(generations: Mapping[str, Sequence[Fact]], includes: Sequence[str]) -> 
     return "\n".join(lines) + "\n"
 
 
-def _split(fact: Fact) -> tuple[tuple[str, ...], ...]:
-    """The ABIs in groups of one value, the smallest group first."""
-    found: dict[int, list[str]] = {}
-    for name, value in fact.values.items():
-        found.setdefault(value, []).append(name)
-    return tuple(sorted(map(tuple, found.values()), key=len))
-
-
 def _on(abi: str) -> str:
     return f"IOMMU_ABI_ON_{abi.upper()}"
 
 
 def _machines(everything: Sequence[Fact]) -> Iterator[str]:
     """A macro for each ABI whose numbers are others than those of most, and one for all that are known."""
-    rare = {name for fact in everything for group in _split(fact)[:-1] for name in group}
-    if not rare:
+    others = rare(everything)
+    if not others:
         return
-    abis = list(everything[0].values)
-    yield from (f"#if {MACHINES[name]}\n#define {_on(name)}\n#endif" for name in abis if name in rare)
-    known = " || \\\n    ".join(f"({MACHINES[name]})" for name in abis)
+    yield from (f"#if {MACHINES[name]}\n#define {_on(name)}\n#endif" for name in others)
+    known = " || \\\n    ".join(f"({MACHINES[name]})" for name in everything[0].values)
     yield f"#if {known}\n#define IOMMU_ABI_KNOWN\n#endif"
 
 
 def _assertions(found: Iterable[Fact]) -> Iterator[str]:
     """The facts; those that follow each other and differ between the same ABIs under one condition."""
-    for split, run in groupby(found, _split):
+    for split, run in groupby(found, Fact.groups):
         together = list(run)
         for number, group in enumerate(split):
             if len(split) > 1:
