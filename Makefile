@@ -20,7 +20,7 @@ PACKAGE := build/iommu_abi.pc build/iommu_abi-config.cmake build/iommu_abi-confi
 OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)
 
 .PHONY: help demo test lib install lint asan fuzz fuzz-short fuzz-asan fuzz-kills fuzz-coverage fuzz-smoke peers cross cross-run cross-history
-.PHONY: header-pairs abi abi-record man wheel-check mutants dumps mutate-dumps bench clean check-host
+.PHONY: header-pairs abi abi-record man docs wheel-check mutants dumps mutate-dumps bench clean check-host
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -52,6 +52,10 @@ install: lib ## library, headers, man pages, pkg-config and CMake files under PR
 
 man: $(VENV)/ready ## man pages anew, from the parsers and the headers
 	$(BIN)/python packaging/man.py
+
+docs: $(VENV)/ready ## the site: build/docs/html/index.html
+	$(PIP) install --no-build-isolation -e '.[docs]'
+	$(BIN)/python -m sphinx -q -W --keep-going -d build/docs/doctrees docs build/docs/html
 
 abi: $(VENV)/ready ## the exported ABI against its record: our compat, symbols, abidiff
 	CC="$(CC)" COMPAT="$(BIN)/iommu-abi compat" packaging/abi/abi.sh check

@@ -1,4 +1,4 @@
-"""The site, `make docs`: the pages beside this file, and what docs/site/ makes of the package and its headers."""
+"""The site, `make docs`: the pages beside this file, and what docs/site/ makes of package and headers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "docs/site"), str(ROOT / "packaging")]
 
+import iommu_abi  # noqa: E402
+
+# its names are imported when first used, and autodoc lists what is there
+for name in iommu_abi.__all__:
+    getattr(iommu_abi, name)
+
 project = "iommu-abi"
 author = "The iommu-abi developers"
 release = (ROOT / "VERSION").read_text().strip()
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "commands", "headers"]
 source_suffix = {".md": "markdown"}
+smartquotes = False  # two hyphens begin an option
 nitpicky = True
 # what autodoc names and this site does not explain: Python's own types, and those inside the package
 nitpick_ignore_regex = [("py:.*", ".*")]

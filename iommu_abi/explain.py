@@ -113,3 +113,6 @@ def explain(unit: Unit, memory: Memory, request: Request) -> Explanation:
             request, answers.fast, (), (), (*answers.differences, broken), repr(error), left_out
         )
     return Explanation(request, answers.fast, steps, wanted, answers.differences, left_out=left_out)
+
+
+__all__ = ["Explanation", "Step", "explain"]

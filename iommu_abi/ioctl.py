@@ -150,3 +150,23 @@ def commands(number_: int, abi: str = "x86_64") -> list[tuple[str, str]]:
         for ioctl in gen.ioctls.values()
         if ioctl.nr == request.nr
     ]
+
+
+__all__ = [
+    "FAMILIES",
+    "GENERIC",
+    "PARISC",
+    "SPARC",
+    "TYPE",
+    "WIDE",
+    "Direction",
+    "Family",
+    "Request",
+    "commands",
+    "family",
+    "io",
+    "ior",
+    "iow",
+    "iowr",
+    "number",
+]

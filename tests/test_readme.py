@@ -1,6 +1,7 @@
 """What README.md and docs/ show is what their commands print. `python tests/test_readme.py` writes it anew.
 
-README's examples run in a directory that `iommu-abi demo` has filled, those of docs/ in the checkout.
+README's examples, those of the tutorials and of the commands' pages run in a directory that `iommu-abi demo`
+has filled, those of all other pages in the checkout.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from iommu_abi import samples
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
+DOCS = ROOT / "docs"
+PAGES = (README, *sorted(DOCS.rglob("*.md")))
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.M | re.S)
 BLOCKS = [(page, block) for page in PAGES for block in BLOCK.findall(page.read_text())]
 LINK = re.compile(r"\]\(([^)#]+?)(?:#[^)]*)?\)")
@@ -43,8 +45,9 @@ def printed(command: str, where: Path) -> str:
 
 def fresh(page: Path, block: str) -> str:
     with tempfile.TemporaryDirectory() as scratch:
-        where = ROOT if page != README else Path(scratch)
-        if page == README:
+        on_samples = page == README or page.parent in (DOCS / "tutorials", DOCS / "commands")
+        where = Path(scratch) if on_samples else ROOT
+        if on_samples:
             for name, data in samples.contents().items():
                 (where / name).write_bytes(data)
         return "".join(f"$ {command}\n{printed(command, where)}" for command in commands(block))
@@ -65,7 +68,7 @@ def test_the_readme_is_read_in_five_minutes():
         assert all(len(command) <= 100 for command in commands(block))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_to_a_file(page):
     links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
 
@@ -73,9 +76,10 @@ def test_every_link_leads_to_a_file(page):
 
 
 def test_the_readme_leads_to_every_page():
+    """The tutorials and the reference are the site's: its index leads to them."""
     linked = {README.parent / link for link in LINK.findall(README.read_text())}
 
-    assert [page.name for page in PAGES if page != README and page not in linked] == []
+    assert [page.name for page in DOCS.glob("*.md") if page not in linked] == []
 
 
 #: What a sample was made from.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,13 @@ def _anchor(name: str) -> str:
     return name.removeprefix("struct ").removeprefix("enum ").removesuffix("()")
 
 
+def _declaration(code: str) -> nodes.Node:
+    """Functions, a line each as far as one is enough; structs and enums as they stand."""
+    functions = [" ".join(each.split()) for each in sources.declarations(code)]
+    lines = [textwrap.fill(each, 78, subsequent_indent="\t") for each in functions]
+    return prose.code("\n".join(lines) or code, "c")
+
+
 def _comment(comment: sources.Comment) -> nodes.Node:
     """What is documented together: a section with the names for a title."""
     first, *others = map(_anchor, comment.names)
@@ -28,7 +36,7 @@ def _comment(comment: sources.Comment) -> nodes.Node:
         made += list(prose.paragraphs(*comment.names.values(), "c"))
     else:
         made += prose.terms(comment.names.items())
-    made += prose.code("\n".join(sources.declarations(comment.code)) or comment.code, "c")
+    made += _declaration(comment.code)
     if comment.arguments:
         made += prose.terms(comment.arguments.items())
     made += list(prose.paragraphs(comment.text, "c"))
@@ -43,7 +51,7 @@ def _header(path: Path) -> Iterator[nodes.Node]:
             continue
         yield from prose.paragraphs(comment.text, "c")
         if comment.code.strip():
-            yield prose.code("\n".join(sources.declarations(comment.code)) or comment.code, "c")
+            yield _declaration(comment.code)
 
 
 class Headers(SphinxDirective):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Iterator
 
 import sources
@@ -17,7 +18,7 @@ def inline(text: str) -> list[nodes.Node]:
 
 def code(text: str, language: str = "text") -> nodes.literal_block:
     """Lines that stay as they are."""
-    shown = text.strip("\n").expandtabs(8)
+    shown = textwrap.dedent(text.strip("\n").expandtabs(8))
     return nodes.literal_block(shown, shown, language=language)
 
 

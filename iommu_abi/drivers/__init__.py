@@ -134,3 +134,6 @@ class Driver(Binder, IommuOps):
     def unbind_pasid_table(self, domain: Domain, dev: Device) -> None:
         """Put the former context entry back."""
         self.unbind(dev)
+
+
+__all__ = ["Binder", "Binding", "Driver", "field", "put"]

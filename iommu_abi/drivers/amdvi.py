@@ -84,3 +84,6 @@ class AmdviDriver(Binder):
         q0 = put(put(q0, 57, 56, info.levels - 1), 60, 58, info.ptr >> 12)
         q1 = put(put(q1, 31, 16, info.ptr >> 15), 63, 43, info.ptr >> 31)
         return q0, q1, put(q2, 55, 54, bool(info.flags & Flag.FIVE_LEVELS)), q3
+
+
+__all__ = ["AmdviDriver", "Flag"]

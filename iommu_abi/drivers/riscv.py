@@ -97,3 +97,6 @@ class RiscvDriver(Binder):
         """Store with V=0 while tc and fsc do not fit ("Updating in-memory data structure entries")."""
         del bound
         return [(0, new[0] & ~1), *((i, new[i]) for i in (3, 2, 1)), (0, new[0])]
+
+
+__all__ = ["Flag", "RiscvDriver"]

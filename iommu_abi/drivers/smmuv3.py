@@ -117,3 +117,6 @@ class Smmuv3Driver(Driver):
         word0 = put(put(word0, 3, 1, CONFIG_NESTED), 5, 4, s1fmt)
         word0 = put(put(word0, 55, 6, info.ptr >> 6), 63, 59, cdmax)
         return (word0, put(word1, 1, 0, s1dss), *before[2:])
+
+
+__all__ = ["Smmuv3Driver"]

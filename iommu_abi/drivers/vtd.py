@@ -127,3 +127,6 @@ class VtdDriver(Driver):
     def _payload(info: Any) -> tuple[int, ...]:
         data = bytes(info.opaque)[:16] or bytes(16)
         return tuple(int.from_bytes(data[i : i + 4], sys.byteorder) for i in range(0, 16, 4))
+
+
+__all__ = ["VtdDriver"]

@@ -107,3 +107,6 @@ def resolve(name: str) -> tuple[str, str]:
     if _agree(struct, known[struct]):
         return struct, known[struct][-1]
     raise UsageError(f"{struct} differs between {' '.join(known[struct])}: say {struct}@GENERATION")
+
+
+__all__ = ["GENERATIONS", "SEED", "Layout", "declarations", "generation", "layout_of", "resolve", "structs"]

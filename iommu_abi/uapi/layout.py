@@ -307,3 +307,25 @@ def layout(record: Record, abi: Abi) -> Layout:
     ends = (at + (m.bits or 8 * size_align(m.type, abi)[0]) for m, at in placed(record, abi))
     size = _round_up(max(ends, default=0), 8 * align) // 8
     return Layout(abi, record, size, align, tuple(_leaves(record, abi, 0, "", False)))
+
+
+__all__ = [
+    "ABIS",
+    "SCALARS",
+    "Abi",
+    "Array",
+    "Declarations",
+    "Enum",
+    "Field",
+    "Layout",
+    "Member",
+    "Pointer",
+    "Record",
+    "Scalar",
+    "Type",
+    "abi",
+    "host",
+    "layout",
+    "placed",
+    "size_align",
+]
