@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
     import argparse
 
     from iommu_abi.decode.calls import Log
+    from iommu_abi.decode.excerpt import Excerpt
     from iommu_abi.decode.pieces import Piece
+    from iommu_abi.decode.text import Source
     from iommu_abi.structs import Kind
     from iommu_abi.uapi.layout import Abi
 
@@ -164,12 +167,14 @@ def _strace_and_faults(args: argparse.Namespace, found: Log, others: str) -> int
     return max(faults.run(args, decoded, made), calls.status(found))
 
 
-def _faults(args: argparse.Namespace, text: str) -> int:
+def _faults(args: argparse.Namespace, text: Excerpt, head: bytes) -> int:
+    """``head`` shows whether a text without a message is a log at all."""
     from iommu_abi.decode import decode, is_log
+    from iommu_abi.decode import text as texts
 
     decoded = decode(text)
     said = decoded.reports or decoded.notes or decoded.unread
-    if not said and not is_log(text):
+    if not said and not is_log(texts.decoded(head)):
         raise UsageError(f"{words.input_name(args.text)}: no fault line among {decoded.lines} lines")
     return faults.run(args, decoded)
 
@@ -192,28 +197,42 @@ def _log_of_image(args: argparse.Namespace) -> bytes:
     return log.text.encode()
 
 
-def _plain(path: str) -> bytes:
-    """A file or standard input, unpacked."""
-    from iommu_abi.decode import text
+def _excerpt(args: argparse.Namespace, source: Source) -> Excerpt | None:
+    """What may be messages of a text; None if it is to be read as a whole."""
+    from iommu_abi.decode.scan import excerpt_of_blocks
 
-    return text.unpacked(words.read_bytes(path), words.input_name(path))
+    if args.form not in (None, "faults") or args.struct or args.ioctl:
+        return None
+    found = excerpt_of_blocks(source.blocks())
+    return None if found.far else found
 
 
-def run(args: argparse.Namespace) -> int:
+def _decode(args: argparse.Namespace, source: Source) -> int:
     """Detect, decode and print."""
-    from iommu_abi import images
-    from iommu_abi.decode import forms
+    from iommu_abi.decode import excerpt, faults, forms
     from iommu_abi.decode import text as texts
     from iommu_abi.uapi.layout import abi, host
 
-    is_image = not args.form and not (args.struct or args.ioctl) and images.is_image(Path(args.text))
-    data = _log_of_image(args) if is_image else _plain(args.text)
-    named = args.struct or args.ioctl
-    form = args.form or forms.detect(data, wanted=bool(named))
-    machine = abi(args.abi) if args.abi else host()
+    named = bool(args.struct or args.ioctl)
+    found = _excerpt(args, source)
+    data = source.data() if found is None else source.data(texts.BLOCK)
+    has_messages = found is not None and faults.has_messages(found)
+    form = args.form or ("faults" if has_messages else forms.detect(data, wanted=named))
     text = texts.decoded(data)
     if form == "faults":
-        return _faults(args, text)
+        return _faults(args, found or excerpt.whole(text), data)
+    machine = abi(args.abi) if args.abi else host()
     if form == "strace":
         return _strace(args, text, machine)
     return _bytes(args, data, form, machine)
+
+
+def run(args: argparse.Namespace) -> int:
+    """The file, or the log of the kernel in it if it is an image."""
+    from iommu_abi import images
+    from iommu_abi.decode.text import Source
+
+    if not args.form and not (args.struct or args.ioctl) and images.is_image(Path(args.text)):
+        return _decode(args, Source(BytesIO(_log_of_image(args)), args.text))
+    with words.opened(args.text) as file:
+        return _decode(args, Source(file, words.input_name(args.text)))

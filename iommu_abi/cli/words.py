@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
 
 from iommu_abi import requesters
 from iommu_abi.errors import UsageError
@@ -11,6 +16,8 @@ from iommu_abi.inputs import InputError, scaled, to_number
 
 #: No blob, and no JSON that these commands read, is larger.
 MOST_BYTES = 1 << 28
+#: What cannot be read twice is copied to memory up to here, and beyond to a temporary file.
+MOST_IN_MEMORY = 1 << 24
 
 
 def number(text: str, what: str, last: int = (1 << 64) - 1) -> int:
@@ -62,14 +69,19 @@ def input_name(path: str) -> str:
     return "standard input" if path == "-" else path
 
 
+def _standard_input() -> BinaryIO:
+    """Waiting for a terminal is said."""
+    if sys.stdin is None:
+        raise InputError("standard input is closed")
+    if sys.stdin.isatty():
+        print("iommu-abi: reading from this terminal, up to Ctrl-D on a line of its own", file=sys.stderr)
+    return sys.stdin.buffer
+
+
 def read_bytes(path: str) -> bytes:
     """A file, or standard input for "-"."""
     if path == "-":
-        if sys.stdin is None:
-            raise InputError("standard input is closed")
-        if sys.stdin.isatty():
-            print("iommu-abi: reading from this terminal, up to Ctrl-D on a line of its own", file=sys.stderr)
-        data = sys.stdin.buffer.read(MOST_BYTES + 1)
+        data = _standard_input().read(MOST_BYTES + 1)
     else:
         try:
             with Path(path).open("rb") as file:
@@ -79,6 +91,19 @@ def read_bytes(path: str) -> bytes:
     if len(data) > MOST_BYTES:
         raise InputError(f"{input_name(path)}: more than {MOST_BYTES} bytes, which is no blob and no text")
     return data
+
+
+@contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """A file, or standard input for "-", that can be read again: what cannot is copied first."""
+    with nullcontext(_standard_input()) if path == "-" else Path(path).open("rb") as file:
+        if file.seekable():
+            yield file
+            return
+        with SpooledTemporaryFile(MOST_IN_MEMORY) as copy:
+            copyfileobj(file, copy)
+            copy.seek(0)
+            yield cast("BinaryIO", copy)
 
 
 def read_text(path: str) -> str:

@@ -1,6 +1,7 @@
 """What people paste -> what it means.
 
 - ``forms``: which kind of input it is
+- ``excerpt``: what of a long text is worth reading
 - ``text``, ``lines``: what terminals, journald and mail add is taken away; ``scan``: which lines are messages
 - ``faults``: messages of IOMMU drivers, with a module for each kind of message
 - ``strace``: lines of ioctls and the bytes noted below them; ``commands``: what such a line is about

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from iommu_abi.decode import lines
-from iommu_abi.decode import text as texts
+from iommu_abi.decode.excerpt import Excerpt
 from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Meaning, Note, Report
-from iommu_abi.decode.scan import is_marked, scan
+from iommu_abi.decode.scan import excerpt_of, scan
 from iommu_abi.explain import Explanation, explain
 from iommu_abi.memory import Memory
 from iommu_abi.walk import Unit
@@ -95,12 +95,15 @@ class Decoded:
         return sum(note.lost for note in self.notes)
 
 
-def is_fault(line: str) -> bool:
-    """Does a line, or a text, look like a message about an IOMMU?"""
-    if not is_marked(texts.without_markdown(line)):
-        return False
-    scanned = scan(line)
+def has_messages(text: Excerpt) -> bool:
+    """Is there a message about an IOMMU, or what looks like one?"""
+    scanned = scan(text)
     return bool(scanned.found or scanned.unread)
+
+
+def is_fault(text: str) -> bool:
+    """Does a line, or a text, look like a message about an IOMMU?"""
+    return has_messages(excerpt_of(text))
 
 
 def is_log(text: str) -> bool:
@@ -108,9 +111,9 @@ def is_log(text: str) -> bool:
     return any(lines.PREFIX.match(line) or _SPEAKS.search(line[:512]) for line in text.split("\n"))
 
 
-def decode(text: str) -> Decoded:
-    """Every message about an IOMMU in a text."""
-    scanned = scan(text)
+def decode(text: str | Excerpt) -> Decoded:
+    """Every message about an IOMMU in a text, or in an excerpt of one."""
+    scanned = scan(excerpt_of(text) if isinstance(text, str) else text)
     reports = tuple(each for each in scanned.found if isinstance(each, Report))
     notes = tuple(each for each in scanned.found if isinstance(each, Note))
     return Decoded(reports, notes, scanned.unread, scanned.lines, scanned.times)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from iommu_abi.decode import text as texts
+from iommu_abi.decode.excerpt import ABOVE, BELOW, FIELD, Excerpt
 from iommu_abi.decode.patterns import regex
 
 #: A message is looked for on so many lines.
@@ -56,13 +57,8 @@ _MEMBER = regex(
 )
 _MONOTONIC = regex(r'"_SOURCE_MONOTONIC_TIMESTAMP"\s{0,4}:\s{0,4}"(\d{7,16})"')
 _RECORD = regex(r'[>\s]{0,24}(?:MESSAGE=|"MESSAGE" : "| (?:SUBSYSTEM|DEVICE)=|"msg": ")')
-_FIELD = regex(
-    r'[>\s]{0,24}(?!"?MESSAGE[" =])(?:"_{0,2}[A-Z][A-Z0-9_]{1,63}" : |_{0,2}[A-Z][A-Z0-9_]{1,63}='
-    r'|"(?:pri|fac|time|caller)": |[\[{},\]]{1,3}\s{0,4}$|$)'
-)
 #: No terminal has fewer columns.
 _NARROWEST = 60
-_COLUMNS = "columns"
 _NUMBER_END = regex(r"[ =:x][0-9a-fA-F]{1,16}$")
 _NUMBER_START = regex(r"(?=[a-fA-F]{0,14}\d)[0-9a-fA-F]{1,15}(?![\w:.])")
 _JSON_END = regex(r"""(?<=[\w\]])["'][}\],\s]{0,16}$""")
@@ -120,20 +116,16 @@ class Lines:
     def _is_split(self, at: int, first: str) -> bool:
         """Does a number go on in the next line? So it does where a terminal wrapped at its last column.
 
-        No line of such a text is longer.
+        No line near it is longer then.
         """
         columns = len(self.messages[at])
         if columns < _NARROWEST or not _NUMBER_END.search(first):
             return False
         rest = self._goes_on(at)
-        return bool(rest and _NUMBER_START.match(rest[0])) and columns == self._columns()
-
-    def _columns(self) -> int:
-        """How long the longest line is."""
-        if _COLUMNS not in self.memo:
-            self.memo[_COLUMNS] = max(map(len, self.messages))
-        found = self.memo[_COLUMNS]
-        return found if isinstance(found, int) else 0
+        if not rest or not _NUMBER_START.match(rest[0]):
+            return False
+        near = self.messages[max(0, at - ABOVE) : at + BELOW]
+        return columns == max(map(len, near))
 
     def _find_wrapped(self, at: int, first: str, pattern: re.Pattern[str]) -> Found | None:
         rest = self._goes_on(at)
@@ -181,7 +173,7 @@ class Lines:
 
 
 def read(
-    text: str,
+    excerpt: Excerpt,
     marks: tuple[str, ...],
     begins: re.Pattern[str],
     begins_in: Callable[[str], re.Pattern[str]],
@@ -190,8 +182,9 @@ def read(
 
     ``begins_in`` is less than ``begins``: what can begin in a line, by its marks.
     """
-    found, numbers = texts.lines(text)
-    total = numbers[-1] + 1 if numbers else 0
+    text = excerpt.text
+    found, places_in_text = texts.lines(text)
+    numbers = [excerpt.numbers[place] for place in places_in_text]
     if any(word in text for word in ("MESSAGE", " SUBSYSTEM=", " DEVICE=", '"msg": "')):
         found, numbers = _without_fields(found, numbers)
     marked = _marked(found, marks)
@@ -207,14 +200,15 @@ def read(
             messages.append(part)
             places.append(numbers[at])
         done = at + 1
-    return Lines(messages + found[done:], places + numbers[done:], begins, total), candidates
+    lines = Lines(messages + found[done:], places + numbers[done:], begins, excerpt.total)
+    return lines, candidates
 
 
 def _without_fields(found: list[str], numbers: list[int]) -> tuple[list[str], list[int]]:
     """Without the other fields of records that take a line for each: journald's, /dev/kmsg's."""
     if not any(_RECORD.match(line) for line in found):
         return found, numbers
-    kept = [(line, number) for line, number in zip(found, numbers, strict=True) if not _FIELD.match(line)]
+    kept = [(line, number) for line, number in zip(found, numbers, strict=True) if not FIELD.match(line)]
     return [line for line, _ in kept], [number for _, number in kept]
 
 

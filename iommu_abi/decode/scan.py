@@ -11,7 +11,7 @@ No expression here may backtrack: all counts are bounded, and all lines too (``l
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
@@ -38,6 +38,7 @@ from iommu_abi.decode import (
     xen,
 )
 from iommu_abi.decode import lines as log
+from iommu_abi.decode.excerpt import Excerpt, excerpt, whole
 from iommu_abi.decode.lines import Lines
 from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note, Report
@@ -127,8 +128,29 @@ def is_marked(text: str) -> bool:
     return any(mark in text for mark in LEAST_MARKS)
 
 
+def is_far(line: str) -> bool:
+    """Is a line about others that may be anywhere in its text: in a program, a trace, or strace's log?"""
+    if "ioctl" in line:
+        from iommu_abi.decode.strace import is_call
+
+        return is_call(line) or any(mark in line for mark in programs.MARKS)
+    return any(mark in line for mark in trace_events.MARKS)
+
+
+def excerpt_of_blocks(blocks: Iterable[str]) -> Excerpt:
+    """What of a text may be messages. Each of its blocks but the last one ends a line."""
+    return excerpt(blocks, is_marked, is_far)
+
+
 @lru_cache(maxsize=1)  # the form of a text is asked first, then what it says
-def scan(text: str) -> Scanned:
+def excerpt_of(text: str) -> Excerpt:
+    """What of a text may be messages: all of it, if lines far apart belong together."""
+    found = excerpt_of_blocks([text])
+    return whole(text) if found.far else found
+
+
+@lru_cache(maxsize=1)
+def scan(text: Excerpt) -> Scanned:
     """All messages about IOMMUs in a text."""
     lines, candidates = log.read(text, LEAST_MARKS, BEGINS, lambda line: _begins(_kinds(line)))
     found: list[Report | Note] = []

@@ -14,15 +14,17 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 from iommu_abi.decode.patterns import regex
 from iommu_abi.inputs import InputError
 
-#: A log that unpacks to more is no log.
+#: No line, and nothing that has to be read as a whole, is longer.
 MOST_BYTES = 1 << 28
+#: So much of a file is looked at in one go.
+BLOCK = 1 << 20
 
-_OPENERS: dict[bytes, Callable[[BytesIO], Any]] = {
+_OPENERS: dict[bytes, Callable[[BinaryIO], Any]] = {
     b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
     b"\xfd7zXZ\0": lzma.LZMAFile,
     b"BZh": bz2.BZ2File,
@@ -45,19 +47,63 @@ _MARKS_OF_QUOTES = regex(r"^(?:> ?){1,16}")
 _QUOTED_COLUMNS = 76  # RFC 2045 6.7: no encoded line is longer, and = ends those that go on
 
 
+class Source:
+    """A file as people save them, unpacked: read in blocks, or as a whole, each time from where it stands.
+
+    ``file`` can be sought. InputError where it is damaged, or more than can be a log.
+    """
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file, self._name, self._start = file, name, file.tell()
+        magic = file.read(max(map(len, _OPENERS)))
+        self._opener = next((each for begin, each in _OPENERS.items() if magic.startswith(begin)), None)
+
+    def _opened(self) -> BinaryIO:
+        self._file.seek(self._start)
+        return self._opener(self._file) if self._opener else self._file
+
+    def _read(self, file: BinaryIO, most: int) -> bytes:
+        try:
+            return file.read(most)
+        except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
+            if not self._opener:
+                raise
+            raise InputError(f"{self._name}: cannot be unpacked: {error}") from None
+
+    def _check_size(self, size: int) -> None:
+        if size > MOST_BYTES:
+            what = "unpacks to more" if self._opener else "more"
+            raise InputError(f"{self._name}: {what} than {MOST_BYTES} bytes, which is no log")
+
+    def data(self, most: int = MOST_BYTES + 1) -> bytes:
+        """All of it, or its first bytes."""
+        found = self._read(self._opened(), most)
+        self._check_size(len(found))
+        return found
+
+    def blocks(self) -> Iterator[str]:
+        """Its text in pieces that end in a newline, but for the last one."""
+        file = self._opened()
+        data = self._read(file, BLOCK)
+        decoder = codecs.getincrementaldecoder(encoding(data))("replace")
+        begun: list[str] = []
+        size = 0
+        while data:
+            lines, newline, rest = decoder.decode(data).removeprefix("\ufeff").rpartition("\n")
+            if newline:
+                yield "".join((*begun, lines, newline))
+                begun, size = [], 0
+            begun.append(rest)
+            size += len(data)
+            self._check_size(size)
+            data = self._read(file, BLOCK)
+        if last := "".join((*begun, decoder.decode(b"", final=True))):
+            yield last
+
+
 def unpacked(data: bytes, name: str) -> bytes:
     """What a packed file holds, other bytes as they are; InputError where it is damaged."""
-    opener = next((each for magic, each in _OPENERS.items() if data.startswith(magic)), None)
-    if opener is None:
-        return data
-    try:
-        with opener(BytesIO(data)) as file:
-            found: bytes = file.read(MOST_BYTES + 1)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
-        raise InputError(f"{name}: cannot be unpacked: {error}") from None
-    if len(found) > MOST_BYTES:
-        raise InputError(f"{name}: unpacks to more than {MOST_BYTES} bytes, which is no log")
-    return found
+    return Source(BytesIO(data), name).data()
 
 
 def encoding(data: bytes) -> str:
@@ -78,10 +124,15 @@ def decoded(data: bytes) -> str:
     return data.decode(encoding(data), "replace").removeprefix("\ufeff")
 
 
+def newlines(text: str) -> str:
+    """A text whose lines end in newlines alone."""
+    if "\r" not in text:
+        return text
+    return text.replace("\r", "" if "\n" in text else "\n")
+
+
 def lines(text: str) -> tuple[list[str], list[int]]:
     """The lines of a text with what terminals and mail added taken away, and the line of the file of each."""
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n") if "\n" not in text else text.replace("\r", "")
     text = without_markdown(text)
     found = text.split("\n")
     if found and not found[-1]:
