@@ -11,6 +11,28 @@ from dataclasses import dataclass
 
 from iommu_abi.errors import TranslationFault
 
+#: Fields that count or number something, and are read in decimal.
+_COUNTS = frozenset({"for_level", "len", "level", "pasid", "pasid_last", "size_lg2"})
+
+
+def hex_repr(record: object) -> str:
+    """``repr()`` of a dataclass or NamedTuple whose numbers above 9 are addresses, IDs and bits: in hex."""
+    names: tuple[str, ...] = type(record).__match_args__  # type: ignore[attr-defined]
+    shown = (f"{name}={_shown(name, getattr(record, name))}" for name in names)
+    return f"{type(record).__name__}({', '.join(shown)})"
+
+
+def _shown(name: str, value: object) -> str:
+    kind = type(value).__name__
+    if isinstance(value, enum.Flag):
+        parts = [f"{kind}.{part.name}" for part in type(value) if part in value and part.value]
+        if parts:
+            return "|".join(parts)
+    if isinstance(value, enum.Enum) and value.name:
+        return f"{kind}.{value.name}"
+    in_hex = isinstance(value, int) and value > 9 and name not in _COUNTS  # a bool is 1 at most
+    return f"{value:#x}" if in_hex else repr(value)
+
 
 class Access(enum.IntFlag):
     """What a request wants (exactly one), or what it may do (any)."""
@@ -119,6 +141,9 @@ class Request:
     priv: bool = False
     at: At = At.UNTRANSLATED
 
+    def __repr__(self) -> str:
+        return hex_repr(self)
+
     def __post_init__(self) -> None:
         if isinstance(self.rid, str):
             from iommu_abi import requesters
@@ -142,6 +167,9 @@ class Fault:
     for_level: int = 0
     recorded: bool = True
     detail: int = 0
+
+    def __repr__(self) -> str:
+        return hex_repr(self)
 
     def __str__(self) -> str:
         tables = {Stage.DEVICE: "device table", Stage.PASID: "PASID table"}
@@ -167,6 +195,9 @@ class Ref:
     purpose: Purpose = Purpose.DATA
     for_level: int = 0
 
+    def __repr__(self) -> str:
+        return hex_repr(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Translation:
@@ -180,6 +211,9 @@ class Translation:
     detail: int = 0
     fault: Fault | None = None
     refs: tuple[Ref, ...] = ()
+
+    def __repr__(self) -> str:
+        return hex_repr(self)
 
     @property
     def ok(self) -> bool:

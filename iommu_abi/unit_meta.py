@@ -8,13 +8,7 @@ from dataclasses import dataclass
 from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.inputs import InputError, Record, parse_json, to_number
 from iommu_abi.names import meant
-from iommu_abi.walk import Unit, kinds, registers
-
-#: Kinds that captures name differently.
-KINDS = {"amd": "amdvi"}
-
-#: Entries of ``registers`` that are no registers: where the IOMMU's MMIO lies.
-NOT_REGISTERS = ("base",)
+from iommu_abi.walk import NOT_REGISTERS, OTHER_NAMES, Unit, kinds, registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +51,7 @@ def read_meta(text: str, where: str) -> Meta:
 def meta_of(meta: Record) -> Meta:
     """The same of a part of a file."""
     word, where = meta.text("kind"), meta.where
-    kind = KINDS.get(word, word)
+    kind = OTHER_NAMES.get(word, word)
     if kind not in kinds():
         raise UsageError(f"{where}: kind {word!r} is not known, expected one of: {' '.join(_kind_words())}")
     given = meta.record("registers")
@@ -76,7 +70,7 @@ def meta_of(meta: Record) -> Meta:
 
 def _kind_words() -> list[str]:
     """Known kinds as captures name them."""
-    theirs = {ours: word for word, ours in KINDS.items()}
+    theirs = {ours: word for word, ours in OTHER_NAMES.items()}
     return [theirs.get(kind, kind) for kind in kinds()]
 
 

@@ -13,9 +13,16 @@ from typing import Any
 from iommu_abi._core import ffi, lib
 from iommu_abi._core_errors import abi_error
 from iommu_abi.errors import AbiError, UsageError
+from iommu_abi.inputs import InputError, to_number
 from iommu_abi.memory import Memory
 from iommu_abi.names import unknown
 from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Request, Stage, Target, Translation
+
+#: Kinds that a capture's meta.json names differently.
+OTHER_NAMES = {"amd": "amdvi"}
+
+#: What is among the registers there and is none: where the IOMMU's MMIO lies.
+NOT_REGISTERS = ("base",)
 
 _ACCESS = tuple(Access(i) for i in range(8))
 _STAGE, _REASON, _PURPOSE, _TARGET = tuple(Stage), tuple(Reason), tuple(Purpose), tuple(Target)
@@ -41,19 +48,23 @@ def registers(kind: str) -> dict[str, int | None]:
 
 
 class Unit:
-    """One IOMMU: its kind, and its registers by the names of the vendor's manual."""
+    """One IOMMU: its kind, and its registers by the names of the vendor's manual.
 
-    def __init__(self, kind: str, registers: Mapping[str, int]) -> None:
+    Both may be those of a ``meta.json`` as they are: numbers also as ``"0x1000"``, and a ``base``.
+    """
+
+    def __init__(self, kind: str, registers: Mapping[str, int | str]) -> None:
         """AbiError for a register that is unknown, missing or impossible."""
-        self.kind = kind
-        self.registers = dict(registers)
+        kind = OTHER_NAMES.get(kind, kind)
         if kind not in kinds():
             raise UsageError(unknown("kind of IOMMU", kind, kinds()))
-        names = [ffi.new("char[]", name.encode()) for name in registers]
+        self.kind = kind
+        self.registers = {
+            name: _number(name, value) for name, value in registers.items() if name not in NOT_REGISTERS
+        }
+        names = [ffi.new("char[]", name.encode()) for name in self.registers]
         rows = ffi.new("struct iommu_abi_reg[]", max(1, len(names)))
-        for row, name, (register, value) in zip(rows, names, registers.items()):
-            if not 0 <= value < 1 << 64:
-                raise UsageError(f"register {register}: got {value}, expected 64 bits")
+        for row, name, value in zip(rows, names, self.registers.values()):
             row.name, row.value = name, value
         err = ffi.new("struct iommu_abi_error *")
         self.c = ffi.new("struct iommu_abi_unit *")
@@ -83,8 +94,8 @@ class Unit:
                     | (lib.IOMMU_ABI_PRIV if request.priv else 0),
                 ),
             )
-        except OverflowError:
-            raise UsageError(f"request out of range: {request}") from None
+        except (OverflowError, TypeError):
+            raise UsageError(f"request out of range, or with what is no number: {request}") from None
         out = ffi.new("struct iommu_abi_translation *")
         refs = ffi.new("struct iommu_abi_trace *") if trace else ffi.NULL
         table = memory.table  # one load: keeps the buffers alive
@@ -92,6 +103,13 @@ class Unit:
         if rc < 0:
             raise UsageError(f"a request that makes no sense to {self.kind}: {request}")
         return _translation(out, rc, _refs(refs) if trace else ())
+
+
+def _number(register: str, value: object) -> int:
+    try:
+        return to_number(value, f"register {register}")
+    except InputError as error:
+        raise UsageError(str(error)) from None
 
 
 def _register_error(err: Any, kind: str) -> AbiError:

@@ -13,8 +13,9 @@ from iommu_abi import unit_meta
 from iommu_abi.acquire.units import Acquired, Device, Found
 from iommu_abi.errors import UsageError
 from iommu_abi.inputs import Record, parse_json, to_number
+from iommu_abi.walk import OTHER_NAMES
 
-_WORDS = {ours: word for word, ours in unit_meta.KINDS.items()}
+_WORDS = {ours: word for word, ours in OTHER_NAMES.items()}
 
 
 def device_json(device: Device) -> dict[str, object]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from iommu_abi.audit.kinds import Kind
-from iommu_abi.terms import Access, Request
+from iommu_abi.terms import Access, Request, hex_repr
 
 KEPT = 1000  # places that a finding lists; all are counted
 
@@ -23,6 +23,9 @@ class Who(NamedTuple):
     pasid_last: int | None = None
     priv: bool = False
 
+    def __repr__(self) -> str:
+        return hex_repr(self)
+
     def request(self, iova: int = 0, access: Access = Access.READ) -> Request:
         """A request of the first one."""
         return Request(self.rid, iova, self.pasid, access, self.priv)
@@ -36,6 +39,9 @@ class Spot(NamedTuple):
     size: int = 0
     access: Access | None = None
     entry: int | None = None
+
+    def __repr__(self) -> str:
+        return hex_repr(self)
 
 
 class Spots:

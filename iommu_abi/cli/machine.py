@@ -149,15 +149,14 @@ def of_config(args: argparse.Namespace, config: str) -> Machine:
 
 def described(args: argparse.Namespace) -> Machine | None:
     """The IOMMUs of --config or --iommu, with --reg; None if they are to be found."""
-    from iommu_abi import unit_meta
     from iommu_abi.acquire.units import Found
-    from iommu_abi.walk import kinds
+    from iommu_abi.walk import OTHER_NAMES, kinds
 
     if args.config and args.config != AUTO:
         return of_config(args, args.config)
     if not args.iommu:
         return None
-    kind = unit_meta.KINDS.get(args.iommu, args.iommu)
+    kind = OTHER_NAMES.get(args.iommu, args.iommu)
     if kind not in kinds():
         raise UsageError(f"--iommu: {unknown('kind', args.iommu, kinds())}")
     return Machine(_wanted(args, [_one(args, Found(kind, kind, None, 0, {}), "--reg")]))

@@ -14,7 +14,6 @@ from itertools import groupby
 from iommu_abi.gen.facts import Fact
 from iommu_abi.gen.rust_targets import BIG, any_of, number
 from iommu_abi.schemas import uapi as plain
-from iommu_abi.schemas.uapi import Use
 from iommu_abi.uapi.layout import (
     ABIS,
     Abi,
@@ -177,7 +176,7 @@ def aggregates(name: str, record: Record, described: plain.Struct) -> Iterator[A
             if first.type.tag is None and isinstance(below, plain.Struct):
                 yield from aggregates(inner, first.type, below)
         members = tuple(record.members[each] for each in indices)
-        docs = tuple(_doc(described.fields[each]) for each in indices)
+        docs = tuple(described.fields[each].text for each in indices)
         type_ = _type(first.type, inner) if first.bits is None else "u8"
         fields.append(Field(identifier(own), type_, index, members, docs))
     yield Aggregate(name, record, described.doc, tuple(fields))
@@ -186,12 +185,6 @@ def aggregates(name: str, record: Record, described: plain.Struct) -> Iterator[A
 def _offsets(record: Record, abi: Abi) -> list[int]:
     """The byte at which each member begins."""
     return [bit // 8 for _, bit in placed(record, abi)]
-
-
-def _doc(field: plain.Field) -> str:
-    """What a field is for, whose values it takes, and who reads it if not the kernel alone."""
-    said = "; ".join(filter(None, (field.doc, field.values and f"values: {field.values}")))
-    return f"{said} ({field.use.value})".lstrip() if field.use in (Use.OUT, Use.BOTH) else said
 
 
 def _type(t: Type, record: str) -> str:

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from iommu_abi.mappings.budget import Budget, OutOfSteps
 from iommu_abi.mappings.enumeration import Context, Mapping, State, contexts, mappings, pasids, span
 from iommu_abi.memory import Memory
+from iommu_abi.terms import hex_repr
 from iommu_abi.walk import Unit
 
 
@@ -52,6 +53,9 @@ class ContextChange(NamedTuple):
     before: Context | None
     after: Context | None
 
+    def __repr__(self) -> str:
+        return hex_repr(self)
+
 
 class RangeChange(NamedTuple):
     """IOVAs that reach something else, or with other rights. Both sides have the same IOVAs."""
@@ -61,6 +65,9 @@ class RangeChange(NamedTuple):
     what: Change
     before: Mapping | None
     after: Mapping | None
+
+    def __repr__(self) -> str:
+        return hex_repr(self)
 
 
 class _Span(Protocol):

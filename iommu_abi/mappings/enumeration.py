@@ -16,7 +16,7 @@ from iommu_abi._core import ffi, lib
 from iommu_abi.errors import UsageError
 from iommu_abi.mappings.budget import Budget, OutOfSteps
 from iommu_abi.memory import Memory
-from iommu_abi.terms import Access, Fault, Reason, Ref, Stage, Target
+from iommu_abi.terms import Access, Fault, Reason, Ref, Stage, Target, hex_repr
 from iommu_abi.walk import Unit, fault_of, ref_of
 
 ROOM = 4096  # results of one call
@@ -49,6 +49,9 @@ class Context:
     state: State
     fault: Fault | None = None
 
+    def __repr__(self) -> str:
+        return hex_repr(self)
+
     def part(self, first: int, last: int) -> Context:
         """The same for some of its IDs."""
         return replace(self, first=first, last=last)
@@ -69,6 +72,9 @@ class Mapping(NamedTuple):
     s2_sizes: int
     target: Target = Target.MEMORY
     detail: int = 0
+
+    def __repr__(self) -> str:
+        return hex_repr(self)
 
     @property
     def size(self) -> int:
@@ -109,6 +115,9 @@ class Table(NamedTuple):
     last: int
     ref: Ref | None
     fault: Fault | None
+
+    def __repr__(self) -> str:
+        return hex_repr(self)
 
 
 @lru_cache(256)
@@ -298,6 +307,9 @@ class Reach(NamedTuple):
     pasid: int | None
     context: Context
     mapping: Mapping | None
+
+    def __repr__(self) -> str:
+        return hex_repr(self)
 
 
 def everything(

@@ -19,7 +19,7 @@ from iommu_abi.mappings.budget import Budget, OutOfSteps, Stop, stop
 from iommu_abi.mappings.enumeration import Context, Mapping, State, mappings, requesters, tables
 from iommu_abi.mappings.extents import Extents, widest_gaps
 from iommu_abi.memory import Memory
-from iommu_abi.terms import Request, Stage
+from iommu_abi.terms import Request, Stage, hex_repr
 from iommu_abi.walk import Unit
 
 PAGE = 4096
@@ -45,6 +45,9 @@ class Region:
     unit: int
     at: int  # its first column on the axis
 
+    def __repr__(self) -> str:
+        return hex_repr(self)
+
     @property
     def columns(self) -> int:
         """How many columns it has."""
@@ -68,6 +71,9 @@ class Who:
     pasid: bool
     first: int
     last: int
+
+    def __repr__(self) -> str:
+        return hex_repr(self)
 
     def goes_on(self, after: Who) -> bool:
         """Are those ``after`` the next ones?"""

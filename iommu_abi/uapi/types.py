@@ -24,6 +24,7 @@ from typing import Any, ClassVar, cast
 from iommu_abi._core_buffers import hold
 from iommu_abi.errors import UsageError
 from iommu_abi.uapi import layout as _layout
+from iommu_abi.uapi.description import doc
 
 Buffer = Any  # bytes, bytearray, memoryview, mmap, ctypes object: what supports the buffer protocol
 
@@ -125,13 +126,19 @@ class _Checked:
         return f"{self._name}({', '.join(f'{name}={show(value)}' for name, value in self.items())})"
 
 
-class UapiUnion(_Checked, ctypes.Union):
+# The classes of the classes: pydoc takes the doc of ctypes' own ones for that of each struct.
+_StructType = type("_StructType", (type(ctypes.Structure),), {"__doc__": property(doc)})
+_UnionType = type("_UnionType", (type(ctypes.Union),), {"__doc__": property(doc)})
+_FlexibleType = type("_FlexibleType", (type,), {"__doc__": property(doc)})
+
+
+class UapiUnion(_Checked, ctypes.Union, metaclass=_UnionType):  # type: ignore[metaclass]
     """Base of every union inside a struct of the user API."""
 
     __slots__ = ()
 
 
-class UapiStruct(_Checked, ctypes.Structure):
+class UapiStruct(_Checked, ctypes.Structure, metaclass=_StructType):  # type: ignore[metaclass]
     """Base of every struct of the user API."""
 
     __slots__ = ()
@@ -341,7 +348,7 @@ def tail_count(record: _layout.Record) -> str | None:
     return "length" if any(m.name == "length" for m in record.members) else None
 
 
-class FlexibleStruct:
+class FlexibleStruct(metaclass=_FlexibleType):  # type: ignore[metaclass]
     """A struct with a flexible array: makes objects of ``sized(n)`` classes, has none of its own."""
 
     _gen: ClassVar[str] = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
+from iommu_abi.terms import hex_repr
 from iommu_abi.virtio.words import MapFlag
 
 
@@ -16,6 +17,9 @@ class Mapping:
     last: int
     phys: int
     flags: MapFlag
+
+    def __repr__(self) -> str:
+        return hex_repr(self)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import enum
 from dataclasses import dataclass
 
 from iommu_abi.schemas import virtio as wire
-from iommu_abi.terms import Access, Target
+from iommu_abi.terms import Access, Target, hex_repr
 
 LAST_ADDRESS = (1 << 64) - 1
 
@@ -103,6 +103,9 @@ class Reserved:
     last: int
     use: ReservedFor = ReservedFor.RESERVED
 
+    def __repr__(self) -> str:
+        return hex_repr(self)
+
     def pack(self) -> bytes:
         """Write the property RESV_MEM."""
         length = wire.RESV_MEM.sizeof() - wire.PROPERTY.sizeof()
@@ -118,6 +121,9 @@ class Reached:
     access: Access
     target: Target = Target.MEMORY
 
+    def __repr__(self) -> str:
+        return hex_repr(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
@@ -127,6 +133,9 @@ class Blocked:
     endpoint: int
     address: int
     access: Access
+
+    def __repr__(self) -> str:
+        return hex_repr(self)
 
     def pack(self) -> bytes:
         """Write the report for the event queue."""

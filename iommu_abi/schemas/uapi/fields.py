@@ -114,6 +114,12 @@ class Field:
         """True if it has to be 0 until somebody gives it a meaning."""
         return self.use is Use.RESERVED
 
+    @property
+    def text(self) -> str:
+        """What it is for, whose values it takes, and who writes it if not the caller alone."""
+        said = "; ".join(filter(None, (self.doc, self.values and f"values: {self.values}")))
+        return f"{said} ({self.use.value})".lstrip() if self.use in (Use.OUT, Use.BOTH) else said
+
 
 @dataclass(frozen=True, slots=True)
 class Values:
