@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from iommu_abi.ledgers import Difference, ask
 from iommu_abi.memory import Memory
-from iommu_abi.schemas import plain
+from iommu_abi.schemas import in_words
 from iommu_abi.terms import Purpose, Ref, Request, Stage, Translation
 from iommu_abi.walk import Unit
 
@@ -25,7 +25,7 @@ class Step:
     """
 
     ref: Ref
-    entry: plain.Entry
+    entry: in_words.Entry
     sets: tuple[str, ...] = ()
     stopped: bool = False
     through: tuple[Step, ...] = ()
@@ -52,13 +52,13 @@ class Explanation:
         return tuple(step for step in self.steps if step.ref.stage is stage)
 
 
-def _changed(before: plain.Entry, after: plain.Entry) -> tuple[str, ...]:
+def _changed(before: in_words.Entry, after: in_words.Entry) -> tuple[str, ...]:
     return tuple(a.name for a, b in zip(after.fields, before.fields) if a.value != b.value)
 
 
 def _explained(unit: Unit, memory: Memory, answer: Translation) -> list[Step]:
     """Every reference in words, still in a row."""
-    as_read = plain.explain(unit.kind, unit.registers, answer.refs, memory.read)
+    as_read = in_words.explain(unit.kind, unit.registers, answer.refs, memory.read)
     fault = answer.fault
     steps = []
     for i, (ref, entry) in enumerate(as_read):
@@ -79,11 +79,11 @@ def _mark(steps: list[Step], hpa: int | None) -> None:
             return
 
 
-def _as_updated(unit: Unit, memory: Memory, before: list[Ref], ref: Ref) -> plain.Entry:
+def _as_updated(unit: Unit, memory: Memory, before: list[Ref], ref: Ref) -> in_words.Entry:
     data = memory.read(ref.hpa, ref.len) or b""
     updated = ref.updated.to_bytes(8, "little") + data[8:]
     earlier = [(each, memory.read(each.hpa, each.len) or b"") for each in before]
-    return plain.decode_entry(unit.kind, unit.registers, earlier, ref, updated[: ref.len])
+    return in_words.decode_entry(unit.kind, unit.registers, earlier, ref, updated[: ref.len])
 
 
 def _nested(steps: Iterable[Step]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:

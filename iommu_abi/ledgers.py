@@ -93,12 +93,12 @@ def ask(
 
     UsageError for a request that makes no sense.
     """
-    from iommu_abi.schemas import plain
+    from iommu_abi.schemas import plain_walk
 
     fast = unit.translate(memory, request, trace=True)
     known = unit.registers if registers is None else registers
     try:
-        slow = plain.translate(unit.kind, known, read or memory.read, request)
+        slow = plain_walk.translate(unit.kind, known, read or memory.read, request)
     except Exception as error:  # the fast ledger has answered: whatever this is, the plain one is wrong
         broken = Difference("answer", "given", f"{type(error).__name__}: {error}")
         return Answers(fast, None, (broken,))

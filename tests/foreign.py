@@ -20,7 +20,7 @@ from iommu_abi.errors import errno_name
 from iommu_abi.fuzz import blobs, cases
 from iommu_abi.replay import capture
 from iommu_abi.schemas import pasid_table_info as schema
-from iommu_abi.schemas import plain
+from iommu_abi.schemas import plain_walk, table_walk
 from iommu_abi.terms import Fault, Ref, Request, Translation
 from iommu_abi.worlds.dice import Dice
 
@@ -78,10 +78,10 @@ def answer_to_dma(t: Translation) -> str:
     return head + "".join(map(_ref, t.refs))
 
 
-def dma(kind: str, registers: dict[str, int], read: plain.Read, q: Request) -> Question:
+def dma(kind: str, registers: dict[str, int], read: table_walk.Read, q: Request) -> Question:
     """A request to the entries that the plain ledger reads for it; ValueError if it is senseless."""
     seen = Remembered(read)
-    answer = plain.translate(kind, registers, seen.read, q)
+    answer = plain_walk.translate(kind, registers, seen.read, q)
     asked = f"dma {q.rid:x} {_id(q.pasid)} {q.iova:x} {q.access:x} {q.at:x} {q.priv:x}"
     return Question((*_memory(seen.runs()), _unit(kind, registers), asked), answer_to_dma(answer))
 

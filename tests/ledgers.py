@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from iommu_abi.ledgers import compare
 from iommu_abi.memory import Memory
-from iommu_abi.schemas import build, plain
+from iommu_abi.schemas import build, plain_walk, table_walk
 from iommu_abi.terms import Request, Translation
 from iommu_abi.walk import Unit
 
@@ -15,7 +15,7 @@ from iommu_abi.walk import Unit
 class Remembered:
     """Memory made up by a function, which C then finds as the plain ledger has read it."""
 
-    def __init__(self, source: plain.Read) -> None:
+    def __init__(self, source: table_walk.Read) -> None:
         self.source = source
         self.words: dict[int, bytes] = {}
 
@@ -53,7 +53,7 @@ def ask_both(
 ) -> Translation:
     """The answer of both ledgers; AssertionError where they differ, or where a trace changes C's answer."""
     unit = Unit(kind, registers)
-    slow = plain.translate(kind, registers, host.read, request)
+    slow = plain_walk.translate(kind, registers, host.read, request)
     memory = image(host)
     fast = unit.translate(memory, request, trace=True)
 

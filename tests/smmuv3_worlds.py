@@ -8,7 +8,7 @@ from typing import Any
 
 from ledgers import ask_both
 
-from iommu_abi.schemas import build, smmuv3
+from iommu_abi.schemas import build, smmuv3_features
 from iommu_abi.schemas.build import LARGE, PAGE, RWX
 from iommu_abi.schemas.smmuv3_entries import CD, CR0, CR2, GBPA, IDR0, IDR1, IDR3, IDR5, L1CD, L1STD, STE
 from iommu_abi.schemas.vmsa_entries import descriptor_layout
@@ -150,12 +150,12 @@ def idr(name: str, **fields: int) -> dict[str, int]:
     """A register with the default's fields but for some."""
     layouts = {"IDR0": IDR0, "IDR1": IDR1, "IDR3": IDR3, "IDR5": IDR5, "CR0": CR0, "CR2": CR2, "GBPA": GBPA}
     defaults = {
-        "IDR0": smmuv3.DEFAULT_IDR0,
-        "IDR1": smmuv3.DEFAULT_IDR1,
-        "IDR3": smmuv3.DEFAULT_IDR3,
-        "IDR5": smmuv3.DEFAULT_IDR5,
-        "CR0": smmuv3.DEFAULT_CR0,
-        "CR2": smmuv3.DEFAULT_CR2,
+        "IDR0": smmuv3_features.DEFAULT_IDR0,
+        "IDR1": smmuv3_features.DEFAULT_IDR1,
+        "IDR3": smmuv3_features.DEFAULT_IDR3,
+        "IDR5": smmuv3_features.DEFAULT_IDR5,
+        "CR0": smmuv3_features.DEFAULT_CR0,
+        "CR2": smmuv3_features.DEFAULT_CR2,
     }
     layout = layouts[name]
     parsed = layout.of(defaults.get(name, 0))

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import ask_both
 
-from iommu_abi.schemas import amdvi, build, plain
-from iommu_abi.schemas.amdvi import (
+from iommu_abi.schemas import amdvi_entries, build, in_words, plain_walk, table_walk
+from iommu_abi.schemas.amdvi_entries import (
     CONTROL,
     DEVICE_TABLE_ENTRY,
     DEVTAB_BASE,
@@ -29,8 +29,8 @@ from iommu_abi.schemas.amdvi import (
     V1_PAGE,
     V1_TABLE,
     V2,
-    EventFlags,
 )
+from iommu_abi.schemas.amdvi_events import EventFlags
 from iommu_abi.schemas.build import HUGE, LARGE, PAGE, READ, RW, RWX, WRITE
 from iommu_abi.schemas.entries import Layout
 from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Request, Stage, Target, Translation
@@ -128,7 +128,7 @@ def nested(mode: int = 4, levels: int = 4, glx: int = 0, accessed: bool = True, 
     guest_tables.map(IOVA, page)
     gcr3 = build.Gcr3Table(guest, glx)
     where = gcr3.set(PASID, guest_tables)
-    unit = build.AmdUnit(host, EXT_FEATURES=amdvi.DEFAULT_EXT_FEATURES | EXT_FEATURES.value(GATS=1))
+    unit = build.AmdUnit(host, EXT_FEATURES=amdvi_entries.DEFAULT_EXT_FEATURES | EXT_FEATURES.value(GATS=1))
     entry = unit.device(RID, tables, gcr3, **{"GuestPagingMode": levels - 4} | dte)
     return World(host, unit, entry, tables, guest_tables, guest, gcr3, where, page, request={"pasid": PASID})
 
@@ -250,14 +250,14 @@ def test_access_is_what_the_requester_may_do(
 
 def test_without_nxsup_an_execute_request_is_a_read() -> None:
     world = v2()
-    world.registers["EXT_FEATURES"] = amdvi.DEFAULT_EXT_FEATURES & ~EXT_FEATURES.value(NXSup=1)
+    world.registers["EXT_FEATURES"] = amdvi_entries.DEFAULT_EXT_FEATURES & ~EXT_FEATURES.value(NXSup=1)
 
     assert world.ask(access=EXEC).access == RW
 
 
 def test_a_pasmax_of_31_is_above_every_pasid() -> None:
     world = v2()
-    world.registers["EXT_FEATURES"] = amdvi.DEFAULT_EXT_FEATURES | EXT_FEATURES.value(PASmax=31)
+    world.registers["EXT_FEATURES"] = amdvi_entries.DEFAULT_EXT_FEATURES | EXT_FEATURES.value(PASmax=31)
 
     assert world.ask().fault is None
 
@@ -285,7 +285,7 @@ def test_the_gcr3_root_is_an_spa_without_gcr3trpmode_and_what_it_points_to_a_gpa
     world = nested()
     table = build.Gcr3Table(world.host)
     table.set(PASID, world.v2)
-    world.edit_dte(**amdvi.gcr3_pieces(table.address))
+    world.edit_dte(**amdvi_entries.gcr3_pieces(table.address))
     world.registers["CONTROL"] = CONTROL.value(IommuEn=1, GTEn=1)
 
     answer = world.ask()
@@ -394,7 +394,7 @@ def registers(**values: int) -> Edit:
 
 def without(**bits: int) -> Edit:
     """Take bits of EXT_FEATURES away."""
-    return registers(EXT_FEATURES=amdvi.DEFAULT_EXT_FEATURES & ~EXT_FEATURES.value(**bits))
+    return registers(EXT_FEATURES=amdvi_entries.DEFAULT_EXT_FEATURES & ~EXT_FEATURES.value(**bits))
 
 
 def changed(world: World, edit: Edit) -> World:
@@ -417,7 +417,7 @@ def table_of(size: int) -> Edit:
 def test_pasmax_counts_the_bits_of_a_pasid_but_one() -> None:
     # 48882, EFR.PASmax: 2^(PASmax + 1) PASIDs.
     world = v2()
-    world.registers["EXT_FEATURES"] = amdvi.DEFAULT_EXT_FEATURES & ~EXT_FEATURES.value(
+    world.registers["EXT_FEATURES"] = amdvi_entries.DEFAULT_EXT_FEATURES & ~EXT_FEATURES.value(
         PASmax=31
     ) | EXT_FEATURES.value(PASmax=2)
     world.gcr3.set(7, world.v2)
@@ -472,7 +472,7 @@ DEVICE_FACTS = {
     "mode above HATS": Fact(lambda: v1(5), without(HATS=3), "INVALID DEVICE 0 2", PR),
     "HATS 3 leaves mode 0 only": Fact(
         v1,
-        registers(EXT_FEATURES=amdvi.DEFAULT_EXT_FEATURES | EXT_FEATURES.value(HATS=3)),
+        registers(EXT_FEATURES=amdvi_entries.DEFAULT_EXT_FEATURES | EXT_FEATURES.value(HATS=3)),
         "INVALID DEVICE 0 2",
         PR,
     ),
@@ -486,7 +486,7 @@ DEVICE_FACTS = {
         v2,
         lambda w: (
             dte(GuestPagingMode=2)(w),
-            registers(EXT_FEATURES=amdvi.DEFAULT_EXT_FEATURES | 1 << 12)(w),
+            registers(EXT_FEATURES=amdvi_entries.DEFAULT_EXT_FEATURES | 1 << 12)(w),
         ),
         "INVALID DEVICE 0 1",
     ),
@@ -532,7 +532,9 @@ HOST_FACTS = {
 }
 
 GUEST_FACTS = {
-    "GCR3 unreadable": Fact(v2, lambda w: w.edit_dte(**amdvi.gcr3_pieces(NOWHERE)), "UNREADABLE PASID 0 4"),
+    "GCR3 unreadable": Fact(
+        v2, lambda w: w.edit_dte(**amdvi_entries.gcr3_pieces(NOWHERE)), "UNREADABLE PASID 0 4"
+    ),
     "GCR3 V 0": Fact(v2, gcr3(V=0), "NOT_PRESENT PASID 0 2", GN),
     "GCR3 bit 1": Fact(v2, gcr3(rsvd_11_1=1), "RESERVED PASID 0 2", GN | PR | RZ),
     "GCR3 bit 63": Fact(v2, gcr3(rsvd_63_52=1 << 11), "RESERVED PASID 0 2", GN | PR | RZ),
@@ -567,7 +569,7 @@ def for_entry(level: int, purpose: Purpose = Purpose.S1_ENTRY) -> dict[str, Any]
 NESTED_FACTS = {
     "GCR3 table not mapped": Fact(
         nested,
-        lambda w: w.edit_dte(**amdvi.gcr3_pieces(0x7000_0000)),
+        lambda w: w.edit_dte(**amdvi_entries.gcr3_pieces(0x7000_0000)),
         "NOT_PRESENT S2 1 2",
         more=for_entry(0, Purpose.PASID_ENTRY) | {"input": 0x7000_0000 + 8 * PASID},
     ),
@@ -671,13 +673,13 @@ def test_an_update_that_is_denied_names_the_host_leaf() -> None:
 
 def test_only_the_device_table_is_required_of_the_registers() -> None:
     with pytest.raises(ValueError, match="DEVTAB_BASE"):
-        plain.translate("amdvi", {}, lambda *_: None, Request(RID, IOVA))
+        plain_walk.translate("amdvi", {}, lambda *_: None, Request(RID, IOVA))
 
 
 # ---------------------------------------------------------------- hostile memory
 
 
-def hostile(seed: int) -> plain.Read:
+def hostile(seed: int) -> table_walk.Read:
     """Memory in which every word is either noise or looks like a plausible entry."""
 
     def word(address: int) -> int:
@@ -714,26 +716,26 @@ anything = st.integers(0, (1 << 64) - 1)
 @given(
     seed=st.integers(0, (1 << 32) - 1),
     request_=requests,
-    control=st.just(amdvi.DEFAULT_CONTROL) | anything,
-    features=st.just(amdvi.DEFAULT_EXT_FEATURES) | anything,
+    control=st.just(amdvi_entries.DEFAULT_CONTROL) | anything,
+    features=st.just(amdvi_entries.DEFAULT_EXT_FEATURES) | anything,
 )
 def test_no_memory_makes_the_walk_raise_or_run_on(
     seed: int, request_: Request, control: int, features: int
 ) -> None:
     registers_ = {"DEVTAB_BASE": 0x1FF, "CONTROL": control, "EXT_FEATURES": features}
 
-    answer = plain.translate("amdvi", registers_, hostile(seed), request_)
+    answer = plain_walk.translate("amdvi", registers_, hostile(seed), request_)
 
     assert len(answer.refs) <= MAX_REFS
     assert answer.fault is None or answer.fault.reason is not Reason.OK
-    plain.explain("amdvi", registers_, answer.refs, hostile(seed))
+    in_words.explain("amdvi", registers_, answer.refs, hostile(seed))
 
 
 @given(root=st.integers(0, (1 << 40) - 1).map(lambda page: page << 12))
 def test_the_three_pieces_of_gcr3trp_make_the_root(root: int) -> None:
-    entry = DEVICE_TABLE_ENTRY.parse(DEVICE_TABLE_ENTRY.build(**amdvi.gcr3_pieces(root)))
+    entry = DEVICE_TABLE_ENTRY.parse(DEVICE_TABLE_ENTRY.build(**amdvi_entries.gcr3_pieces(root)))
 
-    assert amdvi.gcr3_root(entry) == root
+    assert amdvi_entries.gcr3_root(entry) == root
 
 
 # ---------------------------------------------------------------- entries in words
@@ -743,7 +745,7 @@ def test_a_trace_explains_itself_in_the_vendors_words() -> None:
     world = nested()
     refs = world.ask().refs
 
-    explained = plain.explain("amdvi", world.unit.registers, refs, world.host.read)
+    explained = in_words.explain("amdvi", world.unit.registers, refs, world.host.read)
 
     assert [entry.name for _, entry in explained[:11]] == [
         "device table entry",

@@ -19,7 +19,7 @@ from iommu_abi.mappings.budget import Budget
 from iommu_abi.memory import Memory
 from iommu_abi.replay import capture
 from iommu_abi.schemas import build
-from iommu_abi.schemas.amdvi import DEFAULT_EXT_FEATURES
+from iommu_abi.schemas.amdvi_entries import DEFAULT_EXT_FEATURES
 from iommu_abi.schemas.build import RW, RWX
 from iommu_abi.terms import Access
 from iommu_abi.unit_meta import make_unit

@@ -25,7 +25,7 @@ from iommu_abi.fuzz.campaign.store import Finding, Store
 from iommu_abi.fuzz.targets import Outcome, Problem, Target, all_targets, attempt, target_of, wire
 from iommu_abi.fuzz.targets.target import blank
 from iommu_abi.fuzz.targets.versions import Versions
-from iommu_abi.schemas import plain
+from iommu_abi.schemas import plain_walk
 from iommu_abi.terms import Reason, Stage
 from iommu_abi.worlds.dice import Dice
 
@@ -149,7 +149,7 @@ def test_a_program_that_does_not_end_is_ended(tmp_path):
 
 def test_a_planted_disagreement_of_the_ledgers_is_found_and_made_small(monkeypatch, tmp_path):
     """The plain ledger takes reserved bits of PASID entries for an absent entry."""
-    honest = plain.translate
+    honest = plain_walk.translate
 
     def wrong(*args):
         answer = honest(*args)
@@ -158,7 +158,7 @@ def test_a_planted_disagreement_of_the_ledgers_is_found_and_made_small(monkeypat
             return replace(answer, fault=replace(fault, reason=Reason.NOT_PRESENT))
         return answer
 
-    monkeypatch.setattr(plain, "translate", wrong)
+    monkeypatch.setattr(plain_walk, "translate", wrong)
     store = Store(tmp_path)
     session = Session(all_targets()["walk-vtd-scalable"], ("walk-vtd-scalable",), store, bytearray(SLOT_SIZE))
 
@@ -177,7 +177,7 @@ def test_a_planted_disagreement_of_the_ledgers_is_found_and_made_small(monkeypat
     assert len(small) < len(before)
     shown = session.target.show(small)
     assert [line for line in shown if line.startswith("  0x")]
-    monkeypatch.setattr(plain, "translate", honest)
+    monkeypatch.setattr(plain_walk, "translate", honest)
     assert session.run(small).problem is None
 
 

@@ -22,7 +22,7 @@ from iommu_abi.conform.sparse import SparseMemory
 from iommu_abi.conform.verdict import ALTERNATIVES, MUST
 from iommu_abi.errors import Error
 from iommu_abi.inputs import Record, is_number
-from iommu_abi.schemas import plain
+from iommu_abi.schemas import plain_walk
 from iommu_abi.terms import Access, At, Fault, Reason, Stage, Translation
 
 EVERY = json.loads(CASES.read_text())["cases"]
@@ -528,7 +528,7 @@ def test_mapped_pages_of_a_virtio_request_are_counted():
 
 
 def test_ledgers_that_disagree_are_status_3(capsys, file, monkeypatch):
-    monkeypatch.setattr(plain, "translate", lambda *_: Translation(hpa=1))
+    monkeypatch.setattr(plain_walk, "translate", lambda *_: Translation(hpa=1))
 
     done = run(capsys, "conform", file(case("vtd-sm-fs"), case("smmu-bind")), "--json")
 

@@ -18,7 +18,7 @@ from iommu_abi.drivers.smmuv3 import Smmuv3Driver
 from iommu_abi.drivers.vtd import VtdDriver
 from iommu_abi.errors import AbiError
 from iommu_abi.ledgers import compare
-from iommu_abi.schemas import build, plain
+from iommu_abi.schemas import build, plain_walk
 from iommu_abi.terms import Stage
 from iommu_abi.uapi import v1_2017
 
@@ -489,7 +489,7 @@ def test_a_bound_cd_table_translates_and_an_unbound_one_does_not(s1fmt):
     assert driver.translate(request).fault.native == 0x08  # C_BAD_SUBSTREAMID: stage 1 is off
     domain.bind_pasid_table(device, INFO(ptr=table.address, size=64 << 8, model=1, opaque=opaque))
     answer = driver.translate(request, trace=True)
-    slow = plain.translate("smmuv3", driver.registers, memory.read, request)
+    slow = plain_walk.translate("smmuv3", driver.registers, memory.read, request)
     domain.unbind_pasid_table(device)
 
     # STE, per level of CD table 4 + 1, 24 for the nested walk

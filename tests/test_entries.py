@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iommu_abi.schemas import amdvi, riscv_entries, smmuv3_entries, vmsa_entries, vtd_entries
+from iommu_abi.schemas import amdvi_entries, riscv_entries, smmuv3_entries, vmsa_entries, vtd_entries
 from iommu_abi.schemas.entries import Bits, Layout
 from iommu_abi.schemas.vmsa_entries import Granule, Kind
 
@@ -24,10 +24,10 @@ VTD = [
 ]
 
 AMDVI = [
-    *(each for each in vars(amdvi).values() if isinstance(each, Layout)),
-    amdvi.V2.top,
-    amdvi.V2.table,
-    *amdvi.V2.pages.values(),
+    *(each for each in vars(amdvi_entries).values() if isinstance(each, Layout)),
+    amdvi_entries.V2.top,
+    amdvi_entries.V2.table,
+    *amdvi_entries.V2.pages.values(),
 ]
 
 
@@ -126,30 +126,30 @@ VTD_POSITIONS = [
 # Positions as Linux 7.2 has them in drivers/iommu/amd/amd_iommu_types.h (DTE_*, FEATURE_*,
 # CONTROL_*) and generic_pt/fmt/amdv1.h (AMDV1PT_FMT_*); word and bits.
 AMDVI_POSITIONS = [
-    (amdvi.DEVICE_TABLE_ENTRY, "HAD", 0, 8, 7),
-    (amdvi.DEVICE_TABLE_ENTRY, "Mode", 0, 11, 9),
-    (amdvi.DEVICE_TABLE_ENTRY, "HostPTRoot", 0, 51, 12),
-    (amdvi.DEVICE_TABLE_ENTRY, "GIoV", 0, 54, 54),
-    (amdvi.DEVICE_TABLE_ENTRY, "GV", 0, 55, 55),
-    (amdvi.DEVICE_TABLE_ENTRY, "GLX", 0, 57, 56),
-    (amdvi.DEVICE_TABLE_ENTRY, "GCR3TRP_14_12", 0, 60, 58),
-    (amdvi.DEVICE_TABLE_ENTRY, "IR", 0, 61, 61),
-    (amdvi.DEVICE_TABLE_ENTRY, "IW", 0, 62, 62),
-    (amdvi.DEVICE_TABLE_ENTRY, "DomainID", 1, 15, 0),
-    (amdvi.DEVICE_TABLE_ENTRY, "GCR3TRP_30_15", 1, 31, 16),
-    (amdvi.DEVICE_TABLE_ENTRY, "I", 1, 32, 32),
-    (amdvi.DEVICE_TABLE_ENTRY, "GCR3TRP_51_31", 1, 63, 43),
-    (amdvi.DEVICE_TABLE_ENTRY, "GuestPagingMode", 2, 55, 54),
-    (amdvi.V1_PAGE, "NextLevel", 0, 11, 9),
-    (amdvi.V1_PAGE, "FC", 0, 60, 60),
-    (amdvi.V1_PAGE, "IR", 0, 61, 61),
-    (amdvi.V1_PAGE, "IW", 0, 62, 62),
-    (amdvi.CONTROL, "GTEn", 0, 16, 16),
-    (amdvi.CONTROL, "GCR3TRPMode", 0, 58, 58),
-    (amdvi.EXT_FEATURES, "HATS", 0, 11, 10),
-    (amdvi.EXT_FEATURES, "GATS", 0, 13, 12),
-    (amdvi.EXT_FEATURES, "GLXSup", 0, 15, 14),
-    (amdvi.EXT_FEATURES, "PASmax", 0, 36, 32),
+    (amdvi_entries.DEVICE_TABLE_ENTRY, "HAD", 0, 8, 7),
+    (amdvi_entries.DEVICE_TABLE_ENTRY, "Mode", 0, 11, 9),
+    (amdvi_entries.DEVICE_TABLE_ENTRY, "HostPTRoot", 0, 51, 12),
+    (amdvi_entries.DEVICE_TABLE_ENTRY, "GIoV", 0, 54, 54),
+    (amdvi_entries.DEVICE_TABLE_ENTRY, "GV", 0, 55, 55),
+    (amdvi_entries.DEVICE_TABLE_ENTRY, "GLX", 0, 57, 56),
+    (amdvi_entries.DEVICE_TABLE_ENTRY, "GCR3TRP_14_12", 0, 60, 58),
+    (amdvi_entries.DEVICE_TABLE_ENTRY, "IR", 0, 61, 61),
+    (amdvi_entries.DEVICE_TABLE_ENTRY, "IW", 0, 62, 62),
+    (amdvi_entries.DEVICE_TABLE_ENTRY, "DomainID", 1, 15, 0),
+    (amdvi_entries.DEVICE_TABLE_ENTRY, "GCR3TRP_30_15", 1, 31, 16),
+    (amdvi_entries.DEVICE_TABLE_ENTRY, "I", 1, 32, 32),
+    (amdvi_entries.DEVICE_TABLE_ENTRY, "GCR3TRP_51_31", 1, 63, 43),
+    (amdvi_entries.DEVICE_TABLE_ENTRY, "GuestPagingMode", 2, 55, 54),
+    (amdvi_entries.V1_PAGE, "NextLevel", 0, 11, 9),
+    (amdvi_entries.V1_PAGE, "FC", 0, 60, 60),
+    (amdvi_entries.V1_PAGE, "IR", 0, 61, 61),
+    (amdvi_entries.V1_PAGE, "IW", 0, 62, 62),
+    (amdvi_entries.CONTROL, "GTEn", 0, 16, 16),
+    (amdvi_entries.CONTROL, "GCR3TRPMode", 0, 58, 58),
+    (amdvi_entries.EXT_FEATURES, "HATS", 0, 11, 10),
+    (amdvi_entries.EXT_FEATURES, "GATS", 0, 13, 12),
+    (amdvi_entries.EXT_FEATURES, "GLXSup", 0, 15, 14),
+    (amdvi_entries.EXT_FEATURES, "PASmax", 0, 36, 32),
 ]
 
 # Arm IHI 0070, chapters 5 (STE, CD) and 6.3 (registers); word and bits.

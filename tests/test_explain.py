@@ -11,7 +11,7 @@ from cli_support import CAPTURES, run
 
 from iommu_abi import Memory, Request, Unit, ledgers
 from iommu_abi.explain import explain
-from iommu_abi.schemas import build, plain
+from iommu_abi.schemas import build, in_words, plain_walk
 from iommu_abi.schemas.vtd_entries import CAP, ECAP
 from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Stage, Translation
 
@@ -209,7 +209,7 @@ def test_explanations_of_real_tables(capsys, capture, rid, iova, kinds):
 
 
 def test_a_disagreement_is_shown_with_both_and_is_status_3(capsys, tmp_path, world, monkeypatch):
-    right = plain.translate
+    right = plain_walk.translate
 
     def wrong(*args):
         answer = right(*args)
@@ -217,7 +217,7 @@ def test_a_disagreement_is_shown_with_both_and_is_status_3(capsys, tmp_path, wor
         changed = Ref(first.stage, first.level, first.gpa, first.hpa, first.raw ^ 1, first.updated)
         return Translation(0x1234, answer.gpa, 21, Access.READ, refs=(changed, *rest))
 
-    monkeypatch.setattr(plain, "translate", wrong)
+    monkeypatch.setattr(plain_walk, "translate", wrong)
 
     done = shown(capsys, world, tmp_path)
     assert done.status == 3
@@ -233,7 +233,7 @@ def test_entries_that_the_plain_ledger_cannot_name_are_a_disagreement(capsys, tm
     def broken(*_):
         raise KeyError("no such entry")
 
-    monkeypatch.setattr(plain, "explain", broken)
+    monkeypatch.setattr(in_words, "explain", broken)
 
     done = shown(capsys, world, tmp_path)
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from iommu_abi.fuzz import blobs, cases, keep, pool, smoke
 from iommu_abi.fuzz.pool import Chunk, Tally, run_chunk
 from iommu_abi.fuzz.report import Goals, shortfalls
-from iommu_abi.schemas import plain
+from iommu_abi.schemas import plain_walk
 from iommu_abi.terms import Purpose, Reason, Stage
 from iommu_abi.worlds import coverage
 from iommu_abi.worlds.dice import Dice
@@ -103,7 +103,7 @@ def test_worlds_have_every_number_of_levels_and_every_size_of_page():
         if isinstance(plan, cases.WalkPlan):
             for turn in range(cases.VALID):
                 case, _ = cases.build_case(3, cases.index_of(number, turn))
-                answer = plain.translate(case.world.kind, case.registers, case.image.read, case.request)
+                answer = plain_walk.translate(case.world.kind, case.registers, case.image.read, case.request)
                 levels.setdefault(plan.format, set()).update((ref.stage, ref.level) for ref in answer.refs)
                 sizes.setdefault(plan.format, set()).add(answer.size_lg2)
 
@@ -211,7 +211,7 @@ def test_too_little_time_fails_the_run(capsys):
 @pytest.fixture
 def planted(monkeypatch):
     """The plain ledger takes one reserved bit of PASID entries for an absent one."""
-    honest = plain.translate
+    honest = plain_walk.translate
 
     def wrong(*args):
         answer = honest(*args)
@@ -220,7 +220,7 @@ def planted(monkeypatch):
             return replace(answer, fault=replace(fault, reason=Reason.NOT_PRESENT))
         return answer
 
-    monkeypatch.setattr(plain, "translate", wrong)
+    monkeypatch.setattr(plain_walk, "translate", wrong)
     return honest
 
 
@@ -236,7 +236,7 @@ def test_a_planted_bug_is_found_told_and_kept(planted, monkeypatch, capsys, tmp_
     assert json.loads(path.read_text())["registers"]
     assert smoke.main(["--seed", "9", "--case", str(index)]) == 1
     assert smoke.main(["--file", str(path)]) == 1
-    monkeypatch.setattr(plain, "translate", planted)
+    monkeypatch.setattr(plain_walk, "translate", planted)
     assert smoke.main(["--seed", "9", "--case", str(index)]) == 0
     assert smoke.main(["--file", str(path)]) == 0
 

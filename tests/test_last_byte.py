@@ -10,7 +10,7 @@ import pytest
 from ledgers import ask_both
 
 from iommu_abi.schemas import build
-from iommu_abi.schemas.amdvi import EXT_FEATURES
+from iommu_abi.schemas.amdvi_entries import EXT_FEATURES
 from iommu_abi.schemas.smmuv3_entries import IDR5
 from iommu_abi.schemas.vtd_entries import CAP
 from iommu_abi.terms import Reason, Request, Stage

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from iommu_abi.schemas.plain import apart_lg2, cut_lg2, without
+from iommu_abi.schemas.table_walk import apart_lg2, cut_lg2, without
 from iommu_abi.terms import Translation
 
 WIDTH = 10

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from iommu_abi import replay
 from iommu_abi.errors import Error
 from iommu_abi.replay.capture import Line, Meta, _line, load, read_meta
-from iommu_abi.schemas import plain
+from iommu_abi.schemas import plain_walk
 from iommu_abi.terms import Access, Fault, Reason, Request, Stage, Target, Translation
 from iommu_abi.walk import kinds
 
@@ -334,13 +334,13 @@ def test_answers_without_a_fault():
 
 def test_ledgers_that_disagree_are_status_3(capsys, tmp_path, monkeypatch):
     directory = small(LEGACY, tmp_path, lambda line: line["bdf"] == "00:03.0" and line["pa"])
-    right = plain.translate
+    right = plain_walk.translate
 
     def wrong(*args):
         answer = right(*args)
         return Translation(answer.hpa + 1, answer.gpa, answer.size_lg2, answer.access, refs=answer.refs)
 
-    monkeypatch.setattr(plain, "translate", wrong)
+    monkeypatch.setattr(plain_walk, "translate", wrong)
     done = run(capsys, "replay", directory, "--json")
 
     assert done.status == 3
@@ -351,7 +351,7 @@ def test_ledgers_that_disagree_are_status_3(capsys, tmp_path, monkeypatch):
     def broken(*_):
         raise KeyError("PGTT")
 
-    monkeypatch.setattr(plain, "translate", broken)
+    monkeypatch.setattr(plain_walk, "translate", broken)
     assert run(capsys, "replay", directory).status == 3
 
 

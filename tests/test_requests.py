@@ -14,7 +14,7 @@ import pytest
 
 from iommu_abi._core import ffi, lib
 from iommu_abi.memory import Memory
-from iommu_abi.schemas import plain
+from iommu_abi.schemas import plain_walk
 from iommu_abi.terms import Access, Request
 from iommu_abi.walk import Unit
 
@@ -69,7 +69,7 @@ def nothing(address: int, length: int) -> None:
 
 @pytest.mark.parametrize("kind", UNITS)
 def test_the_largest_numbers_are_sensible_to_the_plain_ledger(kind: str) -> None:
-    plain.translate(kind, UNITS[kind], nothing, replace(LARGEST, rid=(1 << RID_BITS[kind]) - 1))
+    plain_walk.translate(kind, UNITS[kind], nothing, replace(LARGEST, rid=(1 << RID_BITS[kind]) - 1))
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_each_number_that_is_too_large_is_refused_by_the_plain_ledger(
     changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ValueError, match=said):
-        plain.translate("smmuv3", UNITS["smmuv3"], nothing, replace(LARGEST, **changes))
+        plain_walk.translate("smmuv3", UNITS["smmuv3"], nothing, replace(LARGEST, **changes))
 
 
 def test_the_plain_ledger_names_a_kind_that_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="unknown kind of IOMMU 'vax'"):
-        plain.translate("vax", {}, lambda address, length: None, Request(0, 0))
+        plain_walk.translate("vax", {}, lambda address, length: None, Request(0, 0))

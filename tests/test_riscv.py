@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import ask_both
 
-from iommu_abi.schemas import build, plain, riscv
+from iommu_abi.schemas import build, in_words, plain_walk, riscv_features, table_walk
 from iommu_abi.schemas.build import HUGE, LARGE, PAGE, READ, RW, RWX, WRITE
 from iommu_abi.schemas.entries import Layout
 from iommu_abi.schemas.riscv_entries import (
@@ -33,6 +33,7 @@ from iommu_abi.schemas.riscv_entries import (
     PC,
     PDTE,
     PTE,
+    extract,
 )
 from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Ref, Request, Stage, Target, Translation
 
@@ -56,7 +57,7 @@ def ask(registers: Mapping[str, int], host: build.Memory, request: Request) -> T
 
 def capabilities(**fields: int) -> int:
     """The default's fields but for some."""
-    parsed = CAPABILITIES.of(riscv.DEFAULT_CAPABILITIES)
+    parsed = CAPABILITIES.of(riscv_features.DEFAULT_CAPABILITIES)
     return CAPABILITIES.value(**{each.name: parsed[each.name] for each in CAPABILITIES.fields} | fields)
 
 
@@ -1475,9 +1476,9 @@ def test_only_ddtp_is_required_of_the_registers() -> None:
     world = nested()
 
     with pytest.raises(ValueError, match="DDTP"):
-        plain.translate("riscv", {}, world.host.read, Request(DEVICE, IOVA))
+        plain_walk.translate("riscv", {}, world.host.read, Request(DEVICE, IOVA))
     with pytest.raises(ValueError, match="rid"):
-        plain.translate("riscv", world.unit.registers, world.host.read, Request(1 << 24, IOVA))
+        plain_walk.translate("riscv", world.unit.registers, world.host.read, Request(1 << 24, IOVA))
 
 
 def test_what_is_assumed_of_capabilities_that_are_not_given() -> None:
@@ -1488,12 +1489,12 @@ def test_what_is_assumed_of_capabilities_that_are_not_given() -> None:
         1 << 14 | 1 << 15 | 1 << 22 | 1 << 23 | 1 << 24 | 1 << 25 | 1 << 26,
     )
     directories = 1 << 38 | 1 << 39 | 1 << 40
-    assert 0x10 | svx | svx4 | features | 56 << 32 | directories == riscv.DEFAULT_CAPABILITIES
+    assert 0x10 | svx | svx4 | features | 56 << 32 | directories == riscv_features.DEFAULT_CAPABILITIES
 
 
 def test_big_endian_tables_are_not_modelled() -> None:
     with pytest.raises(ValueError, match="BE"):
-        plain.translate("riscv", {"DDTP": 0, "FCTL": 1}, lambda *_: None, Request(DEVICE, IOVA))
+        plain_walk.translate("riscv", {"DDTP": 0, "FCTL": 1}, lambda *_: None, Request(DEVICE, IOVA))
 
 
 @pytest.mark.parametrize("world", [first_only, with_process, nested])
@@ -1534,7 +1535,7 @@ def test_a_final_address_beyond_pas_is_no_fault() -> None:
 # ---------------------------------------------------------------- hostile memory
 
 
-def hostile(seed: int) -> plain.Read:
+def hostile(seed: int) -> table_walk.Read:
     """Memory in which every word is either noise or looks like a plausible entry."""
 
     def word(address: int) -> int:
@@ -1585,7 +1586,7 @@ anything = st.integers(0, (1 << 64) - 1)
     seed=st.integers(0, (1 << 32) - 1),
     request_=requests,
     mode=st.integers(0, 15) | st.integers(2, 4),
-    capabilities_=st.just(riscv.DEFAULT_CAPABILITIES) | anything,
+    capabilities_=st.just(riscv_features.DEFAULT_CAPABILITIES) | anything,
     fctl=st.sampled_from([0, 4]),
     writable=st.integers(0, 1),
 )
@@ -1599,12 +1600,12 @@ def test_no_memory_makes_the_walk_raise_or_run_on(
         "GXL_WRITABLE": writable,
     }
 
-    answer = plain.translate("riscv", unit, hostile(seed), request_)
+    answer = plain_walk.translate("riscv", unit, hostile(seed), request_)
 
     assert len(answer.refs) <= MAX_REFS
     assert answer.fault is None or answer.fault.reason is not Reason.OK
-    plain.explain("riscv", unit, answer.refs, hostile(seed))
-    plain.explain("riscv", unit, answer.refs, hostile(seed + 1))  # memory that has changed since
+    in_words.explain("riscv", unit, answer.refs, hostile(seed))
+    in_words.explain("riscv", unit, answer.refs, hostile(seed + 1))  # memory that has changed since
 
 
 @pytest.mark.parametrize(
@@ -1619,7 +1620,7 @@ def test_no_memory_makes_the_walk_raise_or_run_on(
     ],
 )
 def test_extract_compresses_the_bits_under_a_mask(value: int, mask: int, extracted: int) -> None:
-    assert riscv.extract(value, mask) == extracted
+    assert extract(value, mask) == extracted
 
 
 # ---------------------------------------------------------------- entries in words
@@ -1627,7 +1628,7 @@ def test_extract_compresses_the_bits_under_a_mask(value: int, mask: int, extract
 
 def names(world: World, **request: Any) -> list[str]:
     registers_ = world.unit.registers | world.registers
-    explained = plain.explain("riscv", registers_, world.ask(**request).refs, world.host.read)
+    explained = in_words.explain("riscv", registers_, world.ask(**request).refs, world.host.read)
     return [entry.name for _, entry in explained]
 
 
@@ -1661,7 +1662,7 @@ def test_other_entries_have_their_own_names() -> None:
 def test_an_entry_is_explained_field_by_field() -> None:
     world = nested()
 
-    explained = plain.explain("riscv", world.unit.registers, world.ask().refs, world.host.read)
+    explained = in_words.explain("riscv", world.unit.registers, world.ask().refs, world.host.read)
 
     entry = explained[0][1]
     assert str(entry["iohgatp_MODE"]) == "iohgatp_MODE=9 (Sv48x4)"

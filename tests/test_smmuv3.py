@@ -54,7 +54,7 @@ from smmuv3_worlds import (
     with_registers,
 )
 
-from iommu_abi.schemas import build, plain, smmuv3
+from iommu_abi.schemas import build, in_words, plain_walk, smmuv3_features, table_walk
 from iommu_abi.schemas.build import HUGE, LARGE, PAGE, READ, RW, RWX, WRITE
 from iommu_abi.schemas.smmuv3_entries import (
     CD,
@@ -1547,19 +1547,19 @@ def test_only_the_stream_table_is_required_of_the_registers() -> None:
         registers_ = dict(world.unit.registers)
         del registers_[name]
         with pytest.raises(ValueError, match=name):
-            plain.translate("smmuv3", registers_, world.host.read, request)
+            plain_walk.translate("smmuv3", registers_, world.host.read, request)
     with pytest.raises(ValueError, match="rid"):
-        plain.translate("smmuv3", world.unit.registers, world.host.read, Request(1 << 32, 0))
+        plain_walk.translate("smmuv3", world.unit.registers, world.host.read, Request(1 << 32, 0))
 
 
 def test_what_is_assumed_of_registers_that_are_not_given() -> None:
     # docs/walk_smmuv3.md; bits from format notes 2, section 1.
     idr0 = 1 << 0 | 1 << 1 | 2 << 2 | 1 << 10 | 1 << 12 | 1 << 18 | 1 << 19 | 2 << 21 | 1 << 27
-    assert idr0 == smmuv3.DEFAULT_IDR0
-    assert smmuv3.DEFAULT_IDR1 == 32 | 20 << 6
-    assert smmuv3.DEFAULT_IDR3 == 1 << 2 | 1 << 4
-    assert smmuv3.DEFAULT_IDR5 == 5 | 1 << 4 | 1 << 5 | 1 << 6
-    assert (smmuv3.DEFAULT_CR0, smmuv3.DEFAULT_CR2) == (1 << 0 | 1 << 2, 1 << 1)
+    assert idr0 == smmuv3_features.DEFAULT_IDR0
+    assert smmuv3_features.DEFAULT_IDR1 == 32 | 20 << 6
+    assert smmuv3_features.DEFAULT_IDR3 == 1 << 2 | 1 << 4
+    assert smmuv3_features.DEFAULT_IDR5 == 5 | 1 << 4 | 1 << 5 | 1 << 6
+    assert (smmuv3_features.DEFAULT_CR0, smmuv3_features.DEFAULT_CR2) == (1 << 0 | 1 << 2, 1 << 1)
 
 
 # docs/walk_smmuv3.md, "Known and without influence".
@@ -1575,7 +1575,7 @@ def test_registers_without_influence(name: str) -> None:
 # ---------------------------------------------------------------- hostile memory
 
 
-def hostile(seed: int) -> plain.Read:
+def hostile(seed: int) -> table_walk.Read:
     """Memory in which every word is either noise or looks like a plausible entry."""
 
     def word(address: int) -> int:
@@ -1642,8 +1642,8 @@ def test_no_memory_makes_the_walk_raise_or_run_on(
 
     assert len(answer.refs) <= MAX_REFS
     assert answer.fault is None or answer.fault.reason is not Reason.OK
-    plain.explain("smmuv3", unit, answer.refs, hostile(seed))
-    plain.explain("smmuv3", unit, answer.refs, hostile(seed + 1))  # memory that has changed since
+    in_words.explain("smmuv3", unit, answer.refs, hostile(seed))
+    in_words.explain("smmuv3", unit, answer.refs, hostile(seed + 1))  # memory that has changed since
 
 
 # ---------------------------------------------------------------- entries in words
@@ -1651,7 +1651,7 @@ def test_no_memory_makes_the_walk_raise_or_run_on(
 
 def names(world: World, **request: Any) -> list[str]:
     registers_ = world.unit.registers | world.registers
-    explained = plain.explain("smmuv3", registers_, world.ask(**request).refs, world.host.read)
+    explained = in_words.explain("smmuv3", registers_, world.ask(**request).refs, world.host.read)
     return [entry.name for _, entry in explained]
 
 
@@ -1678,7 +1678,7 @@ def test_a_descriptor_is_explained_with_the_granule_of_its_half() -> None:
 
     def last(iova: int) -> tuple[list[str], str]:
         refs = world.ask(iova=iova).refs
-        explained = plain.explain("smmuv3", registers_, refs, world.host.read)
+        explained = in_words.explain("smmuv3", registers_, refs, world.host.read)
         return [each.name for each in explained[-1][1].fields], explained[-1][1].name
 
     lower, _ = last(0x1123)
@@ -1691,7 +1691,7 @@ def test_a_descriptor_is_explained_with_the_granule_of_its_half() -> None:
 def test_each_stage_is_explained_with_its_own_granule() -> None:
     world = mixed()
 
-    explained = plain.explain("smmuv3", world.unit.registers, world.ask().refs, world.host.read)
+    explained = in_words.explain("smmuv3", world.unit.registers, world.ask().refs, world.host.read)
 
     unused = {ref.stage: [f.name for f in entry.fields].count("ign_15_12") for ref, entry in explained}
     assert (unused[Stage.S1], unused[Stage.S2]) == (1, 0)
@@ -1703,7 +1703,7 @@ def test_with_epd0_the_granule_is_that_of_the_upper_half(tg0: int) -> None:
     world.host.edit(CD, world.cd, TTB0=CD.parse(world.host.read(world.cd, 64) or b"").TTB1)
     refs = world.ask(iova=UPPER).refs
 
-    explained = plain.explain("smmuv3", world.unit.registers, refs, world.host.read)
+    explained = in_words.explain("smmuv3", world.unit.registers, refs, world.host.read)
 
     assert [each.name for each in explained[-1][1].fields].count("ign_15_12") == 1
 
@@ -1727,7 +1727,7 @@ def test_a_block_and_what_is_none_are_told_apart() -> None:
 def test_an_entry_is_explained_field_by_field() -> None:
     world = nested()
 
-    explained = plain.explain("smmuv3", world.unit.registers, world.ask().refs, world.host.read)
+    explained = in_words.explain("smmuv3", world.unit.registers, world.ask().refs, world.host.read)
 
     entry = explained[0][1]
     assert str(entry["Config"]) == "Config=7 (nested)"

@@ -21,7 +21,7 @@ from ledgers import ask_both, image
 
 from iommu_abi.errors import AbiError
 from iommu_abi.mappings import mappings
-from iommu_abi.schemas import build, plain, vtd_entries
+from iommu_abi.schemas import build, in_words, plain_walk, table_walk, vtd_entries
 from iommu_abi.schemas.build import HUGE, LARGE, PAGE, READ, RW, RWX, WRITE
 from iommu_abi.schemas.entries import Layout
 from iommu_abi.schemas.vtd_entries import (
@@ -1199,13 +1199,13 @@ def test_only_rtaddr_is_required_of_the_registers() -> None:
 
     assert answer.fault is None
     with pytest.raises(ValueError, match="RTADDR"):
-        plain.translate("vtd", {}, world.host.read, Request(RID, IOVA))
+        plain_walk.translate("vtd", {}, world.host.read, Request(RID, IOVA))
 
 
 # ---------------------------------------------------------------- hostile memory
 
 
-def hostile(seed: int) -> plain.Read:
+def hostile(seed: int) -> table_walk.Read:
     """Memory in which every word is either noise or looks like a plausible entry."""
 
     def word(address: int) -> int:
@@ -1251,11 +1251,11 @@ def test_no_memory_makes_the_walk_raise_or_run_on(
 ) -> None:
     registers_ = {"RTADDR": 0x1000 | ttm << 10, "CAP": cap, "ECAP": ecap, "HAW": haw}
 
-    answer = plain.translate("vtd", registers_, hostile(seed), request_)
+    answer = plain_walk.translate("vtd", registers_, hostile(seed), request_)
 
     assert len(answer.refs) <= MAX_REFS
     assert answer.fault is None or answer.fault.reason is not Reason.OK
-    plain.explain("vtd", registers_, answer.refs, hostile(seed))
+    in_words.explain("vtd", registers_, answer.refs, hostile(seed))
 
 
 @pytest.mark.parametrize("mode", [build.VtdLegacy, build.VtdExtended, build.VtdScalable])
@@ -1267,7 +1267,9 @@ def test_memory_of_random_bytes_is_a_fault_at_worst(mode: type[Any]) -> None:
         request_ = Request(
             dice.getrandbits(16), dice.getrandbits(64), access=dice.choice((READ, WRITE, EXEC))
         )
-        answer = plain.translate("vtd", unit.registers, lambda _, length: dice.randbytes(length), request_)
+        answer = plain_walk.translate(
+            "vtd", unit.registers, lambda _, length: dice.randbytes(length), request_
+        )
         assert len(answer.refs) <= MAX_REFS
 
 
@@ -1298,7 +1300,7 @@ def test_a_trace_explains_itself_in_the_vendors_words() -> None:
     world = nested()
     refs = world.ask().refs
 
-    explained = plain.explain("vtd", world.unit.registers, refs, world.host.read)
+    explained = in_words.explain("vtd", world.unit.registers, refs, world.host.read)
 
     assert [entry.name for _, entry in explained[:9]] == [
         "scalable-mode root entry, lower half",
@@ -1319,7 +1321,7 @@ def test_an_entry_of_extended_mode_is_told_from_one_of_scalable_mode() -> None:
     world = extended()
     refs = world.ask().refs
 
-    names = [entry.name for _, entry in plain.explain("vtd", world.unit.registers, refs, world.host.read)]
+    names = [entry.name for _, entry in in_words.explain("vtd", world.unit.registers, refs, world.host.read)]
 
     assert names[:2] == ["extended root entry, lower half", "extended context entry"]
     assert names[6] == "PASID entry"
@@ -1380,11 +1382,11 @@ def test_both_ledgers_refuse_a_host_address_width_that_no_host_has(haw):
     with pytest.raises(AbiError, match=r"vtd\.HAW.*12 to 52 bits"):
         Unit("vtd", given)
     with pytest.raises(ValueError, match="HAW"):
-        plain.translate("vtd", given, build.Memory().read, Request(0, 0))
+        plain_walk.translate("vtd", given, build.Memory().read, Request(0, 0))
 
 
 @pytest.mark.parametrize("haw", [11, 53, 64, 0x3F00_0000_0000_0034])
 def test_no_host_has_addresses_of_other_than_12_to_52_bits(haw):
     """52 bits: the address fields of all entries end at bit 51 (VT-d 9.1)."""
     with pytest.raises(ValueError, match="HAW"):
-        plain.translate("vtd", {"RTADDR": 0x1000, "HAW": haw}, hostile(0), Request(0, 0))
+        plain_walk.translate("vtd", {"RTADDR": 0x1000, "HAW": haw}, hostile(0), Request(0, 0))

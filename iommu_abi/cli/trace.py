@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from iommu_abi.explain import Explanation, Step
-    from iommu_abi.schemas.plain import Field
+    from iommu_abi.schemas.in_words import Field
 
 ADDRESS_BITS = 20  # fields wider than this are addresses
 

@@ -6,7 +6,7 @@ AMD IOMMU specification 2.2.2 (device table entry), 2.4 (commands), 3.4 (CONTROL
 from __future__ import annotations
 
 from iommu_abi.decode import fields
-from iommu_abi.schemas import amdvi
+from iommu_abi.schemas import amdvi_entries
 from iommu_abi.schemas.entries import Fields
 
 _GTEN = 16
@@ -44,9 +44,9 @@ def _bytes(words: tuple[int, ...]) -> bytes:
 def entry(words: tuple[int, ...]) -> list[tuple[str, str]]:
     """A device table entry, and what is wrong with it."""
     data = _bytes(words)
-    parsed = amdvi.DEVICE_TABLE_ENTRY.parse(data)
+    parsed = amdvi_entries.DEVICE_TABLE_ENTRY.parse(data)
     mode = f"Mode={parsed.Mode}, " if not parsed.Mode else ""
-    found = [("DTE", mode + fields.said(amdvi.DEVICE_TABLE_ENTRY, data))]
+    found = [("DTE", mode + fields.said(amdvi_entries.DEVICE_TABLE_ENTRY, data))]
     return [*found, *(("DTE is wrong", text) for text in _wrong(parsed))]
 
 
@@ -54,7 +54,7 @@ def _wrong(parsed: Fields) -> list[str]:
     wrong = []
     if not parsed.V:
         wrong.append("V=0: nothing is set up for this device")
-    if amdvi.DEVICE_TABLE_ENTRY.has_reserved_bits(parsed):
+    if amdvi_entries.DEVICE_TABLE_ENTRY.has_reserved_bits(parsed):
         wrong.append("a reserved bit is set")
     if parsed.Mode == 7:
         wrong.append("Mode=7 is reserved")
@@ -65,7 +65,7 @@ def _wrong(parsed: Fields) -> list[str]:
 
 def conflicts(words: tuple[int, ...], control: int) -> list[tuple[str, str]]:
     """What an entry asks for and CONTROL does not allow; that GV then is illegal is ours (docs/walk.md)."""
-    parsed = amdvi.DEVICE_TABLE_ENTRY.parse(_bytes(words))
+    parsed = amdvi_entries.DEVICE_TABLE_ENTRY.parse(_bytes(words))
     if parsed.V and parsed.TV and parsed.GV and not control >> _GTEN & 1:
         return [("DTE is wrong", "GV=1 while CONTROL has GTEn=0: guest tables are not switched on")]
     return []

@@ -13,7 +13,7 @@ from iommu_abi.decode import fields
 from iommu_abi.decode.lines import Lines
 from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note
-from iommu_abi.schemas import amdvi, smmuv3_entries, vtd_entries
+from iommu_abi.schemas import amdvi_entries, smmuv3_entries, vtd_entries
 from iommu_abi.schemas.entries import Layout
 
 KIND = "boot"
@@ -72,10 +72,10 @@ def _vtd(found: re.Match[str]) -> Made:
 
 def _amd(found: re.Match[str]) -> Made:
     registers = {"EXT_FEATURES": int(found["efr"], 16)}
-    facts = [f"EXT_FEATURES: {_says(amdvi.EXT_FEATURES, registers['EXT_FEATURES'])}"]
+    facts = [f"EXT_FEATURES: {_says(amdvi_entries.EXT_FEATURES, registers['EXT_FEATURES'])}"]
     if found["efr2"]:
         registers["EXT_FEATURES2"] = int(found["efr2"], 16)
-        facts.append(f"EXT_FEATURES2: {_says(amdvi.EXT_FEATURES2, registers['EXT_FEATURES2'])}")
+        facts.append(f"EXT_FEATURES2: {_says(amdvi_entries.EXT_FEATURES2, registers['EXT_FEATURES2'])}")
     return _made("AMD-Vi", registers, facts, "amdvi", "AMD IOMMU specification 3.4.13")
 
 

@@ -18,7 +18,7 @@ from iommu_abi.decode.lines import Lines
 from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Meaning, Note, Report
 from iommu_abi.decode.vtd_reasons import KIND, MEANINGS
-from iommu_abi.schemas import plain, x86
+from iommu_abi.schemas import plain_walk, x86
 from iommu_abi.schemas import vtd_entries as entries
 from iommu_abi.schemas.entries import Layout
 from iommu_abi.terms import Reason, Request
@@ -238,7 +238,7 @@ def _verdict(dump: Dump, report: Report, request: Request) -> str | None:
         "GSTS": entries.GSTS.value(TES=1),
     }
     try:
-        fault = plain.translate(KIND, registers, read, request).fault
+        fault = plain_walk.translate(KIND, registers, read, request).fault
     except _NotPrinted:
         return None
     if fault is None:

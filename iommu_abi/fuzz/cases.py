@@ -16,8 +16,8 @@ from functools import lru_cache, partial
 from iommu_abi import ledgers
 from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.fuzz import blobs, claims
-from iommu_abi.schemas import plain
-from iommu_abi.schemas.plain import Step
+from iommu_abi.schemas import plain_walk
+from iommu_abi.schemas.format import Step
 from iommu_abi.terms import Purpose, Translation
 from iommu_abi.walk import Unit
 from iommu_abi.worlds import coverage
@@ -119,7 +119,7 @@ class Site:
         """The entries that a valid request meets, and their bytes."""
         if i not in self._steps:
             world, read = self.world, self.image.read
-            refs = plain.translate(world.kind, world.registers, read, world.requests[i]).refs
+            refs = plain_walk.translate(world.kind, world.registers, read, world.requests[i]).refs
             self._steps[i] = tuple((ref, read(ref.hpa, ref.len) or b"") for ref in refs)
         return self._steps[i]
 
@@ -204,7 +204,7 @@ def ask(case: Case) -> tuple[Translation | None, tuple[str, ...]]:
 
 def _refused_by_plain(case: Case) -> tuple[str, ...]:
     try:
-        plain.translate(case.world.kind, case.registers, case.image.read, case.request)
+        plain_walk.translate(case.world.kind, case.registers, case.image.read, case.request)
     except ValueError:
         return ()
     return ("C refuses the request, the plain ledger answers",)

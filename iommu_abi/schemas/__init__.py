@@ -5,9 +5,10 @@ the walk reads in the order of the text that it follows. It shares no decoding w
 in C: where the two differ, one of them has misread the specification.
 
 - ``entries``: how a schema is written
-- ``plain``: what all formats share, ``translate()`` and ``explain()``
-- ``vtd_entries`` and ``vtd``, ``amdvi``, ...: a vendor's entries and walk; ``x86`` what two
-  vendors share
+- ``plain_walk``: ``translate()``; ``in_words``: ``explain()``
+- ``context``: what a requester has, and what a request may do; ``table_walk``: the stages
+- ``vtd``, ``amdvi``, ...: a vendor's text, and the modules that follow it: its entries, contexts,
+  transactions and tables; ``x86`` and ``vmsa`` are tables of processors
 - ``pasid_table_info``: the seed's struct and its rules
 - ``build``: makes tables, for tests, demos and fuzzers
 """

@@ -9,7 +9,7 @@ For tests, demos and fuzzers. A nested VT-d set-up, complete::
     first.map(0x7000_0000, guest.page())
     unit = VtdScalable(host)
     unit.pasid(rid=0x10, pasid=5, first=first, second=second)
-    answer = plain.translate("vtd", unit.registers, host.read, Request(0x10, 0x7000_0123, pasid=5))
+    answer = plain_walk.translate("vtd", unit.registers, host.read, Request(0x10, 0x7000_0123, pasid=5))
 
 Whatever an entry holds beside what a method sets can be given by the vendor's field names,
 ``unit.pasid(..., SRE=1)``, and changed later by :meth:`Space.edit`. Nothing here checks

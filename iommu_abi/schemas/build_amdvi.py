@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from iommu_abi.schemas import amdvi, x86
+from iommu_abi.schemas import amdvi_entries as amdvi
+from iommu_abi.schemas import x86
 from iommu_abi.schemas.build_base import ADDRESS, PAGE, READ, WRITE, Space, Tables
 from iommu_abi.schemas.build_x86 import LongMode
 from iommu_abi.terms import Access

@@ -11,7 +11,7 @@ A nested set-up, complete::
     processes.set(5, first)
     unit = RiscvUnit(host)
     unit.device(0x10, second=second, processes=processes)
-    answer = plain.translate("riscv", unit.registers, host.read, Request(0x10, 0x7000_0123, pasid=5))
+    answer = plain_walk.translate("riscv", unit.registers, host.read, Request(0x10, 0x7000_0123, pasid=5))
 """
 
 from __future__ import annotations
@@ -19,14 +19,9 @@ from __future__ import annotations
 from iommu_abi.schemas import riscv_entries as rv
 from iommu_abi.schemas.build_base import PAGE, READ, WRITE, Space, Tables
 from iommu_abi.schemas.entries import Layout
-from iommu_abi.schemas.riscv import (
-    DEFAULT_CAPABILITIES,
-    DEVICES,
-    EXTENDED_DEVICES,
-    PROCESSES,
-    Directory,
-    extract,
-)
+from iommu_abi.schemas.riscv_context import DEVICES, EXTENDED_DEVICES, PROCESSES, Directory
+from iommu_abi.schemas.riscv_entries import extract
+from iommu_abi.schemas.riscv_features import DEFAULT_CAPABILITIES
 from iommu_abi.schemas.riscv_tables import MODES
 from iommu_abi.terms import Access
 

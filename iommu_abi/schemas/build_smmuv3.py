@@ -11,7 +11,7 @@ A nested set-up, complete::
     cds.set(5, first)
     unit = SmmuUnit(host)
     unit.device(0x10, cds, second)
-    answer = plain.translate("smmuv3", unit.registers, host.read, Request(0x10, 0x7000_0123, pasid=5))
+    answer = plain_walk.translate("smmuv3", unit.registers, host.read, Request(0x10, 0x7000_0123, pasid=5))
 """
 
 from __future__ import annotations

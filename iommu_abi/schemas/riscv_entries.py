@@ -251,3 +251,17 @@ MSI_MRIF = Layout(
         reserved(63, 61),
     ),
 )
+
+
+def is_mrif(data: bytes) -> bool:
+    """Whether an entry of an MSI page table leads to a memory-resident interrupt file."""
+    return data[0] >> 1 & 3 == MRIF
+
+
+def extract(value: int, mask: int) -> int:
+    """Move the bits of ``value`` under the mask together, which number an MSI page table's entries."""
+    extracted = 0
+    for position in reversed(range(mask.bit_length())):
+        if mask >> position & 1:
+            extracted = extracted << 1 | value >> position & 1
+    return extracted

@@ -14,18 +14,12 @@ from enum import IntFlag
 
 from iommu_abi.schemas import riscv_entries as rv
 from iommu_abi.schemas.entries import Fields, Layout
-from iommu_abi.schemas.plain import ADDRESS_MASK, PAGE_LG2, Next, Page, Paging, Use
+from iommu_abi.schemas.riscv_causes import ACCESS_FAULT, GUEST_PAGE_FAULT, PAGE_FAULT, PDT_LOAD
+from iommu_abi.schemas.table_walk import ADDRESS_MASK, PAGE_LG2, Next, Page, Paging, Use
 from iommu_abi.terms import Access, Purpose, Reason, Stage
 
-# ---------------------------------------------------------------- causes (4.2)
-
-ACCESS_FAULTS = {Access.EXEC: 1, Access.READ: 5, Access.WRITE: 7}
-PAGE_FAULTS = {Access.EXEC: 12, Access.READ: 13, Access.WRITE: 15}
-GUEST_PAGE_FAULTS = {Access.EXEC: 20, Access.READ: 21, Access.WRITE: 23}
 #: Bits of a GPA if SXL=1.
 NARROW_GPA_LG2 = 34
-#: A second-stage entry that cannot be read for an entry of the process directory.
-PDT_LOAD = 265
 
 # ---------------------------------------------------------------- formats
 
@@ -71,19 +65,17 @@ class Tables(Paging):
 
     ``root_lg2``: index bits of the root beyond those of the other tables. ``hardware_ad``:
     hardware sets A and D. ``judged``: R, W and X count; they do not for translation requests.
-    ``original`` is the request's access, which names the causes.
     """
 
     all_rights = Rights(15)
     root_lg2 = 0
 
-    def __init__(self, root: int, mode: Mode, capabilities: Fields, request_access: Access) -> None:
+    def __init__(self, root: int, mode: Mode, capabilities: Fields) -> None:
         self.root = root
         self.mode = mode
         self.entry_len = mode.layout.size
         self.svpbmt = bool(capabilities.Svpbmt)
         self.svrsw = bool(capabilities.Svrsw60t59b)
-        self.original = request_access
         self.hardware_ad = False
         self.judged = True
 
@@ -198,10 +190,8 @@ class FirstStage(Tables):
 
     stage = Stage.S1
 
-    def __init__(
-        self, root: int, mode: Mode, capabilities: Fields, request_access: Access, through: Paging | None
-    ) -> None:
-        super().__init__(root, mode, capabilities, request_access)
+    def __init__(self, root: int, mode: Mode, capabilities: Fields, through: Paging | None) -> None:
+        super().__init__(root, mode, capabilities)
         self.through = through
         self.supervisor = False
         self.sum = False
@@ -221,9 +211,8 @@ class FirstStage(Tables):
         return None if allowed else Reason.DENIED
 
     def native(self, reason: Reason, level: int, use: Use) -> int:
-        """Name the cause."""
-        causes = ACCESS_FAULTS if reason is Reason.UNREADABLE else PAGE_FAULTS
-        return causes[self.original]
+        """Name the cause of a read; the access that was asked may make it another (``as_asked``)."""
+        return ACCESS_FAULT if reason is Reason.UNREADABLE else PAGE_FAULT
 
 
 class SecondStage(Tables):
@@ -235,8 +224,8 @@ class SecondStage(Tables):
     stage = Stage.S2
     root_lg2 = 2
 
-    def __init__(self, root: int, mode: Mode, capabilities: Fields, request_access: Access) -> None:
-        super().__init__(root, mode, capabilities, request_access)
+    def __init__(self, root: int, mode: Mode, capabilities: Fields) -> None:
+        super().__init__(root, mode, capabilities)
         self.narrow_guest = False
 
     def takes(self, address: int) -> bool:
@@ -246,7 +235,7 @@ class SecondStage(Tables):
         return super().takes(address)
 
     def native(self, reason: Reason, level: int, use: Use) -> int:
-        """Name the cause."""
+        """Name the cause of a read, as the first stage does."""
         if reason is not Reason.UNREADABLE:
-            return GUEST_PAGE_FAULTS[self.original]
-        return PDT_LOAD if use.purpose is Purpose.PASID_ENTRY else ACCESS_FAULTS[self.original]
+            return GUEST_PAGE_FAULT
+        return PDT_LOAD if use.purpose is Purpose.PASID_ENTRY else ACCESS_FAULT

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from iommu_abi.schemas.plain import ALL_ACCESS, Found, Paging, Use, Walk, combine
-from iommu_abi.schemas.vmsa import Stage1, Stage2
+from iommu_abi.schemas.context import Stages
+from iommu_abi.schemas.table_walk import ALL_ACCESS, Found, Paging, Use, Walk, combine
+from iommu_abi.schemas.vmsa import Tables
 from iommu_abi.terms import Access, Translation
 
 
@@ -22,10 +23,11 @@ class Completion:
     ``read`` is the right that makes R: EXEC if the STE turns all reads into fetches.
     """
 
-    def __init__(self, walk: Walk, first: Stage1 | None, second: Stage2 | None, read: Access) -> None:
+    def __init__(self, walk: Walk, iova: int, stages: Stages, read: Access) -> None:
         self.walk = walk
-        self.first = first
-        self.second = second
+        self.iova = iova
+        self.first = stages.first
+        self.second = stages.second
         self.read = read
         self._before = list(walk.refs)
 
@@ -35,7 +37,7 @@ class Completion:
         Flags are set as for a read; a page becomes dirty only if it ``writes`` and both stages let it.
         """
         if writes and self._lets_write():
-            return self._again().walk.stages(self.first, self.second, Access.WRITE)
+            return self._again().walk.stages(self.iova, self.first, self.second, Access.WRITE)
         return self._again()._available()
 
     def _again(self) -> Completion:
@@ -52,15 +54,14 @@ class Completion:
 
     def _mark_dirty(self, on: bool) -> None:
         for stage in (self.first, self.second):
-            if stage is not None:
+            if isinstance(stage, Tables):
                 stage.marks_dirty = on
 
     def _available(self) -> Translation:
         """Walk without asking for a right; a stage that leaves none ends it."""
-        iova = self.walk.request.iova
-        answer = Translation(hpa=iova, gpa=iova, size_lg2=63, access=ALL_ACCESS)
+        answer = Translation(hpa=self.iova, gpa=self.iova, size_lg2=63, access=ALL_ACCESS)
         if self.first is not None:
-            found = self._stage(self.first, iova, answer.access)
+            found = self._stage(self.first, self.iova, answer.access)
             answer = combine(replace(answer, gpa=found.output), found)
         if self.second is not None:
             answer = combine(answer, self._stage(self.second, answer.gpa, answer.access))

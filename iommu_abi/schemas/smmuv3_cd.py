@@ -15,7 +15,7 @@ from iommu_abi.schemas.vmsa_entries import Granule
 _WRITE, _EXECUTE = 4, 2  # bits of PIIU's and PIIP's encodings
 
 
-class Context:
+class Regime:
     """A CD as a stream's STE has it read: EL2 has one half, which EPD0 does not disable."""
 
     def __init__(self, unit: Features, ste: Fields, cd: Fields, e2h: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from iommu_abi.schemas.entries import Fields, Layout
-from iommu_abi.schemas.smmuv3_entries import ADDRESS_LG2, AIDR, IDR0, IDR1, IDR3, IDR5, TG0_LG2
+from iommu_abi.schemas.smmuv3_entries import ADDRESS_LG2, AIDR, CR0, CR2, IDR0, IDR1, IDR3, IDR5, TG0_LG2
 from iommu_abi.schemas.vmsa_entries import Granule, vendor_level
 
 #: What is assumed of a unit of which only the stream table is known.
@@ -19,6 +19,16 @@ DEFAULT_IDR0 = IDR0.value(S2P=1, S1P=1, TTF=2, ATS=1, ASID16=1, VMID16=1, CD2L=1
 DEFAULT_IDR1 = IDR1.value(SIDSIZE=32, SSIDSIZE=20)
 DEFAULT_IDR3 = IDR3.value(HAD=1, XNX=1)
 DEFAULT_IDR5 = IDR5.value(OAS=5, GRAN4K=1, GRAN16K=1, GRAN64K=1)
+DEFAULT_CR0 = CR0.value(SMMUEN=1, EVTQEN=1)
+DEFAULT_CR2 = CR2.value(RECINVSID=1)
+#: The registers that say what a unit has.
+IDENTITY = {
+    "AIDR": DEFAULT_AIDR,
+    "IDR0": DEFAULT_IDR0,
+    "IDR1": DEFAULT_IDR1,
+    "IDR3": DEFAULT_IDR3,
+    "IDR5": DEFAULT_IDR5,
+}
 
 AARCH32, AARCH64 = 1, 2
 OAS_48, OAS_52 = 5, 6

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 
 from iommu_abi.schemas.entries import Fields
-from iommu_abi.schemas.plain import Next, Page, Paging, Use
+from iommu_abi.schemas.table_walk import Next, Page, Paging, Use
 from iommu_abi.schemas.vmsa_entries import (
     AF,
     S1_READ_ONLY,

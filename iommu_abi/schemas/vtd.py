@@ -17,7 +17,9 @@ from collections.abc import Mapping, Sequence
 
 from iommu_abi.schemas import x86
 from iommu_abi.schemas.entries import Layout
-from iommu_abi.schemas.plain import X86_INTERRUPTS, Format, Step, Stop
+from iommu_abi.schemas.format import Format, Step
+from iommu_abi.schemas.table_walk import Walk
+from iommu_abi.schemas.vtd_context import VtdContext
 from iommu_abi.schemas.vtd_entries import (
     ABORT,
     CONTEXT_ENTRY,
@@ -35,10 +37,9 @@ from iommu_abi.schemas.vtd_entries import (
     SCALABLE_ROOT_HALF,
     second_stage_layout,
 )
-from iommu_abi.schemas.vtd_extended import ExtendedMode
-from iommu_abi.schemas.vtd_legacy import LegacyMode
-from iommu_abi.schemas.vtd_mode import Mode
-from iommu_abi.schemas.vtd_scalable import ScalableMode
+from iommu_abi.schemas.vtd_extended import ExtendedContext
+from iommu_abi.schemas.vtd_legacy import LegacyContext
+from iommu_abi.schemas.vtd_scalable import ScalableContext
 from iommu_abi.schemas.vtd_unit import (
     DEFAULT_CAP,
     DEFAULT_ECAP,
@@ -46,10 +47,10 @@ from iommu_abi.schemas.vtd_unit import (
     DEFAULT_HAW,
     DEFAULT_REV,
     LEAST_HAW,
-    Unit,
+    VtdUnit,
     default_ecap,
 )
-from iommu_abi.terms import Access, At, Reason, Ref, Stage, Translation
+from iommu_abi.terms import Ref, Stage
 
 __all__ = [
     "DEFAULT_CAP",
@@ -64,52 +65,21 @@ __all__ = [
     "describe",
 ]
 
-MODES: dict[int, type[Mode]] = {LEGACY: LegacyMode, SCALABLE: ScalableMode, EXTENDED: ExtendedMode}
+#: In abort mode the registers refuse everything, and no table is read.
+MODES: dict[int, type[VtdContext]] = {
+    LEGACY: LegacyContext,
+    SCALABLE: ScalableContext,
+    EXTENDED: ExtendedContext,
+    ABORT: LegacyContext,
+}
 
 
-class Vtd(Unit):
-    """One request at a VT-d unit."""
+class Vtd(VtdUnit):
+    """A VT-d unit."""
 
-    def translate(self) -> Translation:
-        """Go by TES, then by the interrupt range, then by TTM."""
-        if not self.gsts.TES and self.request.at is not At.UNTRANSLATED:
-            # An Unsupported Request (4.2.1).
-            raise Stop(Reason.BLOCKED, 0, self.place(Stage.DEVICE), recorded=False)
-        if self._at_interrupts():
-            return self._message()
-        if not self.gsts.TES:
-            return self.untranslated()
-        return self._mode().translate()
-
-    def _at_interrupts(self) -> bool:
-        """Whether it goes to interrupt remapping (3.15); with remapping off a PASID is ignored (3.1)."""
-        without_pasid = self.request.pasid is None or not self.gsts.TES
-        untranslated = self.request.at is At.UNTRANSLATED
-        return without_pasid and untranslated and self.request.iova in X86_INTERRUPTS
-
-    def _message(self) -> Translation:
-        """Take writes; all else is no interrupt (3.15; Table 15)."""
-        if self.request.access is not Access.WRITE:
-            raise Stop(Reason.INTERRUPT_RANGE, 0x29, self.place(Stage.DEVICE))
-        return self.message()
-
-    def _mode(self) -> Mode:
-        """RTA.1 and RTA.4."""
-        ttm, ecap = self.rtaddr.TTM, self.ecap
-        if ttm == ABORT and ecap.ADMS:
-            raise Stop(Reason.ABORTED, 0x33, self.place(Stage.DEVICE))
-        supported = {LEGACY: 1, SCALABLE: ecap.SMTS, EXTENDED: ecap.ECS, ABORT: 0}
-        if not supported[ttm]:
-            raise Stop(Reason.INVALID, 0x30, self.place(Stage.DEVICE))
-        if ttm == SCALABLE:
-            self._refuse_execution()
-        return MODES[ttm](self)
-
-    def _refuse_execution(self) -> None:
-        """RTA.5: since 4.1 there are no such requests, and units of major version 8 say so at once."""
-        asked = self.request.access is Access.EXEC and self.request.pasid is not None
-        if asked and self.ver.MAX >= 8 and self.since(4, 1):
-            raise Stop(Reason.BLOCKED, 0x34, self.place(Stage.DEVICE))
+    def context(self, walk: Walk, rid: int, pasid: int | None) -> VtdContext:
+        """Make the context of a requester, by TTM."""
+        return MODES[self.rtaddr.TTM](self, walk, rid, pasid)
 
 
 # ---------------------------------------------------------------- entries in words

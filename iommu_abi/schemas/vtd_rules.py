@@ -16,7 +16,7 @@ from iommu_abi.schemas.vtd_entries import (
     SCALABLE_CONTEXT_ENTRY,
     SCALABLE_PASID_ENTRY,
 )
-from iommu_abi.schemas.vtd_unit import Unit
+from iommu_abi.schemas.vtd_unit import VtdUnit
 
 #: The bit of each field of PAT that no memory type has.
 PAT_TOP_BITS = 0x8888_8888
@@ -27,14 +27,14 @@ def _any_without(fields: Fields, allowed: Mapping[str, int]) -> bool:
     return any(fields[name] and not has for name, has in allowed.items())
 
 
-def legacy_context_reserved(unit: Unit, context: Fields) -> bool:
+def legacy_context_reserved(unit: VtdUnit, context: Fields) -> bool:
     """9.3: SLPTPTR is ignored for pass-through (TT=2) alone."""
     if CONTEXT_ENTRY.has_reserved_bits(context) or unit.domain_too_wide(context.DID):
         return True
     return context.TT != 2 and unit.above_haw(context.SLPTPTR)
 
 
-def scalable_context_reserved(unit: Unit, context: Fields) -> bool:
+def scalable_context_reserved(unit: VtdUnit, context: Fields) -> bool:
     """9.4."""
     if SCALABLE_CONTEXT_ENTRY.has_reserved_bits(context) or unit.above_haw(context.PASIDDIRPTR):
         return True
@@ -51,7 +51,7 @@ def scalable_context_reserved(unit: Unit, context: Fields) -> bool:
     return _any_without(context, allowed)
 
 
-def pasid_entry_reserved(unit: Unit, entry: Fields) -> bool:
+def pasid_entry_reserved(unit: VtdUnit, entry: Fields) -> bool:
     """9.6: the bits of a pointer above HAW are reserved also where the pointer is ignored, or a GPA."""
     if SCALABLE_PASID_ENTRY.has_reserved_bits(entry):
         return True
@@ -63,7 +63,7 @@ def pasid_entry_reserved(unit: Unit, entry: Fields) -> bool:
     return _any_without(entry, _first_half(unit) | _other_words(unit))
 
 
-def _first_half(unit: Unit) -> dict[str, int]:
+def _first_half(unit: VtdUnit) -> dict[str, int]:
     """Words 0 and 1."""
     ecap = unit.ecap
     executes, walks_have_a_type = not unit.since(4, 1), not unit.since(3, 4)
@@ -83,7 +83,7 @@ def _first_half(unit: Unit) -> dict[str, int]:
     }
 
 
-def _other_words(unit: Unit) -> dict[str, int]:
+def _other_words(unit: VtdUnit) -> dict[str, int]:
     """Words 2 to 5; NXE and SMEP are ignored since nothing executes (4.1)."""
     ecap = unit.ecap
     return {
@@ -100,7 +100,7 @@ def _other_words(unit: Unit) -> dict[str, int]:
     }
 
 
-def extended_context_reserved(unit: Unit, context: Fields) -> bool:
+def extended_context_reserved(unit: VtdUnit, context: Fields) -> bool:
     """Revision 2.x, 9.4: EAFE and PAT by its words, the other capabilities by the same pattern."""
     if EXTENDED_CONTEXT_ENTRY.has_reserved_bits(context) or unit.domain_too_wide(context.DID):
         return True
@@ -122,7 +122,7 @@ def extended_context_reserved(unit: Unit, context: Fields) -> bool:
     return _extended_pointer_reserved(unit, context)
 
 
-def _extended_pointer_reserved(unit: Unit, context: Fields) -> bool:
+def _extended_pointer_reserved(unit: VtdUnit, context: Fields) -> bool:
     """Pointers that are used and are HPA."""
     uses_second_stage = context.T in (0, 1) or (context.PASIDE and context.NESTE)
     if uses_second_stage and unit.above_haw(context.SLPTPTR):

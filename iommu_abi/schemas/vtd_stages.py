@@ -10,9 +10,9 @@ from enum import IntFlag
 
 from iommu_abi.schemas import x86
 from iommu_abi.schemas.entries import Fields
-from iommu_abi.schemas.plain import Found, Next, Page, Paging, Use
+from iommu_abi.schemas.table_walk import Found, Next, Page, Paging, Use
 from iommu_abi.schemas.vtd_entries import FIRST_STAGE, second_stage_layout
-from iommu_abi.schemas.vtd_unit import Unit
+from iommu_abi.schemas.vtd_unit import VtdUnit
 from iommu_abi.terms import Access, Purpose, Reason, Stage
 
 # ---------------------------------------------------------------- first stage (3.6)
@@ -54,7 +54,7 @@ class ScalableFirstStage(FirstStage):
         return None if self.snooped else 0x90
 
 
-def configured(first: FirstStage, unit: Unit, controls: Fields, privileged: bool) -> None:
+def configured(first: FirstStage, unit: VtdUnit, controls: Fields, privileged: bool) -> None:
     """Give a first stage the controls of its context or PASID entry, which have the same names."""
     first.privileged = privileged
     first.executes = bool(controls.ERE)
@@ -91,7 +91,7 @@ class SecondStage(Paging):
     stage = Stage.S2
     all_rights = READ_WRITE | SecondStageRights.X
 
-    def __init__(self, unit: Unit, root: int, aw: int) -> None:
+    def __init__(self, unit: VtdUnit, root: int, aw: int) -> None:
         self.root = root
         self.top = aw + 1
         self.input_lg2 = unit.second_stage_limit_lg2(aw)

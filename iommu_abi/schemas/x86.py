@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 
 from iommu_abi.schemas.entries import Bits, Fields, Layout, bit, bits, ignored, pointer, reserved
-from iommu_abi.schemas.plain import ADDRESS_MASK, PAGE_LG2, Next, Page, Paging, Use
+from iommu_abi.schemas.table_walk import ADDRESS_MASK, PAGE_LG2, Next, Page, Paging, Use
 from iommu_abi.terms import Access, Reason, Stage
 
 #: Level -> name of its entries.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from iommu_abi.schemas.entries import Bits, Layout
-from iommu_abi.schemas.plain import Step
+from iommu_abi.schemas.format import Step
 from iommu_abi.terms import Access, Purpose, Reason, Ref, Request, Stage, Translation
 from iommu_abi.worlds.dice import Dice
 from iommu_abi.worlds.image import Image

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from iommu_abi.schemas.amdvi import NEXT_DEFAULT, NEXT_SIZED, sized_page_lg2
+from iommu_abi.schemas.amdvi_entries import NEXT_DEFAULT, NEXT_SIZED, sized_page_lg2
 from iommu_abi.terms import Access, Reason, Ref, Stage
 from peers.compare import Departure, View
 

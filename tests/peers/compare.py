@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from iommu_abi.schemas import plain
+from iommu_abi.schemas import plain_walk
 from iommu_abi.terms import Fault, Reason, Request, Stage, Target, Translation
 from iommu_abi.walk import Unit, kinds
 from peers.machine import Machine, Outcome
@@ -103,7 +103,7 @@ def ask(machine: Machine, registers: Mapping[str, int], request: Request) -> Tra
     """Our answer: C's where there is C, else the plain ledger's."""
     if machine.kind in kinds():
         return Unit(machine.kind, registers).translate(machine.ram.memory, request, trace=True)
-    return plain.translate(machine.kind, registers, machine.ram.read, request)
+    return plain_walk.translate(machine.kind, registers, machine.ram.read, request)
 
 
 @dataclass(frozen=True, slots=True)

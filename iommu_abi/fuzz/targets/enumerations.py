@@ -12,7 +12,7 @@ from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
 from iommu_abi.fuzz.targets.walks import CaseTarget
 from iommu_abi.mappings import Context, Mapping, Table, contexts, mappings, pasids, tables
 from iommu_abi.mappings.budget import Budget, OutOfSteps
-from iommu_abi.schemas import plain
+from iommu_abi.schemas import plain_walk
 from iommu_abi.terms import Access, At, Request, Stage, Translation
 from iommu_abi.terms import Target as Reached
 from iommu_abi.walk import Unit
@@ -102,7 +102,7 @@ def _context(unit: Unit, case: Case) -> Context | None:
 def _plain(case: Case, iova: int, access: Access) -> Translation:
     rid, pasid = _who(case)
     request = Request(rid, iova, pasid, access, case.request.priv, At.UNTRANSLATED)
-    return plain.translate(case.world.kind, case.registers, case.image.read, request)
+    return plain_walk.translate(case.world.kind, case.registers, case.image.read, request)
 
 
 def _ask(case: Case, iova: int) -> Translation | None:

@@ -15,8 +15,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 
-from iommu_abi.schemas import build, plain
-from iommu_abi.schemas.plain import Step
+from iommu_abi.schemas import build, plain_walk
+from iommu_abi.schemas.format import Step
 from iommu_abi.terms import Access, At, Request
 from iommu_abi.walk import kinds, registers
 from iommu_abi.worlds.dice import Dice
@@ -112,7 +112,7 @@ def steps(case: Case, seen: set[int]) -> tuple[Step, ...]:
         return image.read(address, length)
 
     try:
-        refs = plain.translate(case.world.kind, case.registers, read, case.request).refs
+        refs = plain_walk.translate(case.world.kind, case.registers, read, case.request).refs
     except ValueError:  # a request or register that makes no sense
         return ()
     return tuple((ref, image.read(ref.hpa, ref.len) or b"") for ref in refs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from iommu_abi.schemas import amdvi
-from iommu_abi.schemas.amdvi import CONTROL, DEVICE_TABLE_ENTRY, DEVTAB_BASE, EXT_FEATURES
+from iommu_abi.schemas.amdvi_entries import CONTROL, DEVICE_TABLE_ENTRY, DEVTAB_BASE, EXT_FEATURES
 from iommu_abi.terms import Access, At, Reason, Stage, Translation
 from iommu_abi.worlds.aimed import reserved, update_denied
 from iommu_abi.worlds.mutate import (

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from iommu_abi.schemas import amdvi, build
-from iommu_abi.schemas.amdvi import CONTROL, EXT_FEATURES
+from iommu_abi.schemas import amdvi_entries, build
+from iommu_abi.schemas.amdvi_entries import CONTROL, EXT_FEATURES
 from iommu_abi.terms import Access, Reason, Request, Stage
 from iommu_abi.worlds.dice import Dice, Unlucky
 from iommu_abi.worlds.pages import direct, interrupts, through
@@ -51,7 +51,7 @@ class Tables(build.AmdV1):
     def _sized(page: int, slot: int, to: int) -> dict[str, int]:
         if page == slot:
             return {}
-        return {"NextLevel": amdvi.NEXT_SIZED, "ADDR": to | (page // 2 - PAGE)}
+        return {"NextLevel": amdvi_entries.NEXT_SIZED, "ADDR": to | (page // 2 - PAGE)}
 
 
 class DeviceTable(build.AmdUnit):

@@ -5,7 +5,7 @@ Vendor words as in schemas/amdvi.py; its levels count from 1, ours from 0.
 
 from __future__ import annotations
 
-from iommu_abi.schemas import amdvi, build
+from iommu_abi.schemas import amdvi_entries, build
 from iommu_abi.terms import At, Purpose, Reason, Request, Stage
 from iommu_abi.worlds.amdvi.builder import Builder, Tables, device_fields
 from iommu_abi.worlds.dice import Dice
@@ -89,7 +89,7 @@ def guest_device(b: Builder, rid: int, nested: bool) -> None:
 def gcr3_root(b: Builder, space: build.Space, gcr3: build.Gcr3Table) -> dict[str, int]:
     """Without GCR3TRPMode the root is host memory: where the guest's page lies."""
     assert isinstance(space, Guest)
-    return amdvi.gcr3_pieces(space.hpa(gcr3.address) or 0)
+    return amdvi_entries.gcr3_pieces(space.hpa(gcr3.address) or 0)
 
 
 def pasids(dice: Dice, glx: int) -> list[int]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from iommu_abi.schemas import riscv
+from iommu_abi.schemas.riscv_context import DEVICES, EXTENDED_DEVICES
 from iommu_abi.schemas.riscv_entries import CAPABILITIES, DC, DDTP, EXTENDED_DC, FCTL, PC
+from iommu_abi.schemas.riscv_features import DEFAULT_CAPABILITIES
 from iommu_abi.terms import Access, At, Purpose, Reason, Ref, Stage, Translation
 from iommu_abi.worlds.mutate import Aim, Case, Miss, Vendor, ask, both, entry, register, site, with_pasid
 from iommu_abi.worlds.riscv.ways import NESTED, STAGE_1, STAGE_2
@@ -58,7 +60,7 @@ def outside(case: Case, row: Row) -> None:
     levels = case.dice.randrange(1, 4)
     case.register("DDTP", DDTP, iommu_mode=levels + 1)
     extended = case.value("CAPABILITIES") >> 22 & 1
-    width = (riscv.EXTENDED_DEVICES if extended else riscv.DEVICES).width(levels)
+    width = (EXTENDED_DEVICES if extended else DEVICES).width(levels)
     if width >= 24:
         raise Miss
     case.ask(replace(case.request, rid=case.dice.randrange(1 << width, 1 << 24)))
@@ -319,7 +321,7 @@ def limit_lg2(case: Case, stage: Stage, level: int) -> int:
 
 def pointer_lg2(case: Case) -> int:
     """PAS, if entries can hold so much."""
-    return min(56, case.registers.get("CAPABILITIES", riscv.DEFAULT_CAPABILITIES) >> 32 & 63)
+    return min(56, case.registers.get("CAPABILITIES", DEFAULT_CAPABILITIES) >> 32 & 63)
 
 
 def format_of(case: Case, answer: Translation) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from iommu_abi.schemas import build
 from iommu_abi.schemas.build_riscv import RiscvTables
-from iommu_abi.schemas.riscv import DEVICES, EXTENDED_DEVICES
+from iommu_abi.schemas.riscv_context import DEVICES, EXTENDED_DEVICES
 from iommu_abi.schemas.riscv_entries import CAPABILITIES, FCTL
 from iommu_abi.terms import Reason, Request, Stage
 from iommu_abi.worlds.dice import Dice

@@ -1,29 +1,21 @@
-"""The plain walk: what all formats share. Slow, readable, and in the order of docs/walk.md.
+"""The plain walk of page tables: what the stages of all formats share, in the order of docs/walk.md.
 
-A format brings a :class:`Translator`, which reads device and PASID tables and chooses the
-stages, and a :class:`Paging` for each kind of stage, which says what the bits of an entry
-mean. The walk itself, nesting, A/D flags and the making of faults are here, once.
-
-Adding a format: write ``schemas/X.py`` with a module-level ``FORMAT``, and add its kind to
-``_MODULES`` below.
+A format brings a :class:`Paging` for each kind of stage, which says what the bits of an entry mean. The
+walk itself, nesting, A/D flags and the making of faults are here, once. Who asks is not known here: what
+a requester has, and what it may ask, is in ``context``.
 
 Nothing in a memory image can make this raise: what is wrong with tables is a
-:class:`iommu_abi.terms.Fault`. Only a request or a register that makes no sense is a
-ValueError.
+:class:`iommu_abi.terms.Fault`.
 """
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from iommu_abi.schemas.entries import Fields, Layout
-from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Request, Stage, Translation
-
-#: Kind of IOMMU -> the module of this package that has its ``FORMAT``.
-_MODULES = {"vtd": "vtd", "amdvi": "amdvi", "smmuv3": "smmuv3", "riscv": "riscv"}
+from iommu_abi.schemas.entries import Fields
+from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Stage, Translation
 
 #: Reads bytes of host-physical memory: all ``length`` of them, or None.
 Read = Callable[[int, int], "bytes | None"]
@@ -61,6 +53,23 @@ class Place:
     purpose: Purpose = Purpose.DATA
     for_level: int = 0
 
+    def stop(self, reason: Reason, native: int, entry: Fetched | None = None, recorded: bool = True) -> Stop:
+        """Make the fault that ends a walk here, at an entry of this table if there is one."""
+        fault = Fault(
+            reason=reason,
+            stage=self.stage,
+            level=self.level,
+            native=native,
+            input=self.input,
+            entry_gpa=entry.gpa if entry else None,
+            entry_hpa=entry.hpa if entry else None,
+            raw=entry.raw if entry else None,
+            purpose=self.purpose,
+            for_level=self.for_level,
+            recorded=recorded,
+        )
+        return Stop(fault)
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -87,6 +96,10 @@ class Fetched:
     def raw(self) -> int | None:
         """The first eight bytes as a number."""
         return None if self.data is None else int.from_bytes(self.data[:8], "little")
+
+    def stop(self, reason: Reason, native: int, recorded: bool = True) -> Stop:
+        """Make the fault that ends a walk at this entry."""
+        return self.place.stop(reason, native, self, recorded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,25 +130,11 @@ class Found:
 
 
 class Stop(Exception):
-    """The walk ends here; never leaves :func:`translate`."""
+    """A walk ends here; never leaves the plain ledger."""
 
-    def __init__(
-        self, reason: Reason, native: int, place: Place, entry: Fetched | None = None, recorded: bool = True
-    ) -> None:
-        super().__init__(reason)
-        self.fault = Fault(
-            reason=reason,
-            stage=place.stage,
-            level=place.level,
-            native=native,
-            input=place.input,
-            entry_gpa=entry.gpa if entry else None,
-            entry_hpa=entry.hpa if entry else None,
-            raw=entry.raw if entry else None,
-            purpose=place.purpose,
-            for_level=place.for_level,
-            recorded=recorded,
-        )
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.reason)
+        self.fault = fault
 
 
 # ---------------------------------------------------------------- what a format says
@@ -217,7 +216,7 @@ class Paging(ABC):
     def forbids_updates(self, level: int, use: Use) -> int | None:
         """Return the code of the fault, if hardware may write no flags in the entries of this stage.
 
-        It is the last fault of a request: the walk goes on, and its translator raises ``Walk.forbidden`` if
+        It is the last fault of a request: the walk goes on, and who asked raises ``Walk.forbidden`` if
         nothing else is wrong.
         """
         return None
@@ -227,55 +226,19 @@ class Paging(ABC):
         """Return the vendor's code for a fault at an entry of ``level``."""
 
 
-class Translator(ABC):
-    """One request at one IOMMU: the vendor's part of a walk."""
-
-    rid_last = 0xFFFF  # widest requester ID
-
-    def __init__(self, registers: Mapping[str, int], walk: Walk) -> None:
-        self.walk = walk
-        self.request = walk.request
-        self.registers = registers
-
-    @abstractmethod
-    def translate(self) -> Translation:
-        """Answer without references; raise Stop for a fault."""
-
-    @abstractmethod
-    def finish(self, fault: Fault) -> Fault:
-        """Fill in what depends on the whole request: ``recorded`` and ``detail``."""
-
-    def register(self, name: str, default: int | None = None) -> int:
-        """Return the value of a register; raise ValueError if it is needed and was not given."""
-        value = self.registers.get(name, default)
-        if value is None:
-            raise ValueError(f"register {name} is needed")
-        if not 0 <= value <= ADDRESS_MASK:
-            raise ValueError(f"register {name}: {value:#x} has more than 64 bits")
-        return value
-
-    def place(self, stage: Stage, level: int = 0) -> Place:
-        """Name a device or PASID table; these are looked up for the IOVA."""
-        return Place(stage, level, self.request.iova)
-
-    def untranslated(self, access: Access = Access.READ | Access.WRITE) -> Translation:
-        """Answer that output is input."""
-        iova = self.request.iova
-        return Translation(hpa=iova, gpa=iova, size_lg2=PAGE_LG2, access=access)
-
-
 # ---------------------------------------------------------------- the walk
 
 
 class Walk:
-    """One translation under way: memory, the request, and the references made so far."""
+    """One look-up or translation under way: memory, and the references made so far.
 
-    def __init__(self, read: Read, request: Request) -> None:
+    ``address_lg2`` is the width of physical addresses; beyond it there is no memory.
+    """
+
+    def __init__(self, read: Read, address_lg2: int) -> None:
         self.read = read
-        self.request = request
+        self.address_lg2 = address_lg2
         self.refs: list[Ref] = []
-        #: Width of physical addresses; beyond it there is no memory.
-        self.address_lg2 = 64
         #: The first update of flags that was needed and that ``forbids_updates`` forbids.
         self.forbidden: Stop | None = None
 
@@ -302,7 +265,7 @@ class Walk:
             data = data[::-1]
         entry = Fetched(place, address, hpa, data, page, len(self.refs))
         if data is None:
-            raise Stop(Reason.UNREADABLE, native, place, entry)
+            raise entry.stop(Reason.UNREADABLE, native)
         raw = int.from_bytes(data[:8], "little")
         self.refs.append(
             Ref(place.stage, place.level, address, hpa, raw, raw, length, place.purpose, place.for_level)
@@ -319,7 +282,7 @@ class Walk:
         table, level = paging.start(address)
         place = Place(paging.stage, level, address, use.purpose, use.for_level)
         if not paging.takes(address):
-            raise Stop(Reason.INPUT_RANGE, paging.native(Reason.INPUT_RANGE, level, use), place)
+            raise place.stop(Reason.INPUT_RANGE, paging.native(Reason.INPUT_RANGE, level, use))
         rights = paging.all_rights
         while True:
             where = paging.entry_address(table, level, address)
@@ -342,7 +305,7 @@ class Walk:
     @staticmethod
     def _stop_if(reason: Reason | None, paging: Paging, entry: Fetched, use: Use) -> None:
         if reason is not None:
-            raise Stop(reason, paging.native(reason, entry.place.level, use), entry.place, entry)
+            raise entry.stop(reason, paging.native(reason, entry.place.level, use))
 
     def _granted(self, paging: Paging, entry: Fetched, fields: Fields, rights: int, use: Use) -> Access:
         """Every access that would be granted if it were asked for: flags count too."""
@@ -392,7 +355,7 @@ class Walk:
         code = paging.forbids_updates(entry.place.level, use)
         if code is not None:
             place = replace(entry.place, purpose=use.purpose, for_level=use.for_level)
-            return Stop(Reason.UPDATE_DENIED, code, place, entry)
+            return place.stop(Reason.UPDATE_DENIED, code, entry)
         if entry.page is None or paging.through is None:
             return None
         write = Use(Access.WRITE, Purpose.S1_UPDATE, entry.place.level)
@@ -407,7 +370,7 @@ class Walk:
         level = page.entry.place.level
         use = Use(Access.WRITE, Purpose.S1_UPDATE, entry.place.level)
         place = Place(second.stage, level, entry.gpa, use.purpose, use.for_level)
-        return Stop(Reason.UPDATE_DENIED, second.native(Reason.UPDATE_DENIED, level, use), place, page.entry)
+        return place.stop(Reason.UPDATE_DENIED, second.native(Reason.UPDATE_DENIED, level, use), page.entry)
 
     def _note_update(
         self, paging: Paging, entry: Fetched, fields: Fields, access: Access, leaf: bool
@@ -422,9 +385,8 @@ class Walk:
         ref = self.refs[entry.ref]
         self.refs[entry.ref] = replace(ref, updated=(ref.updated | sets) & ~clears)
 
-    def stages(self, first: Paging | None, second: Paging | None, access: Access) -> Translation:
-        """Take the request's address through one stage or both; the rights of both are needed."""
-        iova = self.request.iova
+    def stages(self, iova: int, first: Paging | None, second: Paging | None, access: Access) -> Translation:
+        """Take an address through one stage or both; the rights of both are needed."""
         answer = Translation(hpa=iova, gpa=iova, size_lg2=63, access=ALL_ACCESS)
         if first is not None:
             found = self.stage(first, iova, Use(access))
@@ -467,128 +429,3 @@ def combine(answer: Translation, found: Found) -> Translation:
         size_lg2=min(answer.size_lg2, found.size_lg2),
         access=answer.access & found.grants,
     )
-
-
-# ---------------------------------------------------------------- entries in words
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field of a decoded entry. Bits count from the start of the entry, inclusive."""
-
-    name: str
-    value: int
-    remark: str
-    high: int
-    low: int
-
-    def __str__(self) -> str:
-        number = f"{self.value:#x}" if self.value > 9 else str(self.value)
-        return f"{self.name}={number}" + (f" ({self.remark})" if self.remark else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A decoded entry: its type in the vendor's words, and its fields from bit 0 up."""
-
-    name: str
-    fields: tuple[Field, ...]
-
-    def __getitem__(self, name: str) -> Field:
-        return next(each for each in self.fields if each.name == name)
-
-
-#: A reference and all bytes of its entry.
-Step = tuple[Ref, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """What a vendor's module offers.
-
-    ``describe(registers, before, ref, data)`` names the type of an entry and its layout;
-    ``before`` are the references that came earlier, whose contents may decide it.
-    """
-
-    translator: Callable[[Mapping[str, int], Walk], Translator]
-    describe: Callable[[Mapping[str, int], Sequence[Step], Ref, bytes], tuple[str, Layout]]
-
-
-def _format(kind: str) -> Format:
-    if kind not in _MODULES:
-        raise ValueError(f"unknown kind of IOMMU {kind!r}")
-    found: Format = importlib.import_module(f"{__package__}.{_MODULES[kind]}").FORMAT
-    return found
-
-
-def decode_entry(
-    kind: str, registers: Mapping[str, int], before: Sequence[Step], ref: Ref, data: bytes
-) -> Entry:
-    """One entry of a trace in words.
-
-    ``data`` are the ``ref.len`` bytes of the entry; ``before`` are the references before it
-    with their bytes, which may come from either ledger.
-    """
-    name, layout = _format(kind).describe(registers, before, ref, data)
-    parsed = layout.parse(data)
-    return Entry(name, tuple(_explained(each.name, layout, parsed) for each in layout.fields))
-
-
-def _explained(name: str, layout: Layout, parsed: Fields) -> Field:
-    each = next(one for one in layout.fields if one.name == name)
-    value = parsed[name]
-    if each.values:
-        remark = each.values.get(value, "reserved")
-    else:
-        remark = each.doc if value else ""
-    return Field(name, value, remark, each.high, each.low)
-
-
-def explain(
-    kind: str, registers: Mapping[str, int], refs: Sequence[Ref], read: Read
-) -> tuple[tuple[Ref, Entry], ...]:
-    """Put a whole trace into words: each reference with its entry, in order.
-
-    The entries are read again; one that is gone by now is shown by its first eight bytes. Those of
-    eight bytes the references have whole, as values, be they big-endian in memory or not.
-    """
-    steps: list[Step] = []
-    explained = []
-    for ref in refs:
-        known = ref.raw.to_bytes(8, "little").ljust(ref.len, b"\0")[: ref.len]
-        data = known if ref.len <= 8 else read(ref.hpa, ref.len) or known
-        explained.append((ref, decode_entry(kind, registers, steps, ref, data)))
-        steps.append((ref, data))
-    return tuple(explained)
-
-
-# ---------------------------------------------------------------- one request
-
-
-def _check(request: Request) -> None:
-    if request.access not in (Access.READ, Access.WRITE, Access.EXEC):
-        raise ValueError("a request is one of read, write and exec")
-    if request.pasid is not None and not 0 <= request.pasid < 1 << 20:
-        raise ValueError(f"PASID {request.pasid:#x} has more than 20 bits")
-    if not 0 <= request.iova <= ADDRESS_MASK:
-        raise ValueError("iova has more than 64 bits")
-    if not 0 <= request.rid < 1 << 32:
-        raise ValueError("rid has more than 32 bits")
-
-
-def translate(kind: str, registers: Mapping[str, int], read: Read, request: Request) -> Translation:
-    """Where does this request go? ``refs`` of the answer are always filled.
-
-    ``registers`` are looked up by the vendor's names; those that the walk does not need are
-    ignored.
-    """
-    _check(request)
-    walk = Walk(read, request)
-    translator = _format(kind).translator(registers, walk)
-    if request.rid > translator.rid_last:
-        raise ValueError(f"rid: {request.rid:#x} is wider than the requester IDs of {kind}")
-    try:
-        answer = translator.translate()
-    except Stop as stop:
-        answer = Translation(fault=translator.finish(stop.fault))
-    return replace(answer, refs=tuple(walk.refs))
