@@ -13,7 +13,6 @@ from typing import Any
 from iommu_abi._core import ffi, lib
 from iommu_abi._core_errors import abi_error
 from iommu_abi.errors import AbiError, UsageError
-from iommu_abi.inputs import InputError, to_number
 from iommu_abi.memory import Memory
 from iommu_abi.names import unknown
 from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Request, Stage, Target, Translation
@@ -105,7 +104,11 @@ class Unit:
         return _translation(out, rc, _refs(refs) if trace else ())
 
 
-def _number(register: str, value: object) -> int:
+def _number(register: str, value: int | str) -> int:
+    if type(value) is int and 0 <= value < 1 << 64:
+        return value
+    from iommu_abi.inputs import InputError, to_number  # of text: with it comes json
+
     try:
         return to_number(value, f"register {register}")
     except InputError as error:
