@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from iommu_abi.errors import UsageError
 
 
@@ -58,3 +60,27 @@ def _check_offset(row: str, line: int, expected: int) -> None:
         raise HexError(f"line {line}: {before!r} is no offset") from None
     if offset != expected:
         raise HexError(f"line {line}: offset {offset:#x}, but {expected:#x} bytes come before it")
+
+
+def hex_or_raw(data: bytes, form: str, valid: Callable[[bytes], bool]) -> tuple[bytes, str]:
+    """The blob in ``data``, which is "hex", "raw" or, for "auto", whichever it can only be.
+
+    Returns the bytes and what they were taken as. HexError for what is no hex; UsageError for data
+    that is a valid blob either way.
+    """
+    if form == "raw" or (form == "auto" and not is_hex_text(data)):
+        return data, "raw bytes" if form == "raw" else "raw bytes, for it is not hex text"
+    if form == "hex":
+        return parse_hex(data.decode("ascii", "replace")), "hex text"
+    raw_valid = bool(data) and valid(data)
+    try:
+        found = parse_hex(data.decode("ascii", "replace"))
+    except HexError as error:
+        if raw_valid:
+            return data, "raw bytes, for it is not valid as hex text"
+        raise HexError(f"{error} (taken as hex text, for it has only such characters)") from None
+    if not raw_valid:
+        return found, "hex text, for it has only such characters"
+    if valid(found):
+        raise UsageError("a valid blob both as hex text and as raw bytes: say which with --in")
+    return data, "raw bytes, for it is not valid as hex text"

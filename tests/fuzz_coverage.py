@@ -29,7 +29,6 @@ assert _found.origin
 PACKAGE = Path(_found.origin).parent
 #: What the targets are about: the rest of the package is not asked by any of them.
 ABOUT = (
-    "blob.py",
     "compat",
     "fuzz/targets",
     "ledgers.py",
@@ -37,6 +36,7 @@ ABOUT = (
     "memory.py",
     "rules",
     "schemas",
+    "structs",
     "walk.py",
 )
 

@@ -24,9 +24,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import iommu_abi
-from iommu_abi import blob, cli, hextext, ledgers, structs
+from iommu_abi import cli, hextext, ledgers, structs
 from iommu_abi.cli import hexdump
 from iommu_abi.schemas import pasid_table_info as schema
+from iommu_abi.structs.pack import pack
+from iommu_abi.structs.unpack import broken, unpack
 from iommu_abi.uapi.layout import ABIS, abi, host
 
 PACK = ("pack", "pasid_table_info", "ptr=0x20000", "size=4096", "model=IOMMU_MODEL_ARM_SMMU")
@@ -497,7 +499,7 @@ def test_auto_says_what_it_took_the_input_for(capsys, monkeypatch):
 
 
 def test_auto_never_guesses_where_both_readings_are_valid(capsys, monkeypatch):
-    monkeypatch.setattr(blob, "broken_rule", lambda kind, data: None)
+    monkeypatch.setattr("iommu_abi.structs.unpack.broken", lambda kind, data: None)
 
     done = run(
         capsys, "unpack", "pasid_table_info", stdin=BLOB.hex().encode() + b"\n", monkeypatch=monkeypatch
@@ -507,19 +509,14 @@ def test_auto_never_guesses_where_both_readings_are_valid(capsys, monkeypatch):
     assert "a valid blob both as hex text and as raw bytes: say which with --in" in sentence(done)
 
 
-def test_auto_takes_hex_characters_as_raw_when_only_that_is_valid(capsys, monkeypatch):
+def test_auto_takes_hex_characters_as_raw_when_only_that_is_valid():
     letters = b"aaaa"
-    monkeypatch.setattr(
-        blob,
-        "broken_rule",
-        lambda kind, data: None if data == letters else blob.AbiError.__new__(blob.AbiError),
-    )
 
-    assert blob.read(structs.kind("pasid_table_info"), letters, "auto") == (
+    assert hextext.hex_or_raw(letters, "auto", lambda data: data == letters) == (
         letters,
         "raw bytes, for it is not valid as hex text",
     )
-    assert blob.read(structs.kind("pasid_table_info"), b"aaa", "hex" if False else "raw")[0] == b"aaa"
+    assert hextext.hex_or_raw(b"aaa", "raw", lambda data: False)[0] == b"aaa"
 
 
 @given(st.binary(max_size=80), st.sampled_from(["", " ", "\n"]), st.integers(1, 9))
@@ -537,12 +534,16 @@ def test_hex_text_gives_the_bytes_that_it_was_made_of(data, separator, group):
 @example(ord("#"), 0, 0, b"\x80", "x86_64")  # may be a comment, and is no ASCII
 def test_a_valid_blob_is_read_the_same_raw_and_from_its_dump(ptr, size, model, opaque, name):
     kind = structs.kind("pasid_table_info", abi(name))
-    data = blob.pack(kind, {"ptr": ptr, "size": size, "model": model}, opaque)
-    dumped = "\n".join(hexdump.lines(blob.fields(kind, data), data))
+    data = pack(kind, {"ptr": str(ptr), "size": str(size), "model": str(model)}, opaque)
+    found = unpack(kind, data)
+    dumped = "\n".join(hexdump.lines(found.fields, data))
 
-    assert blob.read(kind, data, "auto")[0] == data
-    assert blob.read(kind, dumped.encode(), "auto")[0] == data
-    values = {f.name: f.value for f in blob.unpack(kind, data).fields}
+    def valid(data: bytes) -> bool:
+        return broken(kind, data) is None
+
+    assert hextext.hex_or_raw(data, "auto", valid)[0] == data
+    assert hextext.hex_or_raw(dumped.encode(), "auto", valid)[0] == data
+    values = {f.name: f.value for f in found.fields}
     assert values == {"ptr": ptr, "size": size, "model": model, "length": len(opaque), "opaque": opaque}
 
 
@@ -577,7 +578,7 @@ def test_random_bytes_are_a_blob_or_a_finding_and_the_ledgers_agree(data, gen, n
 
     for lenient in (False, True):
         with contextlib.suppress(iommu_abi.AbiError):
-            assert len(blob.unpack(kind, data, lenient=lenient, payload=True).data) >= 24
+            assert len(unpack(kind, data, lenient=lenient, payload=True).data) >= 24
 
 
 def test_a_blob_of_the_other_byte_order_is_recognised(capsys, tmp_path):
@@ -668,10 +669,10 @@ def test_ledgers_that_disagree_about_a_blob_are_status_3(capsys, blob_file, monk
 
 
 def test_ledgers_that_disagree_about_bytes_or_values_are_status_3(capsys, blob_file, monkeypatch):
-    monkeypatch.setattr(schema, "build", lambda *_: b"other")
+    monkeypatch.setattr("iommu_abi.structs.pack.build", lambda *_: b"other")
     assert run(capsys, *PACK).status == 3
-    parsed = schema.PasidTableInfo(0x20000, 4096, 1, 0, b"other")
-    monkeypatch.setattr(schema, "parse", lambda *_, **__: parsed)
+    parsed = {"ptr": 0x20000, "size": 4096, "model": 1, "length": 0, "opaque": b"other"}
+    monkeypatch.setattr("iommu_abi.structs.apart._parsed", lambda *_: parsed)
     assert run(capsys, "unpack", "pasid_table_info", blob_file).status == 3
 
 

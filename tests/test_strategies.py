@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from test_rules import BYTES, DOCUMENTED, MEMORY
 
-from iommu_abi import AbiError, UsageError, blob, errno_name, rules, strategies, uapi
+from iommu_abi import AbiError, UsageError, errno_name, rules, strategies, uapi
 from iommu_abi.errors import Rule
 from iommu_abi.nesting import amdvi, smmuv3
 from iommu_abi.rules import iommufd, kernels, linux_iommu, ptc, vfio_cdev
@@ -35,6 +35,7 @@ from iommu_abi.strategies.domain import Domain
 from iommu_abi.strategies.plan import about_size
 from iommu_abi.strategies.target import target
 from iommu_abi.structs.kind import kind
+from iommu_abi.structs.unpack import unpack
 from iommu_abi.uapi import layout
 from iommu_abi.uapi.copy_struct import copy_struct_from_user
 
@@ -340,7 +341,7 @@ def first_broken(name: str, kernel: str | None, data: bytes, abi: str) -> tuple[
     """The rule that the kernel stops at and its errno, or the one that is only documented and 0."""
     if name.startswith("pasid_table_info@"):
         try:
-            blob.unpack(kind(name, layout.abi(abi)), data, payload=True)
+            unpack(kind(name, layout.abi(abi)), data, payload=True)
         except AbiError as error:
             return error.rule.name, error.rule.errno
         return "none", 0

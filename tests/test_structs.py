@@ -204,6 +204,16 @@ def test_big_endian_and_the_alignment_of_i386(capsys):
         (["iommu_destroy", "size=4"], 1, "size at offset 0: got 4, expected at least 8 (EINVAL)"),
         (["iommu_destroy", "size=12"], 1, "expected at most the 8 bytes in memory (EFAULT)"),
         (["iommu_hwpt_alloc", "__reserved=1"], 1, "__reserved at offset 20: got 1, expected 0 (EOPNOTSUPP)"),
+        (
+            ["tlb_invalidate_info@v1_2017", "length=5"],
+            1,
+            "length at offset 4: got 5, expected at most the 0 bytes that follow (EINVAL)",
+        ),
+        (
+            ["tlb_invalidate_info@v1_2017", "length=1", "--opaque", "0102"],
+            1,
+            "opaque at offset 9: got 10 (0xa), expected 9 bytes in all (E2BIG)",
+        ),
         (["iommu_destroy", "--opaque", "00"], 2, "iommu_destroy ends with no array of bytes"),
         (["vfio_irq_set", "data=00"], 2, "vfio_irq_set.data is given with --opaque"),
         (["iommu_fault@linux_5_10", "padding2=0011"], 2, "padding2: got 2 bytes, expected 56"),

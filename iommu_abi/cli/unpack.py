@@ -108,12 +108,12 @@ def _json(blob: Blob, taken_as: str) -> dict[str, object]:
 
 
 def _read(kind: Kind, args: argparse.Namespace) -> tuple[bytes, str]:
-    from iommu_abi import blob
+    from iommu_abi.hextext import hex_or_raw
     from iommu_abi.structs.unpack import broken
 
     source = words.read_bytes(args.file)
     try:
-        return blob.read(kind, source, args.form, broken)
+        return hex_or_raw(source, args.form, lambda data: broken(kind, data) is None)
     except UsageError as error:
         raise UsageError(f"{words.input_name(args.file)}: {error}") from None
 

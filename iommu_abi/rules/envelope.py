@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from itertools import islice
 
 from iommu_abi.errors import AbiError, Rule
 from iommu_abi.rules.kernels import Subject, Taken
@@ -82,7 +83,18 @@ def given_size(subject: Subject, data: bytes, abi: uapi.Abi) -> int:
     return len(data)
 
 
-TAKEN = {Taken.SIZE_FIRST: _size_first, Taken.EXACT: _exact, Taken.FIXED: _fixed}
+def _length(subject: Subject, data: bytes, abi: uapi.Abi) -> Iterator[AbiError]:
+    from iommu_abi.rules.both_ledgers import broken  # with construct, which no other rule needs
+
+    yield from broken(subject.generation.name, data, abi)
+
+
+TAKEN = {
+    Taken.SIZE_FIRST: _size_first,
+    Taken.EXACT: _exact,
+    Taken.FIXED: _fixed,
+    Taken.LENGTH: _length,
+}
 
 
 def reasons(subject: Subject, number: int, abi: uapi.Abi) -> list[tuple[str, str]]:
@@ -112,14 +124,19 @@ def reasons(subject: Subject, number: int, abi: uapi.Abi) -> list[tuple[str, str
     return list(dict.fromkeys(found))
 
 
-def envelope(subject: Subject, data: bytes, abi: uapi.Abi) -> AbiError | None:
-    """What is wrong with the length of bytes that somebody gives as this struct, None if nothing is.
+def envelope(subject: Subject, data: bytes, abi: uapi.Abi) -> Iterator[AbiError]:
+    """What is wrong with the length of bytes that somebody gives as this struct, the first of it first.
 
-    Stricter than a kernel where that does not learn the length: bytes that follow are then E2BIG.
+    Stricter than a kernel where that does not learn the length: bytes that follow are then E2BIG. Of the
+    seed's struct the model is looked at too.
     """
     made = subject.generation.struct(subject.struct)
+    if subject.taken is Taken.LENGTH:
+        yield from _length(subject, data, abi)
+        return
     if subject.taken is Taken.SIZE_FIRST:
-        return next(_size_first(subject, data, abi), None)
+        yield from islice(_size_first(subject, data, abi), 1)
+        return
     try:
         if subject.taken is Taken.ARGSZ:
             _argsz(subject, made, data, abi)
@@ -127,8 +144,7 @@ def envelope(subject: Subject, data: bytes, abi: uapi.Abi) -> AbiError | None:
             check_whole(made, data, abi)
             check_tail(made, data, abi)
     except AbiError as error:
-        return error
-    return None
+        yield error
 
 
 def _argsz(subject: Subject, made: uapi.Struct, data: bytes, abi: uapi.Abi) -> None:

@@ -6,11 +6,10 @@ import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from errno import EINVAL
 
 from iommu_abi.errors import UsageError
 from iommu_abi.names import meant
-from iommu_abi.rules import iommufd, linux_iommu, ptc, vfio, vfio_cdev
+from iommu_abi.rules import iommufd, linux_iommu, ptc, seed, vfio, vfio_cdev
 from iommu_abi.rules.row import ANY, Row, State, Version
 from iommu_abi.schemas import uapi
 
@@ -101,9 +100,7 @@ def _all_rows(struct: str, generation: str) -> tuple[Row, ...] | None:
         return linux_iommu.STRUCTS.get(struct) if generation in ("linux_5_10", "linux_6_1") else None
     if generation in ("vfio_6_12", "vfio_6_19", "vfio_7_2"):
         return vfio_cdev.COMMANDS.get(struct) or vfio.COMMANDS.get(struct)
-    if struct == "pasid_table_info":
-        return (State("", EINVAL, "the IOMMU's driver has no bind_pasid_table, or refuses: docs/drivers.md"),)
-    return ptc.GENERATIONS.get(generation, {}).get(struct)
+    return {**ptc.GENERATIONS, **seed.GENERATIONS}.get(generation, {}).get(struct)
 
 
 def _taken(struct: uapi.Struct, generation: str) -> Taken:
@@ -112,7 +109,7 @@ def _taken(struct: uapi.Struct, generation: str) -> Taken:
         return Taken.SIZE_FIRST if first == "size" else Taken.EXACT
     if struct.name == "vfio_device_bind_iommufd":
         return Taken.SIZE_FIRST
-    if struct.name == "pasid_table_info":
+    if struct.name in seed.GENERATIONS.get(generation, {}):
         return Taken.LENGTH
     return Taken.ARGSZ if first == "argsz" else Taken.FIXED
 

@@ -2,9 +2,7 @@
 
 - ``kind``: which struct; ``slots``: where each number of it lies; ``names``: numbers and their names
 - ``apart``: bytes -> fields; ``pack``: words -> bytes; ``unpack``: bytes -> fields, checked
-- ``dump``: the bytes beside what they mean
-
-``pasid_table_info`` has rules of its own in both ledgers: :mod:`iommu_abi.blob`.
+- ``opaque``: inside the seed's struct; ``dump``: the bytes beside what they mean
 """
 
 from __future__ import annotations

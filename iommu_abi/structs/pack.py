@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from iommu_abi import blob, hextext
+from iommu_abi import hextext
 from iommu_abi.errors import UsageError
 from iommu_abi.ledgers import Difference, Disagreement
 from iommu_abi.names import meant
@@ -34,9 +34,6 @@ def pack(kind: Kind, words: Mapping[str, str], tail: bytes = b"") -> bytes:
     not given is 0, but for the size at the start and the length of the tail. AbiError if the result
     breaks a rule of its envelope, UsageError for a word that does not fit.
     """
-    if kind.struct == "pasid_table_info":
-        blob.check_names(kind, words)
-        return blob.pack(kind, {name: _number(kind, name, text) for name, text in words.items()}, tail)
     made = kind.layout
     flexible = made.record.flexible
     if tail and (flexible is None or isinstance(_item(kind), Record)):
@@ -53,14 +50,9 @@ def pack(kind: Kind, words: Mapping[str, str], tail: bytes = b"") -> bytes:
     data = bytearray(made.size) + tail
     for name, value in values.items():
         found[name].write(data, value)
-    _compare(kind, bytes(data), values, tail)
     check(kind, bytes(data))
+    _compare(kind, bytes(data), values, tail)
     return bytes(data)
-
-
-def _number(kind: Kind, name: str, text: str) -> int:
-    values = _names(kind, name)
-    return to_value(values, text, f"{kind.struct}.{name}")
 
 
 def _names(kind: Kind, path: str) -> plain.Values | None:

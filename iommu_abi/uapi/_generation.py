@@ -81,9 +81,7 @@ def _check(name: str, made: _layout.Layout, data: Buffer, strict: bool) -> None:
 
 
 def _checker(name: str, made: _layout.Layout) -> Callable[[Buffer, bool], None]:
-    if made.record.tag == "pasid_table_info":
-        return partial(_seed.check, _seed.C_GENERATIONS[name])
-    return partial(_check, name, made)
+    return _seed.checker(made, name) or partial(_check, name, made)
 
 
 def _compare(name: str, made: _layout.Layout) -> None:
@@ -112,8 +110,7 @@ def load(name: str) -> dict[str, Any]:
         _compare(name, made)
     found: dict[str, Any] = {"__structs__": tuple(declared.records)}
     found.update(make_structs(name, layouts, partial(_checker, name)))
-    if "pasid_table_info" in found:
-        _seed.make_fast(found["pasid_table_info"], name)
+    _seed.make_fast(found, name)
     for enum_name, e in declared.enums.items():
         if enum_name and not enum_name.isdigit():
             found[enum_name] = enum.IntEnum(enum_name, list(e.constants), module=f"iommu_abi.uapi.{name}")

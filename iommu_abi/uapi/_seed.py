@@ -7,8 +7,9 @@ lie; ``unpack_many()`` takes a run of blobs into two arrays without an object fo
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from iommu_abi import _core_errors as core_errors
@@ -20,6 +21,7 @@ from iommu_abi.uapi.types import Buffer
 
 #: enum iommu_abi_generation; generations without a pasid_table_info have no number in C
 C_GENERATIONS = {"rfc2017": lib.IOMMU_ABI_RFC2017, "v1_2017": lib.IOMMU_ABI_V1_2017}
+STRUCT = "pasid_table_info"
 HEAD = 24
 MOST_LENGTHS = 256  # that have a short cut
 _A_MODEL_OF_BOTH = 1
@@ -44,21 +46,21 @@ def check(gen: int, data: Buffer, strict: bool) -> None:
     if strict:
         _validate(gen, data)
         return
-    known = bytearray(ffi.buffer(hold(data, "pasid_table_info")))
+    known = bytearray(ffi.buffer(hold(data, STRUCT)))
     if len(known) >= HEAD:
         known[16:20] = _A_MODEL_OF_BOTH.to_bytes(4, "little" if _layout.host().order == "<" else "big")
     try:
         _validate(gen, known)
     except AbiError as error:
-        if error.rule.name != "pasid_table_info.trailing":
+        if error.rule.name != f"{STRUCT}.trailing":
             raise
 
 
 def _validate(gen: int, data: Buffer) -> None:
-    view = hold(data, "pasid_table_info")
+    view = hold(data, STRUCT)
     err = ffi.new("struct iommu_abi_error *")
     if lib.iommu_abi_pasid_table_info_validate(gen, view, len(view), err):
-        raise core_errors.abi_error(err, "pasid_table_info")
+        raise core_errors.abi_error(err, STRUCT)
 
 
 def request(info: Buffer) -> Any:
@@ -67,13 +69,21 @@ def request(info: Buffer) -> Any:
     AbiError for one that is shorter than it says. The pointer owns a copy, which nobody can change between
     this check and its use. What else is wrong with the request is the driver's to say.
     """
-    copy = bytearray(ffi.buffer(hold(info, "pasid_table_info")))
+    copy = bytearray(ffi.buffer(hold(info, STRUCT)))
     check(lib.IOMMU_ABI_V1_2017, copy, strict=False)
     return ffi.from_buffer("struct pasid_table_info *", copy)
 
 
-def make_fast(cls: Any, gen: str) -> None:
-    """Give the class its quick ``unpack`` and ``unpack_many``."""
+def checker(made: _layout.Layout, gen: str) -> Callable[[Buffer, bool], None] | None:
+    """:func:`check`, if this is the seed's struct."""
+    return partial(check, C_GENERATIONS[gen]) if made.record.tag == STRUCT else None
+
+
+def make_fast(found: Mapping[str, Any], gen: str) -> None:
+    """Give the class among those of a generation its quick ``unpack`` and ``unpack_many``."""
+    cls = found.get(STRUCT)
+    if cls is None:
+        return
     cls.unpack = staticmethod(_unpack(cls, getattr(lib, f"iommu_abi_py_valid_size_{gen}")))
     cls.unpack_many = staticmethod(_unpack_many(cls, C_GENERATIONS[gen]))
 
@@ -105,7 +115,7 @@ def _unpack_many(cls: Any, gen: int) -> Callable[..., Blobs]:
 
         The error's offset counts from the start of ``data``. ``into``: arrays to use again.
         """
-        view = hold(data, "pasid_table_info")
+        view = hold(data, STRUCT)
         most = len(view) // HEAD
         # not ctypes arrays, which would touch every page of what may not be needed
         heads = into.heads if into else bytearray(HEAD * most)
@@ -117,7 +127,7 @@ def _unpack_many(cls: Any, gen: int) -> Callable[..., Blobs]:
         if lib.iommu_abi_pasid_table_info_unpack_many(
             gen, view, len(view), room, err, to_heads, to_offsets, n
         ):
-            raise core_errors.abi_error(err, f"pasid_table_info[{n[0]}]")
+            raise core_errors.abi_error(err, f"{STRUCT}[{n[0]}]")
         return Blobs((head * n[0]).from_buffer(heads), (ctypes.c_uint64 * n[0]).from_buffer(offsets))
 
     return unpack_many

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from iommu_abi import uapi
+from iommu_abi.uapi import _seed
 from iommu_abi.uapi import layout as _layout
 from iommu_abi.uapi._generation import declarations
 from iommu_abi.uapi.types import plain_name
@@ -66,7 +67,7 @@ def _class(name: str, record: _layout.Record) -> Iterator[str]:
     yield f"class {name}({base}):"
     yield from (f"    {m.name}: {_annotation(m.type, inner[m.name])}" for m in members)
     yield f"    def __init__(self, *, {arguments}) -> None: ..."
-    if name == "pasid_table_info":  # see _seed.py
+    if name == _seed.STRUCT:
         yield "    @staticmethod"
         yield "    def unpack_many(data: Any, into: Blobs | None = ...) -> Blobs: ..."
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 
-from iommu_abi import blob
 from iommu_abi.errors import AbiError
 from iommu_abi.fuzz import blobs
 from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
 from iommu_abi.structs.kind import kind
+from iommu_abi.structs.pack import pack
+from iommu_abi.structs.unpack import unpack
 from iommu_abi.uapi.layout import abi
 from iommu_abi.worlds.dice import Dice
 
@@ -83,14 +84,14 @@ class Blobs(Target):
         for one, other in (ABIS, ABIS[::-1]):
             here, turned = kind(name, abi(one)), kind(name, abi(other))
             try:
-                found = blob.unpack(here, made)
+                found = unpack(here, made)
             except AbiError:
                 continue
             values = {f.name: f.value for f in found.fields if isinstance(f.value, int)}
-            opaque = made[blobs.HEAD :]
-            if blob.pack(here, values, opaque) != made:
+            words, opaque = {name: str(value) for name, value in values.items()}, made[blobs.HEAD :]
+            if pack(here, words, opaque) != made:
                 yield f"unpacked and packed again on {one}: other bytes"
-            there = blob.unpack(turned, blob.pack(turned, values, opaque))
+            there = unpack(turned, pack(turned, words, opaque))
             if {f.name: f.value for f in there.fields if isinstance(f.value, int)} != values:
                 yield f"packed on {one}, unpacked on {other}: other values"
 
