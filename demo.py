@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from iommu_abi import Device, Domain, Memory, Request, Stage
 from iommu_abi.drivers.vtd import VtdDriver
-from iommu_abi.schemas import build, words
+from iommu_abi.schemas import build, in_words
 from iommu_abi.uapi.v1_2017 import IOMMU_MODEL_ARM_SMMU, IOMMU_MODEL_INTEL_VTD, pasid_table_info
 
 NIC, PASID, GVA = 0x18, 5, 0x7F12_3456_7000  # device 00:03.0; a process; a buffer of that process
@@ -40,7 +40,7 @@ domain.bind_pasid_table(device, info)
 
 # One DMA. Each entry of the guest's tables lies at a GPA, so that reading it is four references more.
 answer = driver.translate(dma, trace=True)
-for ref, entry in words.explain("vtd", unit.registers, answer.refs, memory.read):
+for ref, entry in in_words.explain("vtd", unit.registers, answer.refs, memory.read):
     indent = "      " if ref.stage is Stage.S2 else "  "
     where = f"GPA {ref.gpa:#x}" if ref.stage in (Stage.PASID, Stage.S1) else f"HPA {ref.hpa:#x}"
     print(f"{indent}{entry.name:<{34 - len(indent)}} {where:<18} {ref.raw:#x}")
