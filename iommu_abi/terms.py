@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from iommu_abi.errors import TranslationFault
 
+#: How a file of memory may be read; here, since commands name them before they need a reader.
+IMAGE_FORMATS = ("auto", "elf", "lime", "kdump", "avml", "vmware", "raw")
+
 #: Fields that count or number something, and are read in decimal.
 _COUNTS = frozenset({"for_level", "len", "level", "pasid", "pasid_last", "size_lg2"})
 

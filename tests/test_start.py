@@ -26,11 +26,12 @@ SLOW = ("pycparser", "rich", "elftools", "construct")
 COMMANDS = {
     ("--version",): (25, ()),
     ("--help",): (25, ()),
-    ("layout", "iommu_hwpt_alloc"): (75, ()),
-    ("errno", "IOMMU_IOAS_ALLOC", "-"): (90, ()),
+    ("layout", "iommu_hwpt_alloc"): (70, ()),
+    ("errno", "IOMMU_IOAS_ALLOC", "-"): (80, ()),
+    ("decode", DATA / "dmesg.txt"): (80, ()),
     TRANSLATE: (90, ()),
-    ("pack", "iommu_hwpt_alloc", "dev_id=1", "pt_id=2", "--out", "hex"): (150, ("construct",)),
-    ("unpack", "iommu_ioas_alloc", "-"): (150, ("construct",)),
+    ("pack", "iommu_hwpt_alloc", "dev_id=1", "pt_id=2", "--out", "hex"): (140, ("construct",)),
+    ("unpack", "iommu_ioas_alloc", "-"): (140, ("construct",)),
 }
 
 COUNTED = """
@@ -60,6 +61,13 @@ def test_a_command_loads_what_it_needs_and_no_more(words):
 
 def test_a_terminal_is_what_rich_is_for():
     assert not any(name.startswith("rich") for name in loaded("layout"))
+
+
+def test_a_fault_is_read_without_what_other_messages_need():
+    """No schemas of tables, no rules of a kernel, no readers of images."""
+    found = {name.split(".")[1] for name in loaded("decode", DATA / "dmesg.txt") if name.count(".")}
+
+    assert not found.intersection({"schemas", "rules", "structs", "images", "_core"})
 
 
 def test_no_command_loads_another_ones_module():

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from iommu_abi.structs import Kind
     from iommu_abi.uapi.layout import Abi
 
+PLAIN = 512  # bytes of a file that show whether it is plain text
+
 EPILOG = """\
 The kind of input is detected, --as overrides:
   faults  lines of Linux's drivers as dmesg shows them (DMAR, arm-smmu,
@@ -207,32 +209,51 @@ def _excerpt(args: argparse.Namespace, source: Source) -> Excerpt | None:
     return None if found.far else found
 
 
+def _detect(data: bytes, named: bool) -> str:
+    from iommu_abi.decode import forms
+
+    return forms.detect(data, wanted=named)
+
+
 def _decode(args: argparse.Namespace, source: Source) -> int:
     """Detect, decode and print."""
-    from iommu_abi.decode import excerpt, faults, forms
+    from iommu_abi.decode import excerpt, faults
     from iommu_abi.decode import text as texts
-    from iommu_abi.uapi.layout import abi, host
 
     named = bool(args.struct or args.ioctl)
     found = _excerpt(args, source)
     data = source.data() if found is None else source.data(texts.BLOCK)
-    has_messages = found is not None and faults.has_messages(found)
-    form = args.form or ("faults" if has_messages else forms.detect(data, wanted=named))
+    form = args.form or ("faults" if found and faults.has_messages(found) else _detect(data, named))
     text = texts.decoded(data)
     if form == "faults":
         return _faults(args, found or excerpt.whole(text), data)
+    from iommu_abi.uapi.layout import abi, host
+
     machine = abi(args.abi) if args.abi else host()
     if form == "strace":
         return _strace(args, text, machine)
     return _bytes(args, data, form, machine)
 
 
+def _is_image(path: Path) -> bool:
+    """Readers of images are slow to load, and asked about files only that do not begin as plain text."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(PLAIN) if path.is_file() else b""
+    except OSError:
+        return False
+    if start.isascii() and b"\0" not in start:
+        return False
+    from iommu_abi import images
+
+    return images.is_image(path)
+
+
 def run(args: argparse.Namespace) -> int:
     """The file, or the log of the kernel in it if it is an image."""
-    from iommu_abi import images
     from iommu_abi.decode.text import Source
 
-    if not args.form and not (args.struct or args.ioctl) and images.is_image(Path(args.text)):
+    if not args.form and not (args.struct or args.ioctl) and _is_image(Path(args.text)):
         return _decode(args, Source(BytesIO(_log_of_image(args)), args.text))
     with words.opened(args.text) as file:
         return _decode(args, Source(file, words.input_name(args.text)))

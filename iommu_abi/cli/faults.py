@@ -179,8 +179,6 @@ def count(number: int, what: str) -> str:
 
 
 def _json(block: Block, walks: _Walks) -> dict[str, object]:
-    from iommu_abi.acquire.meta_file import device_json
-
     report = block.report
     walked, device = walks.of.get(report), walks.device(report)
     made: dict[str, object] = {
@@ -206,6 +204,8 @@ def _json(block: Block, walks: _Walks) -> dict[str, object]:
         first, last = block.addresses[0], block.addresses[-1]
         made["addresses"] = {"count": len(block.addresses), "first": f"{first:#x}", "last": f"{last:#x}"}
     if device:
+        from iommu_abi.acquire.meta_file import device_json
+
         made["known_as"] = {"unit": walks.one[report].found.name, **device_json(device)}
     if walked:
         answer = answers.answer_json(walked.explained.answer)

@@ -149,13 +149,13 @@ def of_config(args: argparse.Namespace, config: str) -> Machine:
 
 def described(args: argparse.Namespace) -> Machine | None:
     """The IOMMUs of --config or --iommu, with --reg; None if they are to be found."""
-    from iommu_abi.acquire.units import Found
-    from iommu_abi.walk import OTHER_NAMES, kinds
-
     if args.config and args.config != AUTO:
         return of_config(args, args.config)
     if not args.iommu:
         return None
+    from iommu_abi.acquire.units import Found
+    from iommu_abi.walk import OTHER_NAMES, kinds
+
     kind = OTHER_NAMES.get(args.iommu, args.iommu)
     if kind not in kinds():
         raise UsageError(f"--iommu: {unknown('kind', args.iommu, kinds())}")

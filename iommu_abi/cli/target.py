@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from iommu_abi.cli import output, words
 from iommu_abi.errors import UsageError
+from iommu_abi.terms import IMAGE_FORMATS
 
 if TYPE_CHECKING:
     import argparse
@@ -24,9 +25,7 @@ _PLACE = re.compile(rf"(.+)@({_NUMBER})(?::({_NUMBER})(?:\+({_NUMBER}))?)?", re.
 
 def add_image_options(made: argparse._ActionsContainer) -> None:
     """How image files are read."""
-    from iommu_abi.images import FORMATS
-
-    made.add_argument("--format", choices=FORMATS, default="auto", help="of every IMAGE")
+    made.add_argument("--format", choices=IMAGE_FORMATS, default="auto", help="of every IMAGE")
     made.add_argument("--base", metavar="ADDR", default="0", help="where a raw image begins (default: 0)")
     made.add_argument("--copy", action="store_true", help="read the image instead of mapping it")
     made.add_argument("--max-size", metavar="BYTES", default=str(1 << 40), help="most bytes to unpack to")

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from shutil import copyfileobj
-from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
 from iommu_abi import requesters
@@ -100,6 +98,9 @@ def opened(path: str) -> Iterator[BinaryIO]:
         if file.seekable():
             yield file
             return
+        from shutil import copyfileobj
+        from tempfile import SpooledTemporaryFile
+
         with SpooledTemporaryFile(MOST_IN_MEMORY) as copy:
             copyfileobj(file, copy)
             copy.seek(0)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from iommu_abi.decode import amdvi_dumps
 from iommu_abi.decode.lines import Found, Lines
 from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import UNSAID, Meaning, Note, Report, device, number
@@ -233,6 +232,10 @@ def _dumped(lines: Lines, last: int) -> tuple[tuple[int, ...], tuple[tuple[str, 
         if register:
             control = int(register["word"], 16)
             used += register.at
+    if not used:
+        return (), ()
+    from iommu_abi.decode import amdvi_dumps
+
     dte = tuple(words["DTE"].values())
     extra: list[tuple[str, str]] = []
     if len(dte) == 4:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from iommu_abi.decode import fields
 from iommu_abi.decode.lines import Lines
 from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note
-from iommu_abi.schemas import amdvi_entries, smmuv3_entries, vtd_entries
-from iommu_abi.schemas.entries import Layout
+
+if TYPE_CHECKING:
+    from iommu_abi.schemas.entries import Layout
 
 KIND = "boot"
 #: Title, facts, what to look at, source.
@@ -50,6 +51,8 @@ _IDR0 = {
 
 def _says(layout: Layout, value: int) -> str:
     """The fields that are not 0, by their names."""
+    from iommu_abi.decode import fields
+
     return fields.said(layout, value.to_bytes(layout.size, "little"), remarks=False, reserved=False)
 
 
@@ -60,6 +63,8 @@ def _made(unit: str, registers: dict[str, int], facts: list[str], iommu: str, so
 
 
 def _vtd(found: re.Match[str]) -> Made:
+    from iommu_abi.schemas import vtd_entries
+
     registers = {"CAP": int(found["cap"], 16), "ECAP": int(found["ecap"], 16)}
     facts = [
         f"CAP: {_says(vtd_entries.CAP, registers['CAP'])}",
@@ -71,6 +76,8 @@ def _vtd(found: re.Match[str]) -> Made:
 
 
 def _amd(found: re.Match[str]) -> Made:
+    from iommu_abi.schemas import amdvi_entries
+
     registers = {"EXT_FEATURES": int(found["efr"], 16)}
     facts = [f"EXT_FEATURES: {_says(amdvi_entries.EXT_FEATURES, registers['EXT_FEATURES'])}"]
     if found["efr2"]:
@@ -80,6 +87,8 @@ def _amd(found: re.Match[str]) -> Made:
 
 
 def _smmu(found: re.Match[str]) -> Made:
+    from iommu_abi.schemas import smmuv3_entries
+
     features = int(found["features"], 16)
     names = {name for at, name in enumerate(_FEATURES) if features >> at & 1}
     unknown = features >> len(_FEATURES) << len(_FEATURES)

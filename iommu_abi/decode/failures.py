@@ -11,13 +11,10 @@ import os
 import re
 from functools import cache, lru_cache
 
-from iommu_abi.decode import commands
 from iommu_abi.decode.lines import Found, Lines
 from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note
-from iommu_abi.decode.strace import known
 from iommu_abi.errors import ERRNO_NAMES, errno_name
-from iommu_abi.uapi.layout import abi
 
 KIND = "failure"
 _MAP, _UNMAP = "VFIO_IOMMU_MAP_DMA", "VFIO_IOMMU_UNMAP_DMA"
@@ -55,7 +52,7 @@ _LIMIT = regex(r"vfio_pin_\w{1,40}: RLIMIT_MEMLOCK \((?P<limit>\d{1,20})\) excee
 _VIABLE = regex(r"\bgroup (?P<group>\d{1,10}) is not viable|VFIO group is not viable|: group is not viable")
 MARKS = (
     *_SAYINGS,
-    *sorted({name[:9] for name in known() if name.startswith("IOMMU_")}),
+    "IOMMU_",
     "VFIO_",
     "RLIMIT_MEMLOCK",
     "is not viable",
@@ -112,6 +109,8 @@ def _command(line: str) -> str:
     for saying, command in _SAYINGS.items():
         if saying in line:
             return command
+    from iommu_abi.decode.strace import known
+
     return next((name for name in _NAMED.findall(line) if name in known()), "")
 
 
@@ -183,6 +182,9 @@ def _other_half(lines: Lines, at: int, command: str, errno: str) -> Found | None
 
 @cache
 def _why(command: str, errno: str) -> tuple[str, ...]:
+    from iommu_abi.decode import commands
+    from iommu_abi.uapi.layout import abi
+
     reasons = commands.why(command, errno, "7.2", abi("x86_64"))
     found = [
         f"{errno} if {field}: {reason}" if field else f"{errno} if {reason}" for field, reason in reasons

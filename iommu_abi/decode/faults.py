@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from iommu_abi.decode import lines
 from iommu_abi.decode.excerpt import Excerpt
 from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Meaning, Note, Report
 from iommu_abi.decode.scan import excerpt_of, scan
-from iommu_abi.explain import Explanation, explain
-from iommu_abi.memory import Memory
-from iommu_abi.walk import Unit
+
+if TYPE_CHECKING:
+    from iommu_abi.explain import Explanation
+    from iommu_abi.memory import Memory
+    from iommu_abi.walk import Unit
 
 #: So many different addresses of one device, reason and access are a flood, which is told as one.
 FLOOD = 4
@@ -132,6 +135,8 @@ def walk(unit: Unit, memory: Memory, report: Report) -> Walked | None:
     request = report.request
     if request is None or report.kind != unit.kind:
         return None
+    from iommu_abi.explain import explain
+
     explained = explain(unit, memory, request)
     fault = explained.answer.fault
     return Walked(explained, fault is not None and fault.native == report.code)

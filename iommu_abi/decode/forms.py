@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iommu_abi.decode import carray, faults, hexdump, strace
+from iommu_abi.decode import carray, faults, hexdump
 from iommu_abi.decode import text as texts
 from iommu_abi.hextext import is_hex_text
 
@@ -19,8 +19,11 @@ def detect(data: bytes, *, wanted: bool = False) -> str:
     """
     text = texts.decoded(data)
     lines = text.splitlines()
-    if "ioctl" in text and any(strace.is_call(line) for line in lines):
-        return "strace"
+    if "ioctl" in text:
+        from iommu_abi.decode.strace import is_call
+
+        if any(is_call(line) for line in lines):
+            return "strace"
     if faults.is_fault(text):
         return "faults"
     if texts.encoding(data) == "utf-8" and _is_binary(data):

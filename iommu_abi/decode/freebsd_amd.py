@@ -5,7 +5,7 @@ The record: AMD IOMMU specification 2.5. FreeBSD takes the type (bits 63:60) out
 
 from __future__ import annotations
 
-from iommu_abi.decode import amdvi, amdvi_dumps
+from iommu_abi.decode import amdvi
 from iommu_abi.decode.lines import Lines
 from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note, Report
@@ -58,6 +58,8 @@ def _below(lines: Lines, last: int) -> tuple[tuple[int, ...], tuple[tuple[str, s
             continue
         used.append(place)
         if found := lines.find(place, _ENTRY):
+            from iommu_abi.decode import amdvi_dumps
+
             words = [int(word, 16) for word in found["words"].split()]
             extra += amdvi_dumps.entry(tuple(words[i] | words[i + 1] << 32 for i in range(0, 8, 2)))
     return tuple(used), tuple(extra)

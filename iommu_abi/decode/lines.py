@@ -8,7 +8,6 @@ none of them begins a message of its own.
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
@@ -248,6 +247,8 @@ def _parts(line: str, begins_in: Callable[[str], re.Pattern[str]]) -> Iterator[s
 
 def _member(line: str, member: re.Match[str]) -> str:
     """The message of an object of JSON, behind the kernel's own time where journald gives it."""
+    import json
+
     try:
         message = str(json.loads(member[1], strict=False))
     except ValueError:

@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
-from iommu_abi import rules, structs
-from iommu_abi.decode import commands
-from iommu_abi.decode.commands import Command
 from iommu_abi.decode.lines import Lines
 from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note
-from iommu_abi.ioctl import TYPE
-from iommu_abi.schemas import uapi
-from iommu_abi.schemas.uapi.place import Place
-from iommu_abi.uapi.layout import abi
+
+if TYPE_CHECKING:
+    from iommu_abi.decode.commands import Command
+    from iommu_abi.schemas.uapi.place import Place
 
 KIND, KERNEL = "program", "7.2"
 MARKS = ("ioctl$", "__NR_ioctl", "SYS_ioctl")
@@ -44,6 +42,8 @@ _STORE = regex(
 _FILL = regex(
     r"\bmemset\(\(void ?\*\)(?P<at>0x[0-9a-f]{1,16}), (?P<byte>0x[0-9a-f]{1,2}|\d{1,3}), (?P<size>\d{1,6})\)"
 )
+#: The type of every ioctl of iommufd and VFIO.
+_TYPE = ord(";")
 _MOST_FILLED = 4096
 #: A byte that is part of what another call returned.
 _UNKNOWN = 1
@@ -74,19 +74,24 @@ class _Bytes:
 @cache
 def _struct(command: int) -> Command | None:
     """The command of a whole number: of several in VFIO the one that has a struct."""
-    found = commands.numbered(command & 0xFF, KERNEL, abi("x86_64")) if command >> 8 == TYPE else ()
+    from iommu_abi.decode import commands
+    from iommu_abi.uapi.layout import abi
+
+    found = commands.numbered(command & 0xFF, KERNEL, abi("x86_64")) if command >> 8 == _TYPE else ()
     return next((each for each in found if each.kind), next(iter(found), None))
 
 
 @cache
 def _places(command: Command) -> tuple[Place, ...]:
+    from iommu_abi.schemas import uapi
+
     assert command.kind
     return tuple(uapi.layout(command.kind.schema, command.kind.plain_abi).places)
 
 
 def _note(at: int, command: int, pointer: int | None, stored: _Bytes, form: str) -> Note | None:
     found = _struct(command)
-    if command >> 8 != TYPE:
+    if command >> 8 != _TYPE:
         return None
     name = found.name if found else "no known command"
     title = f"{name} ({command:#x}) in {form}"
@@ -127,6 +132,9 @@ def _shown(command: Command, data: bytes, unknown: Mapping[str, str]) -> str:
 @lru_cache(1024)
 def _verdict(struct: str, data: bytes) -> tuple[str, str]:
     """The field that a kernel refuses, and how; "" and what else there is to say."""
+    from iommu_abi import rules, structs
+    from iommu_abi.uapi.layout import abi
+
     kind = structs.kind(struct, abi("x86_64"))
     subject = rules.any_struct(struct)
     if not subject.rows:

@@ -6,15 +6,12 @@ their numbers.
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
-import html
-import lzma
-import zlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
+from importlib import import_module
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import BinaryIO, cast
 
 from iommu_abi.decode.patterns import regex
 from iommu_abi.inputs import InputError
@@ -24,11 +21,8 @@ MOST_BYTES = 1 << 28
 #: So much of a file is looked at in one go.
 BLOCK = 1 << 20
 
-_OPENERS: dict[bytes, Callable[[BinaryIO], Any]] = {
-    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
-    b"\xfd7zXZ\0": lzma.LZMAFile,
-    b"BZh": bz2.BZ2File,
-}
+#: How a packed file begins, and what unpacks it.
+_LIBRARIES = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "lzma", b"BZh": "bz2"}
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 #: Colours and cursor movements; the second form has lost its escape character on the way.
@@ -55,24 +49,26 @@ class Source:
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._file, self._name, self._start = file, name, file.tell()
-        magic = file.read(max(map(len, _OPENERS)))
-        self._opener = next((each for begin, each in _OPENERS.items() if magic.startswith(begin)), None)
+        begin = file.read(max(map(len, _LIBRARIES)))
+        self._library = next((each for magic, each in _LIBRARIES.items() if begin.startswith(magic)), "")
 
     def _opened(self) -> BinaryIO:
         self._file.seek(self._start)
-        return self._opener(self._file) if self._opener else self._file
+        if not self._library:
+            return self._file
+        return cast("BinaryIO", import_module(self._library).open(self._file))
 
     def _read(self, file: BinaryIO, most: int) -> bytes:
         try:
             return file.read(most)
-        except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
-            if not self._opener:
+        except Exception as error:  # each library has errors of its own
+            if not self._library:
                 raise
             raise InputError(f"{self._name}: cannot be unpacked: {error}") from None
 
     def _check_size(self, size: int) -> None:
         if size > MOST_BYTES:
-            what = "unpacks to more" if self._opener else "more"
+            what = "unpacks to more" if self._library else "more"
             raise InputError(f"{self._name}: {what} than {MOST_BYTES} bytes, which is no log")
 
     def data(self, most: int = MOST_BYTES + 1) -> bytes:
@@ -155,7 +151,13 @@ def plain(line: str) -> str:
         line = _COLOURS.sub("", line)
     if "m" in line and "[" in line:
         line = _PALE_COLOURS.sub("", line)
-    return _ENTITIES.sub(lambda found: html.unescape(found[0]), line) if "&" in line else line
+    return _ENTITIES.sub(_entity, line) if "&" in line else line
+
+
+def _entity(found: re.Match[str]) -> str:
+    from html import unescape
+
+    return unescape(found[0])
 
 
 def _unquoted(found: list[str], encoded: bool) -> Iterator[tuple[str, int]]:

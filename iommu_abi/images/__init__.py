@@ -14,8 +14,8 @@ from iommu_abi.errors import ImageError, UsageError
 from iommu_abi.images import avml, elf, files, flat, kdump, lime, unread, vmware
 from iommu_abi.images.files import contents, open_plain
 from iommu_abi.images.pieces import Buffer, Piece
+from iommu_abi.terms import IMAGE_FORMATS as FORMATS
 
-FORMATS = ("auto", "elf", "lime", "kdump", "avml", "vmware", "raw")
 #: How files begin that are recognised, by a name for each beginning.
 MAGICS = {
     "elf": elf.MAGIC,

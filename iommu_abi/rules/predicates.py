@@ -68,127 +68,136 @@ def readable(view: View, path: str) -> Finding:
     return (len(view.data), least) if len(view.data) < least else None
 
 
+# What several kinds hold is written once; instances of different kinds are never equal.
+
+
 @dataclass(frozen=True, slots=True)
-class is_:
+class _Number:
+    number: int
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class _Numbers:
+    numbers: tuple[int, ...]
+
+    def __init__(self, *numbers: int) -> None:
+        object.__setattr__(self, "numbers", numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bits:
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class _UpTo:
+    field: str
+    start: bool = False
+
+
+class is_(_Number):
     """Exactly that number."""
 
-    number: int
+    __slots__ = ()
 
     def __call__(self, view: View, path: str) -> Finding:
         return None if view[path] == self.number else (view[path], self.number)
 
 
-@dataclass(frozen=True, slots=True)
-class is_not:
+class is_not(_Number):
     """Any number but this one."""
 
-    number: int
+    __slots__ = ()
 
     def __call__(self, view: View, path: str) -> Finding:
         return (self.number, 0) if view[path] == self.number else None
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class one_of:
+class one_of(_Numbers):
     """One of these numbers."""
 
-    numbers: tuple[int, ...]
-
-    def __init__(self, *numbers: int) -> None:
-        object.__setattr__(self, "numbers", numbers)
+    __slots__ = ()
 
     def __call__(self, view: View, path: str) -> Finding:
         return None if view[path] in self.numbers else (view[path], 0)
 
 
-@dataclass(frozen=True, slots=True)
-class at_least:
+class at_least(_Number):
     """That number or more."""
 
-    number: int
+    __slots__ = ()
 
     def __call__(self, view: View, path: str) -> Finding:
         return (view[path], self.number) if view[path] < self.number else None
 
 
-@dataclass(frozen=True, slots=True)
-class at_most:
+class at_most(_Number):
     """That number or less."""
 
-    number: int
+    __slots__ = ()
 
     def __call__(self, view: View, path: str) -> Finding:
         return (view[path], self.number) if view[path] > self.number else None
 
 
-@dataclass(frozen=True, slots=True)
-class multiple_of:
+class multiple_of(_Number):
     """A multiple of that number."""
 
-    number: int
+    __slots__ = ()
 
     def __call__(self, view: View, path: str) -> Finding:
         return (view[path], self.number) if view[path] % self.number else None
 
 
-@dataclass(frozen=True, slots=True)
-class all_of:
+class all_of(_Bits):
     """Each of these bits."""
 
-    bits: int
+    __slots__ = ()
 
     def __call__(self, view: View, path: str) -> Finding:
         return (view[path], self.bits) if view[path] & self.bits != self.bits else None
 
 
-@dataclass(frozen=True, slots=True)
-class some_of:
+class some_of(_Bits):
     """At least one of these bits."""
 
-    bits: int
+    __slots__ = ()
 
     def __call__(self, view: View, path: str) -> Finding:
         return None if view[path] & self.bits else (view[path], 0)
 
 
-@dataclass(frozen=True, slots=True)
-class not_all_of:
+class not_all_of(_Bits):
     """At least one of these bits is not set."""
 
-    bits: int
+    __slots__ = ()
 
     def __call__(self, view: View, path: str) -> Finding:
         return (view[path], 0) if view[path] & self.bits == self.bits else None
 
 
-@dataclass(frozen=True, slots=True)
-class none_of:
+class none_of(_Bits):
     """Not one of these bits."""
 
-    bits: int
+    __slots__ = ()
 
     def __call__(self, view: View, path: str) -> Finding:
         return (view[path], 0) if view[path] & self.bits else None
 
 
-@dataclass(frozen=True, slots=True)
-class either_of:
+class either_of(_Bits):
     """Exactly one of these two bits."""
 
-    bits: int
+    __slots__ = ()
 
     def __call__(self, view: View, path: str) -> Finding:
         return (view[path], 0) if view[path] & self.bits in (0, self.bits) else None
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class low_byte_of:
+class low_byte_of(_Numbers):
     """An array whose first number has one of these in its low 8 bits."""
 
-    numbers: tuple[int, ...]
-
-    def __init__(self, *numbers: int) -> None:
-        object.__setattr__(self, "numbers", numbers)
+    __slots__ = ()
 
     def __call__(self, view: View, path: str) -> Finding:
         low = view[path][0] & 0xFF
@@ -248,24 +257,20 @@ def _up_to(view: View, field: str, start: bool) -> int:
     return view.offset(field) if start else view.end(field)
 
 
-@dataclass(frozen=True, slots=True)
-class given_up_to:
+class given_up_to(_UpTo):
     """As many bytes announced as to the end of a field, or to its start."""
 
-    field: str
-    start: bool = False
+    __slots__ = ()
 
     def __call__(self, view: View, path: str) -> Finding:
         least = _up_to(view, self.field, self.start)
         return (view.given, least) if view.given < least else None
 
 
-@dataclass(frozen=True, slots=True)
-class readable_up_to:
+class readable_up_to(_UpTo):
     """As many bytes in memory as to the end of a field, or to its start."""
 
-    field: str
-    start: bool = False
+    __slots__ = ()
 
     def __call__(self, view: View, path: str) -> Finding:
         least = _up_to(view, self.field, self.start)
