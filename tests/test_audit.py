@@ -655,7 +655,7 @@ def test_json_has_each_finding_and_its_commands_show_the_entry(
     made = json.loads(out)
 
     assert status == 1
-    assert set(made) == {"summary", "findings"}
+    assert set(made) == {"summary", "findings", "assumed"}
     assert [f["kind"] for f in made["findings"]] == [
         kind.name for kind in KINDS if kind.name in {k for k, _, _ in planted(VtdFirst).planted}
     ]
@@ -677,7 +677,9 @@ def test_text_begins_with_the_summary_and_fits_80_columns_but_for_commands(
     status, out, _ = run(capsys, *garden_on_disk)
 
     assert status == 1
-    assert out.startswith("vtd: 14 devices, ")
+    assumed, summary, *_ = out.splitlines()
+    assert assumed.startswith("assumed: CAP 0x")
+    assert summary.startswith("vtd: 14 devices, ")
     assert "serious: a device can write what the IOMMU reads" in out
     assert "\x1b" not in out
     prose = out[out.index("serious: ") :].splitlines()  # a table that goes to a pipe folds nothing

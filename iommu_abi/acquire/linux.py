@@ -122,7 +122,7 @@ def of_kernel(kernel: Kernel) -> Acquired:
     if not units:
         why = f": {notes[0]}" if notes else ", its drivers have registered none"
         raise ImageError(f"Linux {kernel.info.release}: no IOMMU in it{why}")
-    return Acquired(f"Linux {kernel.info.release}", tuple(units), tuple(notes))
+    return Acquired(f"Linux {kernel.info.release}", tuple(units), tuple(notes), lists_all=True)
 
 
 def acquire(memory: Memory) -> Acquired:

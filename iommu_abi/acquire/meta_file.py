@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from iommu_abi import unit_meta
-from iommu_abi.acquire.units import Acquired, Device, Found
+from iommu_abi.acquire.units import Acquired, Device, Firmware, Found, Scope
 from iommu_abi.errors import UsageError
 from iommu_abi.inputs import Record, parse_json, to_number
 from iommu_abi.walk import OTHER_NAMES
 
 _WORDS = {ours: word for word, ours in OTHER_NAMES.items()}
+#: A kind whose tables are not in memory: it is listed, and cannot be asked.
+_UNWALKED = "virtio"
 
 
 def device_json(device: Device) -> dict[str, object]:
@@ -31,6 +33,36 @@ def device_json(device: Device) -> dict[str, object]:
     }
 
 
+def _range(numbers: tuple[int, int] | None) -> list[str] | None:
+    return None if numbers is None else [f"{number:#x}" for number in numbers]
+
+
+def scope_json(scope: Scope) -> dict[str, object]:
+    """A scope: first and last of requester IDs, and of IDs at the IOMMU."""
+    return {
+        "name": scope.name,
+        "segment": scope.segment,
+        "rids": _range(scope.rids),
+        "ids": _range(scope.ids),
+        "rest": scope.rest,
+    }
+
+
+def firmware_json(firmware: Firmware) -> dict[str, object]:
+    """What tables say of the machine."""
+    reserved = [
+        {
+            "kind": each.kind,
+            "first": f"{each.first:#x}",
+            "last": f"{each.last:#x}",
+            "access": each.access,
+            "scopes": [scope_json(scope) for scope in each.scopes],
+        }
+        for each in firmware.reserved
+    ]
+    return {"reserved": reserved, "dma_opt_in": firmware.opt_in, "facts": list(firmware.facts)}
+
+
 def unit_json(unit: Found, *, base_within: bool = False) -> dict[str, object]:
     """A unit; ``base_within``: the base is among the registers, as meta.json has it."""
     base = None if unit.base is None else f"{unit.base:#x}"
@@ -42,6 +74,7 @@ def unit_json(unit: Found, *, base_within: bool = False) -> dict[str, object]:
         "segment": unit.segment,
         "registers": within | {name: f"{value:#x}" for name, value in unit.registers.items()},
         "devices": [device_json(device) for device in unit.devices],
+        "scopes": [scope_json(scope) for scope in unit.scopes],
         "evidence": list(unit.evidence),
     }
 
@@ -51,6 +84,7 @@ def report(found: Acquired) -> dict[str, object]:
     return {
         "source": found.source,
         "units": [unit_json(unit) for unit in found.units],
+        "firmware": firmware_json(found.firmware),
         "assumed": list(found.assumed),
     }
 
@@ -75,16 +109,44 @@ def _device(row: Any, where: str) -> Device:
     )
 
 
+def _numbers(row: Any, key: str, where: str) -> tuple[int, int] | None:
+    found = row.get(key)
+    if found is None:
+        return None
+    if not isinstance(found, list) or len(found) != 2:
+        raise UsageError(f"{where}: {key}: got {found!r}, expected [first, last]")
+    first, last = (to_number(each, f"{where}: {key}") for each in found)
+    return first, last
+
+
+def _scope(row: Any, where: str) -> Scope:
+    record = Record(row, where)
+    return Scope(
+        name=record.text("name", ""),
+        segment=record.number("segment", 0),
+        rids=_numbers(record.data, "rids", where),
+        ids=_numbers(record.data, "ids", where),
+        rest=record.data.get("rest") is True,
+    )
+
+
+def _rows(record: Record, key: str) -> list[Any]:
+    return record.items(key) if key in record else []
+
+
 def _unit(record: Record) -> Found:
+    if record.data.get("kind") == _UNWALKED:
+        return Found(_UNWALKED, record.text("name", _UNWALKED), record.number_or_none("base"), 0, {})
     meta = unit_meta.meta_of(record)
     if meta.ignored:
         raise unit_meta.unknown_register(meta.kind, list(meta.ignored))
     within = record.record("registers")
     base = record.number_or_none("base")
-    rows = record.data.get("devices", [])
-    if not isinstance(rows, list):
-        raise UsageError(f"{record.where}: devices: expected a list")
-    ours = [(i, row) for i, row in enumerate(rows) if isinstance(row, Mapping) and "ids" in row]
+    ours = [
+        (i, row)
+        for i, row in enumerate(_rows(record, "devices"))
+        if isinstance(row, Mapping) and "ids" in row
+    ]
     return Found(
         kind=meta.kind,
         name=record.text("name", meta.kind),
@@ -92,6 +154,9 @@ def _unit(record: Record) -> Found:
         segment=record.number("segment", 0),
         registers=dict(meta.registers),
         devices=tuple(_device(row, f"{record.where}: devices: {i}") for i, row in ours),
+        scopes=tuple(
+            _scope(row, f"{record.where}: scopes: {i}") for i, row in enumerate(_rows(record, "scopes"))
+        ),
     )
 
 

@@ -39,6 +39,56 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Devices that an IOMMU serves, as a firmware table gives them.
+
+    ``rids`` are the first and the last requester ID in a PCI segment, None for what is no PCI device or is
+    behind bridges whose buses are not known; ``ids`` are the IDs of the same devices at the IOMMU, where
+    ``name`` says who they are of. ``rest``: only those that no other IOMMU has.
+    """
+
+    name: str
+    segment: int = 0
+    rids: tuple[int, int] | None = None
+    ids: tuple[int, int] | None = None
+    rest: bool = False
+
+    def id_of(self, segment: int | None, rid: int) -> int | None:
+        """The ID that a device has at the IOMMU; None if it is not in this scope. No segment is all."""
+        if (
+            self.rids is None
+            or not self.rids[0] <= rid <= self.rids[1]
+            or segment not in (None, self.segment)
+        ):
+            return None
+        first, last = self.ids or self.rids
+        return first if first == last else first + rid - self.rids[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Memory that firmware or devices use by DMA: devices of ``scopes`` must reach it where it is.
+
+    ``access`` is r, w or rw. No scopes: all devices.
+    """
+
+    kind: str  # as its table calls it: RMRR, IVMD, RMR
+    first: int
+    last: int
+    access: str
+    scopes: tuple[Scope, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """What tables say of the machine as a whole. ``opt_in``: the platform wants DMA to be remapped."""
+
+    reserved: tuple[Reserved, ...] = ()
+    opt_in: bool | None = None
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """One IOMMU. ``assumed`` says which registers nobody stored, and what stands for them."""
 
@@ -50,6 +100,7 @@ class Found:
     devices: tuple[Device, ...] = ()
     evidence: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
+    scopes: tuple[Scope, ...] = ()
 
     @property
     def place(self) -> str:
@@ -64,14 +115,24 @@ class Found:
             None,
         )
 
+    def id_of(self, segment: int | None, rid: int, *, rest: bool) -> int | None:
+        """The ID that a device has here by firmware's tables: among those named, or those that are left."""
+        ids = (scope.id_of(segment, rid) for scope in self.scopes if scope.rest == rest)
+        return next((each for each in ids if each is not None), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Acquired:
-    """All that a source says. ``notes`` are contradictions, and what was there and is not read."""
+    """All that a source says. ``notes`` are contradictions, and what was there and is not read.
+
+    ``lists_all``: an IOMMU that it does not name, of a kind that it does, is not there to it.
+    """
 
     source: str
     units: tuple[Found, ...]
     notes: tuple[str, ...] = field(default=())
+    firmware: Firmware = field(default_factory=Firmware)
+    lists_all: bool = False
 
     @property
     def assumed(self) -> tuple[str, ...]:

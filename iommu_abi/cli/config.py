@@ -60,12 +60,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _found(args: argparse.Namespace) -> int:
     """The IOMMUs of an image."""
-    from iommu_abi.acquire import linux, meta_file
+    from iommu_abi.acquire import image, meta_file
     from iommu_abi.errors import ImageError
 
     memory = target.memory(args, target.sources(args.images))
     try:
-        found = linux.acquire(memory)
+        found = image.acquire(memory)
     except ImageError as error:
         raise ImageError(f"{args.images[0]}: {error}") from None
     if args.file:
@@ -89,6 +89,13 @@ def _show(found: Acquired) -> None:
             output.line(f"  {device.short} {device.known_as}{f', ID {ids}' if ids else ''}")
         for text in unit.evidence:
             output.line(f"  {text}", "dim")
+    for each in found.firmware.reserved:
+        who = ", ".join(scope.name for scope in each.scopes) or "all devices"
+        output.line(f"{each.kind} {each.first:#x} to {each.last:#x}, {each.access or 'no access'}: {who}")
+    if found.firmware.opt_in:
+        output.line("firmware wants DMA to be remapped (opt-in flag)")
+    for text in found.firmware.facts:
+        output.line(text, "dim")
     for text in found.assumed:
         output.line(f"assumed: {text}", "yellow")
 

@@ -11,15 +11,21 @@ from iommu_abi.names import unknown
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
 
-    from iommu_abi.acquire.units import Device, Found
+    from iommu_abi.acquire.units import Acquired, Device, Found
     from iommu_abi.images import Source
     from iommu_abi.memory import Memory
     from iommu_abi.walk import Unit
 
 AUTO = "auto"
 HINT = "; --config or --iommu with --reg says what the registers are"
+#: Registers that say what an IOMMU can do: a default of one of them is told, since it may decide an answer.
+CAPABILITIES = {
+    "vtd": ("CAP", "ECAP"),
+    "amdvi": ("EXT_FEATURES",),
+    "smmuv3": ("IDR0", "IDR1", "IDR5"),
+    "riscv": ("CAPABILITIES",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """IOMMUs; ``source`` is where they were found, empty if the caller described them."""
+    """IOMMUs; ``source`` is where they were found, empty if the caller said the registers themselves."""
 
     units: tuple[One, ...]
     source: str = ""
@@ -55,19 +61,21 @@ class Machine:
 
     def said(self) -> str:
         """One line: what was found, and what is assumed of it."""
+        assumed = f"assumed: {'; '.join(self.assumed)}" if self.assumed else ""
+        if not self.source:
+            return assumed
         places = ", ".join(one.found.place for one in self.units)
-        assumed = f"; assumed: {'; '.join(self.assumed)}" if self.assumed else ""
-        return f"found {places} of {self.source}{assumed}"
+        return "; ".join(filter(None, (f"found {places} of {self.source}", assumed)))
 
     def say(self, *, to_stderr: bool = False) -> None:
-        """Print it, if anything was found and not described."""
-        if self.source:
-            output.line(self.said(), "dim", stderr=to_stderr)
+        """Print it, if there is anything that the caller did not say."""
+        if said := self.said():
+            output.line(said, "dim", stderr=to_stderr)
 
     def to_json(self) -> dict[str, object]:
-        """The same for --json; nothing if the caller described them."""
+        """The same for --json; nothing if the caller said it all."""
         if not self.source:
-            return {}
+            return {"assumed": list(self.assumed)} if self.assumed else {}
         from iommu_abi.acquire.meta_file import device_json
 
         units = [
@@ -78,9 +86,14 @@ class Machine:
         return {"found_in": self.source, "units": units, "assumed": list(self.assumed)}
 
     def serving(self, text: str) -> list[Asked]:
-        """The IOMMUs of a device: those in whose scope it is, else all of its segment, else all."""
+        """The IOMMUs of a device: those in whose scope it is, else all of its segment, else all.
+
+        The kernel's list of devices comes first, then the scopes in firmware's tables.
+        """
         segment, rid = words.segment_and_requester(text)
         found = [each for one in self.units for each in _in_scope(one, text, segment, rid)]
+        for rest in (False, True):
+            found = found or [each for one in self.units for each in _by_table(one, text, segment, rid, rest)]
         if found:
             return found
         there = [one for one in self.units if segment in (None, one.found.segment)]
@@ -104,6 +117,14 @@ def _in_scope(one: One, text: str, segment: int | None, rid: int) -> list[Asked]
     return [Asked(one, rid, device)] if device else []
 
 
+def _by_table(one: One, text: str, segment: int | None, rid: int, rest: bool) -> list[Asked]:
+    """By firmware's scopes: a place on the bus may have another ID at the IOMMU."""
+    if ":" not in text:
+        return []
+    number = one.found.id_of(segment or 0, rid, rest=rest)
+    return [] if number is None else [Asked(one, number, None)]
+
+
 def _registers(args: argparse.Namespace, kind: str) -> dict[str, int]:
     """Those of --reg."""
     from iommu_abi import unit_meta
@@ -123,28 +144,62 @@ def _one(args: argparse.Namespace, found: Found, where: str) -> One:
     return One(make_unit(found.kind, registers, where), replace(found, registers=registers))
 
 
-def _wanted(args: argparse.Namespace, units: Iterable[One]) -> tuple[One, ...]:
+def _lacks(args: argparse.Namespace, found: Found) -> bool:
+    """Is it not known where its tables are?"""
+    from iommu_abi.walk import kinds, registers
+
+    if found.kind not in kinds():
+        return True
+    given = {*found.registers, *words.assignments(args.reg, "--reg")}
+    return any(default is None and name not in given for name, default in registers(found.kind).items())
+
+
+def _wanted(args: argparse.Namespace, units: tuple[Found, ...]) -> tuple[Found, ...]:
     """Those of --unit."""
-    units = tuple(units)
-    units = tuple(replace(one, alone=len(units) == 1) for one in units)
     if not args.unit:
         return units
     names = (args.unit, args.unit.lower())
-    chosen = [o for o in units if o.found.name in names or output.hex_or_none(o.found.base) in names]
+    chosen = tuple(each for each in units if each.name in names or output.hex_or_none(each.base) in names)
     if not chosen:
         raise UsageError(
-            f"--unit: got {args.unit!r}, expected one of: {' '.join(one.found.name for one in units)}"
+            f"--unit: got {args.unit!r}, expected one of: {' '.join(each.name for each in units)}"
         )
-    return tuple(chosen)
+    return chosen
+
+
+def _defaults(one: One) -> str:
+    """What is assumed that an IOMMU can do, because nobody said it."""
+    from iommu_abi.walk import registers
+
+    known = registers(one.unit.kind)
+    absent = (name for name in CAPABILITIES[one.unit.kind] if name not in one.found.registers)
+    shown = ", ".join(f"{name} {known[name]:#x}" for name in absent)
+    return f"{shown}: not given" if shown else ""
+
+
+def _machine(args: argparse.Namespace, acquired: Acquired, where: str) -> Machine:
+    """Of those found the ones whose tables are known; the others are told."""
+    chosen = _wanted(args, acquired.units)
+    lacking = [unit for unit in chosen if len(chosen) > 1 and _lacks(args, unit)]
+    known = [unit for unit in chosen if unit not in lacking] or chosen[:1]
+    units = [_one(args, each, where if len(known) == 1 else f"{where}: {each.name}") for each in known]
+    units = [replace(one, alone=len(units) == 1) for one in units]
+    left_out = [f"{each.place} is not asked: its tables are not known" for each in lacking]
+    defaults = filter(None, map(_defaults, units))
+    assumed = (*replace(acquired, units=tuple(known)).assumed, *defaults, *left_out)
+    return Machine(tuple(units), acquired.source, assumed)
 
 
 def of_config(args: argparse.Namespace, config: str) -> Machine:
-    """The IOMMUs of a file like --config's."""
-    from iommu_abi.acquire import meta_file
+    """The IOMMUs of a file or a directory like --config's."""
+    from pathlib import Path
+
+    from iommu_abi.acquire import sources
 
     where = words.input_name(config)
-    units = [_one(args, found, where) for found in meta_file.read(words.read_text(config), where)]
-    return Machine(_wanted(args, units))
+    if Path(config).is_dir():
+        return _machine(args, sources.of_directory(Path(config), words.read_bytes), where)
+    return _machine(args, sources.of_bytes(words.read_bytes(config), where), where)
 
 
 def described(args: argparse.Namespace) -> Machine | None:
@@ -159,20 +214,22 @@ def described(args: argparse.Namespace) -> Machine | None:
     kind = OTHER_NAMES.get(args.iommu, args.iommu)
     if kind not in kinds():
         raise UsageError(f"--iommu: {unknown('kind', args.iommu, kinds())}")
-    return Machine(_wanted(args, [_one(args, Found(kind, kind, None, 0, {}), "--reg")]))
+    return _machine(args, Acquired("", (Found(kind, kind, None, 0, {}),)), "--reg")
 
 
-def found(args: argparse.Namespace, memory: Memory, image: str) -> Machine:
+def found(args: argparse.Namespace, memory: Memory, where: str) -> Machine:
     """The IOMMUs of the system in an image; ImageError if there are none to be found."""
-    from iommu_abi.acquire import linux
+    from iommu_abi.acquire import image
 
     try:
         with output.busy("looking for IOMMUs in the image", quiet=args.json):
-            acquired = linux.acquire(memory)
+            acquired = image.acquire(memory)
     except ImageError as error:
-        raise ImageError(f"{image}: {error}{HINT}") from None
-    units = [_one(args, unit, f"{image}: {unit.name}") for unit in acquired.units]
-    return Machine(_wanted(args, units), acquired.source, acquired.assumed)
+        raise ImageError(f"{where}: {error}{HINT}") from None
+    if all(_lacks(args, unit) for unit in _wanted(args, acquired.units)):
+        places = ", ".join(unit.place for unit in acquired.units)
+        raise ImageError(f"{where}: {places} of {acquired.source}: {acquired.notes[-1]}{HINT}")
+    return _machine(args, acquired, where)
 
 
 def opened(args: argparse.Namespace, images: list[Source]) -> tuple[Machine, Memory]:
