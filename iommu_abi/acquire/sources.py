@@ -5,7 +5,7 @@ JSON of a capture or of ``config -o``, a table of ACPI, text of debugfs, a kerne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -57,13 +57,13 @@ def _files(directory: Path, depth: int = 0) -> Iterator[Path]:
             yield from _files(path, depth + 1)
 
 
-def of_directory(directory: Path, read: Callable[[str], bytes]) -> Acquired:
+def of_directory(directory: Path) -> Acquired:
     """The units of all files in it that are of a known form; registers that were read come first."""
     found = []
     for path in islice(_files(directory), MOST_FILES):
         if path.stat().st_size > MOST_BYTES:
             continue
-        data, where = read(str(path)), str(path)
+        data, where = path.read_bytes(), str(path)
         said = _recognised(data, where)
         if said is None and path.suffix == ".json":
             try:

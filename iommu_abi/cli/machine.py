@@ -198,7 +198,7 @@ def of_config(args: argparse.Namespace, config: str) -> Machine:
 
     where = words.input_name(config)
     if Path(config).is_dir():
-        return _machine(args, sources.of_directory(Path(config), words.read_bytes), where)
+        return _machine(args, sources.of_directory(Path(config)), where)
     return _machine(args, sources.of_bytes(words.read_bytes(config), where), where)
 
 

@@ -36,8 +36,9 @@ def add_unit_options(made: argparse.ArgumentParser) -> None:
     unit = made.add_mutually_exclusive_group()
     unit.add_argument(
         "--config",
-        metavar="META.json",
-        help="kind and registers, as a capture or `config -o` has them (default: auto, found in IMAGE)",
+        metavar="FILE|DIR",
+        help="what says the registers: JSON of a capture or of `config -o`, debugfs's iommu_regset or mmio, a"
+        " log, ACPI tables; a directory of such files (default: auto, found in IMAGE)",
     )
     unit.add_argument("--iommu", metavar="KIND", help="vtd, amdvi, ...; with --reg")
     made.add_argument(

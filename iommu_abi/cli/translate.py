@@ -87,8 +87,10 @@ def _best(statuses: Sequence[int]) -> int:
 def _tell(args: argparse.Namespace, asked: Asked, request: Request, memory: Memory, *, named: bool) -> int:
     """Print one IOMMU's answer."""
     unit, request = asked.one.unit, replace(request, rid=asked.rid)
-    if named or asked.device:
+    moved = asked.device is None and asked.rid != words.requester(args.rid)
+    if named or asked.device or moved:
         known = f", {asked.device.short} {asked.device.known_as}" if asked.device else ""
+        known += f", where {args.rid} has ID {asked.rid:#x}" if moved else ""
         output.line(f"{asked.one.found.place}{known}", "bold" if named else "dim")
     if args.explain:
         from iommu_abi.cli import trace
