@@ -208,7 +208,7 @@ def described(args: argparse.Namespace) -> Machine | None:
         return of_config(args, args.config)
     if not args.iommu:
         return None
-    from iommu_abi.acquire.units import Found
+    from iommu_abi.acquire.units import Acquired, Found
     from iommu_abi.walk import OTHER_NAMES, kinds
 
     kind = OTHER_NAMES.get(args.iommu, args.iommu)
