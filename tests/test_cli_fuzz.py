@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -419,3 +420,33 @@ def test_a_campaign_says_what_it_reached_and_which_differences_are_explained(tmp
     assert "http" not in page
     assert "<polyline" in page
     assert "base_ptr does not arrive" in page
+
+
+def test_what_was_not_run_is_said_first(tmp_path):
+    names = ("walk-vtd-ecs", "blob-v1_2017")
+    state = State()
+    state.add(Lane("blob-v1_2017", "hypothesis"), Slice(executions=3, seconds=1.0), 1.0, 0)
+
+    targets = [all_targets()[name] for name in names]
+    found = summary.make(Store(tmp_path), state, targets, ["walk-x with atheris, which broke down: a reason"])
+
+    said = ["walk-vtd-ecs: the time was too short", "walk-x with atheris, which broke down: a reason"]
+    told = summary.as_json(found)
+    assert next(iter(told.items())) == ("not_run", said)
+    page = html.page(found)
+    assert all(page.index(f"<li class=bad>{text}") < page.index("findings") for text in said)
+
+
+def test_the_growth_of_a_campaign_has_axes_with_numbers(tmp_path):
+    state = State()
+    lane = Lane("blob-v1_2017", "hypothesis")
+    for at, kept in ((0.0, 0), (240.0, 1200)):
+        features = set(map(str, range(kept // 100)))
+        state.add(lane, Slice(executions=9, seconds=1.0, features=features), at, kept)
+
+    page = html.page(summary.make(Store(tmp_path), state, [all_targets()["blob-v1_2017"]]))
+
+    labels = re.findall(r"<text [^>]*>([^<]*)</text>", page)
+    assert labels[:5] == ["0 s", "1 min 0 s", "2 min 0 s", "3 min 0 s", "4 min 0 s"]
+    assert labels[5::2] == ["0", "600", "1,200"]
+    assert labels[6::2] == ["0", "6", "12"]

@@ -139,9 +139,9 @@ def _print_all(
 
 
 def _print(args: argparse.Namespace, one: One, memory: Memory, found: Audit) -> None:
-    _print_summary(one.unit.kind, found.summary)
     if found.stop:
-        output.line(str(found.stop))
+        output.line(str(found.stop), "yellow")
+    _print_summary(one.unit.kind, found.summary)
     if not found.findings:
         output.line("nothing was found" + " so far" * bool(found.stop), "green")
         return

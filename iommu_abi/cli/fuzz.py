@@ -29,8 +29,8 @@ Everything is kept in --dir: the corpus, findings (minimised, one for each
 cause), a journal. A campaign that was killed goes on when it is started again
 with the same directory.
 
-exit status: 0 nothing was found, now or before in this directory; 1 findings;
-2 misuse.
+exit status: 0 nothing was found, now or before in this directory; 1 findings,
+or a target or engine was not run; 2 misuse.
 
 examples:
   iommu-abi fuzz --time 10m --jobs 2 --html report.html
@@ -176,6 +176,8 @@ def _rows(found: Summary) -> Iterator[tuple[str, ...]]:
 
 
 def _print(found: Summary) -> None:
+    for text in found.not_run:
+        output.line(f"not run: {text}", "yellow")
     headings = ("target", "engine", "inputs", "/s", "kept", "reached", "found")
     output.table(None, headings, _rows(found))
     for each in found.targets:
@@ -304,10 +306,7 @@ def run(args: argparse.Namespace) -> int:
         state = campaign.run(seconds, progress)
     finally:
         progress.end()
-    if not args.json:
-        for text in campaign.failures:
-            output.line(f"left out, for it broke down: {text}", "yellow")
-    found = summary.make(store, state, [each.target for each in targets])
+    found = summary.make(store, state, [each.target for each in targets], campaign.failures)
     if args.html:
         output.write_bytes(args.html, html.page(found).encode())
     if args.pytest:
@@ -316,4 +315,4 @@ def run(args: argparse.Namespace) -> int:
         output.emit_json(summary.as_json(found))
     else:
         _print(found)
-    return FOUND if found.findings else 0
+    return FOUND if found.findings or found.not_run else 0

@@ -28,7 +28,8 @@ details { margin: .5rem 0; } summary { cursor: pointer; }
 svg text { font: 11px system-ui, sans-serif; fill: #888; }
 """
 
-WIDTH, HEIGHT, EDGE = 640, 180, 40
+#: The chart, in units of its viewBox; EDGE has room for ten digits.
+WIDTH, HEIGHT, EDGE, TOP, BELOW = 640, 200, 60, 10, 24
 #: What no page has: control characters, halves of surrogate pairs. Causes and names come from strangers.
 _UNWRITABLE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -40,13 +41,13 @@ def page(found: Summary) -> str:
         f"<style>{_STYLE}</style>",
         "<h1>iommu-abi fuzz</h1>",
         f"<p class=sub>{escape(str(found.store.root))}, iommu-abi {escape(__version__)}</p>",
+        _not_run(found),
         _cards(found),
         _findings(found),
         _growth(found.state.samples),
         _targets(found.targets),
         _missing(found.targets),
         _differences(found),
-        _engines(found),
     ]
     return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", "\n".join(parts) + "\n")
 
@@ -65,6 +66,14 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequ
 def _time(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _not_run(found: Summary) -> str:
+    """What was asked for and did not happen, and which engines could not take part."""
+    lacking = [f"engine {name}: not here, it needs {lack}" for name, lack in found.engines.items() if lack]
+    items = [f"<li class=bad>{escape(text)}" for text in found.not_run]
+    items += [f"<li>{escape(text)}" for text in lacking]
+    return f"<h2>Not run</h2><ul>{''.join(items)}</ul>" if items else ""
 
 
 def _cards(found: Summary) -> str:
@@ -107,12 +116,35 @@ def _finding(found: Summary, finding: Finding) -> str:
 # ---------------------------------------------------------------- growth
 
 
+def _x(part: float) -> float:
+    return EDGE + (WIDTH - 2 * EDGE) * part
+
+
+def _y(part: float) -> float:
+    return TOP + (HEIGHT - TOP - BELOW) * (1 - part)
+
+
 def _line(points: Sequence[tuple[float, float]], last: float, most: float, colour: str) -> str:
-    width, height = WIDTH - 2 * EDGE, HEIGHT - EDGE
-    places = " ".join(
-        f"{EDGE + width * x / last:.1f},{10 + height - height * y / most:.1f}" for x, y in points
-    )
+    places = " ".join(f"{_x(x / last):.1f},{_y(y / most):.1f}" for x, y in points)
     return f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{places}"/>'
+
+
+def _label(x: float, y: float, anchor: str, text: str, colour: str = "#888") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" style="fill:{colour}">{text}</text>'
+
+
+def _axes(last: float, corpus: int, features: int) -> str:
+    """Time below, in quarters; on each side its line's numbers, in halves."""
+    frame = f"M{_x(0):.1f} {_y(1):.1f}V{_y(0):.1f}H{_x(1):.1f}V{_y(1):.1f}"
+    ticks = "".join(f"M{_x(i / 4):.1f} {_y(0):.1f}v4" for i in range(5))
+    grid = "".join(f"M{_x(0):.1f} {_y(i / 2):.1f}H{_x(1):.1f}" for i in (1, 2))
+    made = [f'<path d="{frame}{ticks}{grid}" fill="none" stroke="var(--line)"/>']
+    made += [_label(_x(i / 4), _y(0) + 17, "middle", _time(last * i / 4)) for i in range(5)]
+    for i in range(3):
+        y = _y(i / 2) + 4
+        made.append(_label(_x(0) - 6, y, "end", f"{corpus * i // 2:,}", "var(--ink)"))
+        made.append(_label(_x(1) + 6, y, "start", f"{features * i // 2:,}", "var(--good)"))
+    return "".join(made)
 
 
 def _growth(samples: Sequence[Sample]) -> str:
@@ -124,16 +156,13 @@ def _growth(samples: Sequence[Sample]) -> str:
     corpus, features = max(s.corpus for s in samples) or 1, max(s.features for s in samples) or 1
     lines = _line([(s.at, s.corpus) for s in thin], last, corpus, "var(--ink)")
     lines += _line([(s.at, s.features) for s in thin], last, features, "var(--good)")
-    axis = f'<path d="M{EDGE} 10V{HEIGHT - 30}H{WIDTH - EDGE}" fill="none" stroke="var(--line)"/>'
-    words = (
-        f'<text x="{EDGE}" y="{HEIGHT - 12}">0</text>'
-        f'<text x="{WIDTH - EDGE}" y="{HEIGHT - 12}" text-anchor="end">{_time(last)}</text>'
-    )
+    title = f"inputs kept, up to {corpus:,}, and features reached, up to {features:,}, over {_time(last)}"
     return (
-        "<h2>Growth</h2><p>"
-        f"<span style='color:var(--ink)'>inputs kept, up to {corpus:,}</span>; "
-        f"<span style='color:var(--good)'>features reached, up to {features:,}</span></p>"
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" role="img">{axis}{lines}{words}</svg>'
+        "<h2>Growth</h2><p>Over the time of the campaign: "
+        "<span style='color:var(--ink)'>inputs kept</span> (left) and "
+        "<span style='color:var(--good)'>features reached</span> (right)</p>"
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" role="img"><title>{title}</title>'
+        f"{_axes(last, corpus, features)}{lines}</svg>"
     )
 
 
@@ -204,10 +233,3 @@ def _differences(found: Summary) -> str:
         f"<details><summary>{len(rows)} meetings with differences</summary>"
         f"{_table(('struct', 'program', 'kernel', 'what happens'), rows)}</details>"
     )
-
-
-def _engines(found: Summary) -> str:
-    rows = [
-        (escape(name), f"needs {escape(lack)}" if lack else "works") for name, lack in found.engines.items()
-    ]
-    return "<h2>Engines here</h2>" + _table(("engine", ""), rows)

@@ -187,7 +187,7 @@ class Campaign:
         self.store.note(**self.state.add(lane, done, self._now(), corpus))
         if done.failed and len(self.lanes) > 1 and lane in self.lanes:  # the others go on
             self.lanes.remove(lane)
-            self.failures.append(f"{engine} at {target}: {done.failed}")
+            self.failures.append(f"{target} with {engine}, which broke down: {done.failed}")
         self._queue()
 
     def _queue(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from iommu_abi.fuzz.campaign.state import Count, State
@@ -26,6 +26,11 @@ class OfTarget:
     findings: int
 
     @property
+    def executions(self) -> int:
+        """Inputs that were run."""
+        return sum(count.executions for count in self.engines.values())
+
+    @property
     def reached(self) -> int:
         """Known features that were reached."""
         return self.known - len(self.missing)
@@ -43,7 +48,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Everything."""
+    """Everything. ``not_run``: what was asked for, and of which nothing or not all was done."""
 
     store: Store
     state: State
@@ -52,6 +57,7 @@ class Summary:
     differences: tuple[Difference, ...]
     #: Engine -> what it needs and this machine lacks.
     engines: dict[str, str]
+    not_run: tuple[str, ...]
 
     @property
     def rate(self) -> float:
@@ -59,16 +65,19 @@ class Summary:
         return self.state.executions / self.state.elapsed if self.state.elapsed else 0.0
 
 
-def make(store: Store, state: State, targets: Sequence[Target]) -> Summary:
-    """Add everything up."""
+def make(store: Store, state: State, targets: Sequence[Target], failures: Iterable[str] = ()) -> Summary:
+    """Add everything up. ``failures`` are engines that broke down at a target, with the reason."""
     findings = tuple(store.findings())
+    of_targets = tuple(_of_target(state, target, findings) for target in targets)
+    idle = [f"{each.target.name}: the time was too short" for each in of_targets if not each.executions]
     return Summary(
         store,
         state,
-        tuple(_of_target(state, target, findings) for target in targets),
+        of_targets,
         findings,
         tuple(_differences(state)),
         {name: engine.missing() for name, engine in ENGINES.items()},
+        (*idle, *failures),
     )
 
 
@@ -101,6 +110,7 @@ def as_json(found: Summary) -> dict[str, object]:
     """All of it for programs."""
     state, store = found.state, found.store
     return {
+        "not_run": list(found.not_run),
         "dir": str(store.root),
         "runs": state.runs,
         "seconds": round(state.elapsed, 1),
