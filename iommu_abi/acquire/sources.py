@@ -6,10 +6,11 @@ JSON of a capture or of ``config -o``, a table of ACPI, text of debugfs, a kerne
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from iommu_abi.acquire import acpi, boot_lines, debugfs, merge, meta_file
+from iommu_abi.acquire import meta_file
 from iommu_abi.acquire.units import Acquired
 from iommu_abi.errors import Error, UsageError
 from iommu_abi.inputs import InputError
@@ -22,23 +23,11 @@ EXPECTED = (
 )
 
 
-def _text(data: bytes, where: str) -> Acquired | None:
-    text = data.decode("utf-8", "replace")
-    return debugfs.read(text, where) or boot_lines.read(text, where)
+def _is_json(data: bytes) -> bool:
+    return data.lstrip()[:1] == b"{"
 
 
-def _recognised(data: bytes, where: str) -> Acquired | None:
-    """None for what is of no known form."""
-    if acpi.is_table(data):
-        return acpi.read(data, where)
-    return _text(data, where)
-
-
-def of_bytes(data: bytes, where: str) -> Acquired:
-    """The units of a file; what is of no other form is taken for JSON."""
-    found = _recognised(data, where)
-    if found:
-        return found
+def _json(data: bytes, where: str) -> Acquired:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -49,12 +38,37 @@ def of_bytes(data: bytes, where: str) -> Acquired:
     return Acquired("", meta_file.read(text, where))
 
 
+def _other(data: bytes, where: str) -> Acquired | None:
+    """A table or a text; None for what is of no known form. What reads them is loaded where it is needed."""
+    from iommu_abi.acquire import acpi, boot_lines, debugfs
+
+    if acpi.is_table(data):
+        return acpi.read(data, where)
+    text = data.decode("utf-8", "replace")
+    return debugfs.read(text, where) or boot_lines.read(text, where)
+
+
+def of_bytes(data: bytes, where: str) -> Acquired:
+    """The units of a file; what is of no other form is taken for JSON."""
+    return (None if _is_json(data) else _other(data, where)) or _json(data, where)
+
+
 def _files(directory: Path, depth: int = 0) -> Iterator[Path]:
     for path in sorted(directory.iterdir()):
         if path.is_file():
             yield path
         elif path.is_dir() and not path.is_symlink() and depth < DEEPEST:
             yield from _files(path, depth + 1)
+
+
+def _of_many(data: bytes, where: str) -> Acquired | None:
+    """The same of one file of several; JSON of something else is passed over too."""
+    if not _is_json(data):
+        return _other(data, where)
+    try:
+        return replace(_json(data, where), source=where)
+    except Error:
+        return None
 
 
 def of_directory(directory: Path) -> Acquired:
@@ -64,15 +78,12 @@ def of_directory(directory: Path) -> Acquired:
         if path.stat().st_size > MOST_BYTES:
             continue
         data, where = path.read_bytes(), str(path)
-        said = _recognised(data, where)
-        if said is None and path.suffix == ".json":
-            try:
-                said = Acquired(where, meta_file.read(data.decode("utf-8"), where))
-            except (Error, UnicodeDecodeError):  # JSON of something else
-                continue
+        said = _of_many(data, where)
         if said:
             found.append(said)
     if not found:
         raise UsageError(f"{directory}: nothing in it says what the IOMMUs are: expected {EXPECTED}")
+    from iommu_abi.acquire import merge
+
     needed = sorted(found, key=lambda said: -max((len(unit.registers) for unit in said.units), default=0))
     return merge.merged(needed)
