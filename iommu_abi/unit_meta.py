@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.inputs import InputError, Record, parse_json, to_number
 from iommu_abi.names import meant
-from iommu_abi.walk import NOT_REGISTERS, OTHER_NAMES, Unit, kinds, registers
+from iommu_abi.vendors import KINDS, kind_of
+from iommu_abi.walk import NOT_REGISTERS, Unit, kinds, registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,10 @@ def read_meta(text: str, where: str) -> Meta:
 def meta_of(meta: Record) -> Meta:
     """The same of a part of a file."""
     word, where = meta.text("kind"), meta.where
-    kind = OTHER_NAMES.get(word, word)
+    kind = kind_of(word)
     if kind not in kinds():
-        raise UsageError(f"{where}: kind {word!r} is not known, expected one of: {' '.join(_kind_words())}")
+        words = " ".join(KINDS[each] for each in kinds())
+        raise UsageError(f"{where}: kind {word!r} is not known, expected one of: {words}")
     given = meta.record("registers")
     known = registers(kind)
     return Meta(
@@ -66,12 +68,6 @@ def meta_of(meta: Record) -> Meta:
         tuple(_ram(meta)) if "ram" in meta else (),
         tuple(name for name in given.data if name not in known and name not in NOT_REGISTERS),
     )
-
-
-def _kind_words() -> list[str]:
-    """Known kinds as captures name them."""
-    theirs = {ours: word for word, ours in OTHER_NAMES.items()}
-    return [theirs.get(kind, kind) for kind in kinds()]
 
 
 def _ram(meta: Record) -> list[tuple[int, int]]:

@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from iommu_abi import vendors
 from iommu_abi._core import ffi, lib
 from iommu_abi._core_errors import abi_error
 from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.memory import Memory
 from iommu_abi.names import unknown
 from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Request, Stage, Target, Translation
-
-#: Kinds that a capture's meta.json names differently.
-OTHER_NAMES = {"amd": "amdvi"}
 
 #: What is among the registers there and is none: where the IOMMU's MMIO lies.
 NOT_REGISTERS = ("base",)
@@ -54,7 +52,7 @@ class Unit:
 
     def __init__(self, kind: str, registers: Mapping[str, int | str]) -> None:
         """AbiError for a register that is unknown, missing or impossible."""
-        kind = OTHER_NAMES.get(kind, kind)
+        kind = vendors.kind_of(kind)
         if kind not in kinds():
             raise UsageError(unknown("kind of IOMMU", kind, kinds()))
         self.kind = kind

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from iommu_abi import _core, terms, walk
+from iommu_abi.vendors import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "iommu_abi/core"
@@ -59,6 +60,7 @@ def test_every_format_has_the_four_files_that_contributing_names():
 
 def test_python_reads_the_formats_from_the_core():
     assert list(walk.kinds()) == formats()
+    assert sorted(KINDS) == sorted(formats())
 
 
 def test_the_core_neither_allocates_nor_has_globals():

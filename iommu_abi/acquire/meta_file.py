@@ -13,9 +13,8 @@ from iommu_abi import unit_meta
 from iommu_abi.acquire.units import Acquired, Device, Firmware, Found, Scope
 from iommu_abi.errors import UsageError
 from iommu_abi.inputs import Record, parse_json, to_number
-from iommu_abi.walk import OTHER_NAMES
+from iommu_abi.vendors import KINDS
 
-_WORDS = {ours: word for word, ours in OTHER_NAMES.items()}
 #: A kind whose tables are not in memory: it is listed, and cannot be asked.
 _UNWALKED = "virtio"
 
@@ -68,7 +67,7 @@ def unit_json(unit: Found, *, base_within: bool = False) -> dict[str, object]:
     base = None if unit.base is None else f"{unit.base:#x}"
     within = {"base": base} if base_within and base else {}
     return {
-        "kind": _WORDS.get(unit.kind, unit.kind),
+        "kind": KINDS.get(unit.kind, unit.kind),
         "name": unit.name,
         "base": base,
         "segment": unit.segment,

@@ -9,15 +9,13 @@ from iommu_abi.audit import kinds
 from iommu_abi.audit.findings import Clue, Finding, Spot, Spots, Who
 from iommu_abi.audit.survey import Survey
 from iommu_abi.terms import Fault, Reason, Ref, Stage
+from iommu_abi.vendors import vendor_of
 from iommu_abi.walk import Unit
-
-#: The register that switches translation on.
-SWITCH = {"vtd": "GSTS", "smmuv3": "CR0", "amdvi": "CONTROL", "riscv": "DDTP"}
 
 
 def off(unit: Unit) -> Finding:
     """The IOMMU lets everything pass."""
-    name = SWITCH[unit.kind]
+    name = vendor_of(unit.kind).switch
     note = f"{name} = {unit.registers.get(name, 0):#x}"
     return Finding(kinds.OFF, (), note, clues=(Clue(note), Clue("no table is read", Who(0, 0).request())))
 

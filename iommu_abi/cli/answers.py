@@ -5,26 +5,12 @@ from __future__ import annotations
 from iommu_abi.cli import words
 from iommu_abi.cli.output import hex_or_none
 from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Request, Stage, Target, Translation
+from iommu_abi.vendors import KINDS, vendor_of
 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 STAGES = {Stage.DEVICE: "device table", Stage.PASID: "PASID table", Stage.S1: "stage 1", Stage.S2: "stage 2"}
-CODES = {"vtd": "VT-d fault reason", "amdvi": "AMD-Vi event", "smmuv3": "SMMUv3 event", "riscv": "cause"}
-CODES |= {"smmuv2": "SMMUv2 fault", "virtio": "virtio-iommu fault"}
-#: Kind -> names of the bits of a fault's detail, from bit 0 up.
-DETAILS = {
-    "amdvi": ("GN", "NX", "US", "I", "PR", "RW", "PE", "RZ", "TR"),
-    "smmuv3": (
-        "S2",
-        "CLASS=TT",
-        "CLASS=IN",
-        "VMSAv8-32 tables are not modelled",
-        "VMSAv9-128 tables are not modelled",
-        "permission indirection is not modelled",
-        "permission overlays are not modelled",
-        "device permission tables are not modelled",
-        "translation hardening is not modelled",
-    ),
-}
+#: IOMMUs of which faults are decoded, and no tables walked -> what their codes are called.
+_OTHER_CODES = {"smmuv2": "SMMUv2 fault", "virtio": "virtio-iommu fault"}
 
 REASONS = {
     Reason.NOT_PRESENT: "not present",
@@ -89,10 +75,15 @@ def _entry_text(fault: Fault) -> str:
 
 
 def _detail_text(kind: str, detail: int) -> str:
-    names = DETAILS.get(kind, ())
-    if not names or detail >> len(names):
+    bits = vendor_of(kind).details
+    if not bits or detail >> len(bits):
         return f"{detail:#x}"
-    return " ".join(name for i, name in enumerate(names) if detail >> i & 1)
+    return " ".join(name for i, name in enumerate(bits) if detail >> i & 1)
+
+
+def code_text(kind: str) -> str:
+    """What a vendor calls the number of a fault; "code" where nobody knows."""
+    return vendor_of(kind).code if kind in KINDS else _OTHER_CODES.get(kind, "code")
 
 
 def fault_text(kind: str, fault: Fault) -> str:
@@ -101,7 +92,7 @@ def fault_text(kind: str, fault: Fault) -> str:
     purpose = purpose_text(fault.purpose, fault.for_level)
     if purpose:
         place += f" ({purpose}, GPA {fault.input:#x})"
-    code = f"{CODES.get(kind, 'code')} {fault.native:#x}" if fault.native else "no code"
+    code = f"{code_text(kind)} {fault.native:#x}" if fault.native else "no code"
     if fault.detail:
         code += f" with {_detail_text(kind, fault.detail)}"
     quiet = "" if fault.recorded else ", not recorded"

@@ -102,7 +102,7 @@ def _facts(block: Block, device: Device | None) -> list[str]:
 
 
 def _title(report: Report) -> str:
-    code = f"{answers.CODES[report.kind]} {report.code:#x}"
+    code = f"{answers.code_text(report.kind)} {report.code:#x}"
     return f"{code} {report.meaning.name}: {report.meaning.text}".replace("  ", " ").replace(" :", ":")
 
 

@@ -209,9 +209,10 @@ def described(args: argparse.Namespace) -> Machine | None:
     if not args.iommu:
         return None
     from iommu_abi.acquire.units import Acquired, Found
-    from iommu_abi.walk import OTHER_NAMES, kinds
+    from iommu_abi.vendors import kind_of
+    from iommu_abi.walk import kinds
 
-    kind = OTHER_NAMES.get(args.iommu, args.iommu)
+    kind = kind_of(args.iommu)
     if kind not in kinds():
         raise UsageError(f"--iommu: {unknown('kind', args.iommu, kinds())}")
     return _machine(args, Acquired("", (Found(kind, kind, None, 0, {}),)), "--reg")

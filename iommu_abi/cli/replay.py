@@ -113,7 +113,7 @@ def _print(capture: Capture, verdicts: list[Verdict]) -> None:
     )
     for departure, n in Counter(v.departure for v in explained).items():
         assert departure is not None
-        vendor = " or ".join(f"{code:#x}" for code in departure.vendor)
+        vendor = " or ".join(f"{code:#x}" for code in departure.codes)
         output.line(
             f"  {n} explained by {departure.name}: {departure.logged:#x} logged where the vendor"
             f" has {vendor}\n    {departure.text}"

@@ -1,7 +1,7 @@
 """Replaying a capture: does each translation of the walk end where the live system's DMA did?
 
 A line of the oracle is matched, or it is explained by a named departure of QEMU from the vendor's
-specification, or it is mismatched. A departure is a row of :data:`DEPARTURES`; it never covers a line
+specification, or it is mismatched. A departure is a row of the vendor's record; it never covers a line
 that QEMU's word is not needed for (:data:`INDEPENDENT`), nor one where something landed.
 """
 
@@ -13,63 +13,12 @@ from dataclasses import dataclass
 from iommu_abi.ledgers import Difference, ask
 from iommu_abi.memory import Memory
 from iommu_abi.replay.capture import Capture, Line
-from iommu_abi.terms import Access, Fault, Stage, Target, Translation
+from iommu_abi.terms import Target, Translation
 from iommu_abi.unit_meta import Meta, make_unit
+from iommu_abi.vendors import Departure, vendor_of
 
 #: Ways of establishing a line that do not depend on QEMU's IOMMU.
 INDEPENDENT = ("pagemap", "kernel-map", "tag")
-
-#: Kind -> the key of a fault record that holds the vendor's code.
-CODE_KEYS = {"vtd": "reason", "amdvi": "code", "smmuv3": "type", "riscv": "cause"}
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """QEMU logs ``logged`` where the vendor's code is one of ``vendor``; None and False: any."""
-
-    name: str
-    kind: str
-    logged: int
-    vendor: tuple[int, ...]
-    text: str
-    stage: Stage | None = None
-    access: Access | None = None
-    zero_entry: bool = False
-
-    def covers(self, kind: str, logged: int, fault: Fault, access: Access) -> bool:
-        """Is this what QEMU does to a request with this fault?"""
-        return (
-            (kind, logged) == (self.kind, self.logged)
-            and fault.native in self.vendor
-            and self.stage in (None, fault.stage)
-            and self.access in (None, access)
-            and not (self.zero_entry and fault.raw)
-        )
-
-
-_SECOND = "vtd-scalable-second-stage"
-_SECOND_TEXT = "QEMU logs legacy codes for the second stage of scalable mode"
-_BOUND = "vtd-no-pasid-bound"
-_BOUND_TEXT = "QEMU does not test a PASID against the size of its directory"
-
-DEPARTURES = (
-    Departure(_SECOND, "vtd", 0x5, (0x79, 0x85), _SECOND_TEXT, Stage.S2, Access.WRITE),
-    Departure(_SECOND, "vtd", 0x6, (0x79, 0x86), _SECOND_TEXT, Stage.S2, Access.READ),
-    Departure(_SECOND, "vtd", 0x4, (0x83, 0x84), _SECOND_TEXT),
-    Departure(_SECOND, "vtd", 0xC, (0x7A,), _SECOND_TEXT, Stage.S2),
-    Departure(_SECOND, "vtd", 0x7, (0x78,), _SECOND_TEXT, Stage.S2),
-    Departure(
-        "vtd-pasid-type-first",
-        "vtd",
-        0x5B,
-        (0x59,),
-        "QEMU tests the type of a PASID entry before its present bit",
-        Stage.PASID,
-        zero_entry=True,
-    ),
-    Departure(_BOUND, "vtd", 0x51, (0x46,), _BOUND_TEXT),
-    Departure(_BOUND, "vtd", 0x5B, (0x46,), _BOUND_TEXT),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +38,7 @@ def _expected(kind: str, line: Line) -> str:
         return f"{line.pa:#x}"
     if line.fault is None:
         return "blocked, nothing logged"
-    code = line.fault.get(CODE_KEYS[kind])
+    code = line.fault.get(vendor_of(kind).code_key)
     return f"blocked, {code:#x} logged" if isinstance(code, int) else f"blocked, {dict(line.fault)} logged"
 
 
@@ -106,7 +55,7 @@ def describe(answer: Translation) -> str:
 def _blocked_as_logged(kind: str, line: Line, answer: Translation) -> tuple[bool, Departure | None]:
     """Matched, or the departure that explains the difference."""
     record, fault = line.fault or {}, answer.fault
-    logged = record.get(CODE_KEYS[kind])
+    logged = record.get(vendor_of(kind).code_key)
     if fault is None or not isinstance(logged, int):
         return False, None
     if fault.native == logged:
@@ -114,7 +63,7 @@ def _blocked_as_logged(kind: str, line: Line, answer: Translation) -> tuple[bool
     if any(word in how for how in line.how for word in INDEPENDENT):
         return False, None
     return False, next(
-        (d for d in DEPARTURES if d.covers(kind, logged, fault, line.request.access)),
+        (each for each in vendor_of(kind).departures if each.covers(logged, fault, line.request.access)),
         None,
     )
 

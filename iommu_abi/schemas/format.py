@@ -1,4 +1,4 @@
-"""What a vendor's module offers to the plain ledger, and where it is."""
+"""What the module of a vendor offers to the plain ledger."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from iommu_abi.schemas.context import Unit
 from iommu_abi.schemas.entries import Layout
 from iommu_abi.terms import Ref
-
-#: Kind of IOMMU -> the module of this package that has its ``FORMAT``.
-_MODULES = {"vtd": "vtd", "amdvi": "amdvi", "smmuv3": "smmuv3", "riscv": "riscv"}
+from iommu_abi.vendors import KINDS
 
 #: A reference and all bytes of its entry.
 Step = tuple[Ref, bytes]
@@ -31,7 +29,7 @@ class Format:
 
 def format_of(kind: str) -> Format:
     """Return what a kind of IOMMU offers; ValueError if there is none of that name."""
-    if kind not in _MODULES:
+    if kind not in KINDS:
         raise ValueError(f"unknown kind of IOMMU {kind!r}")
-    found: Format = importlib.import_module(f"{__package__}.{_MODULES[kind]}").FORMAT
+    found: Format = importlib.import_module(f"{__package__}.{kind}").FORMAT
     return found

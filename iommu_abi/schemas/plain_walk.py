@@ -6,7 +6,7 @@
 Nothing in a memory image can make these raise: what is wrong with tables is a
 :class:`iommu_abi.terms.Fault`. Only a request or a register that makes no sense is a ValueError.
 
-Adding a format: write ``schemas/X.py`` with a module-level ``FORMAT``, and name it in ``format``.
+A format is a module of this package with a ``FORMAT``.
 """
 
 from __future__ import annotations
