@@ -94,8 +94,8 @@ fuzz-smoke: build/asan/ready build/fuzz/unpack build/fuzz/walk ## valid inputs, 
 	$(FUZZ_ENV) build/fuzz/walk -n 400000
 	@if [ -n "$(LIBFUZZER)" ]; then $(MAKE) -s --no-print-directory fuzz-lib; \
 	else echo "fuzz-smoke: no clang with libFuzzer here, left out"; fi
-	cd build/asan && $(RUN_ASAN) env -u PYTHONMALLOC $(FUZZ_ENV:env=) $(CURDIR)/$(BIN)/python \
-	  -m iommu_abi.fuzz.smoke --json ../fuzz/smoke.json --keep ../fuzz
+	cd build/asan && $(RUN_ASAN) env -u PYTHONMALLOC $(FUZZ_ENV:env=) PYTHONPATH="$(CURDIR)/build/asan:$(CURDIR)/tests" \
+	  $(CURDIR)/$(BIN)/python -m smoke --json ../fuzz/smoke.json --keep ../fuzz
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/check_fuzz_smoke.py
 
 # An own directory each time, so that a run does not depend on the one before.

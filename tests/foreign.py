@@ -14,15 +14,17 @@ from unittest import mock
 
 from c_support import ROOT, STRICT, run
 from ledgers import Remembered
+from smoke import cases
 
 from iommu_abi import Memory, Unit, mappings
 from iommu_abi.errors import errno_name
-from iommu_abi.fuzz import blobs, cases
+from iommu_abi.fuzz import blobs
 from iommu_abi.replay import capture
 from iommu_abi.schemas import pasid_table_info as schema
 from iommu_abi.schemas import plain_walk, table_walk
 from iommu_abi.terms import Fault, Ref, Request, Translation
 from iommu_abi.worlds.dice import Dice
+from iommu_abi.worlds.plans import PLANS, VALID, build_case
 
 SOURCE = ROOT / "tests/c/foreign.c"
 #: For a program and the core together.
@@ -88,10 +90,9 @@ def dma(kind: str, registers: dict[str, int], read: table_walk.Read, q: Request)
 
 def walks(every: int = 1) -> Iterator[Question]:
     """Of the fuzzer's: for every n-th way to fail in a format, a valid request and three broken ones."""
-    plans = [number for number, plan in enumerate(cases.PLANS) if isinstance(plan, cases.WalkPlan)]
-    for number in plans[::every]:
-        for attempt in (0, *range(cases.VALID, cases.VALID + 3)):
-            case, _ = cases.build_case(SEED, cases.index_of(number, attempt))
+    for plan in PLANS[::every]:
+        for attempt in (0, *range(VALID, VALID + 3)):
+            case, _ = build_case(SEED, plan, attempt)
             try:
                 yield dma(case.world.kind, case.registers, case.image.read, case.request)
             except ValueError:

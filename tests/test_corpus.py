@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import fuzz_walk_seeds
 import pytest
 from cli_support import run, sentence
 
@@ -18,7 +19,7 @@ from iommu_abi import rules
 from iommu_abi.errors import UsageError
 from iommu_abi.fuzz import corpus
 from iommu_abi.fuzz.campaign.store import Store
-from iommu_abi.fuzz.corpus import dictionary, structs, walks
+from iommu_abi.fuzz.corpus import dictionary, structs
 from iommu_abi.fuzz.targets import all_targets, attempt
 from iommu_abi.schemas import uapi
 from iommu_abi.uapi.layout import abi
@@ -32,7 +33,8 @@ BLOBS = ("blob-v1_2017", "blob-rfc2017")
 @pytest.fixture(scope="module")
 def seeds() -> dict[str, dict[str, bytes]]:
     found: dict[str, dict[str, bytes]] = {}
-    wanted = {t: make for t, make in corpus.makers(X86).items() if "@" in t or t in ("walk", *BLOBS)}
+    wanted = {t: make for t, make in corpus.makers(X86).items() if "@" in t or t in BLOBS}
+    wanted["walk"] = fuzz_walk_seeds.seeds
     for target, name, data in corpus.seeds(wanted, seed=1, count=2):
         found.setdefault(target, {})[name] = data
     return found
@@ -74,7 +76,7 @@ def test_every_request_that_should_pass_passes_the_c_target(seeds, c_target):
     passing = {name: data for name, data in seeds["walk"].items() if "passes" in name}
 
     assert len(passing) == 2 * 16
-    assert {name.partition("-")[0] for name in passing} == set(walks.MODES)
+    assert {name.partition("-")[0] for name in passing} == set(fuzz_walk_seeds.MODES)
     assert "stage 1 0, stage 2 0; passed 32" in c_target("walk", passing)
 
 
@@ -225,26 +227,25 @@ def test_the_dictionary_has_ioctls_models_and_how_images_begin():
 
 
 def test_files_are_named_by_target_and_seed(capsys, tmp_path):
-    done = run(
-        capsys, "corpus", tmp_path / "new", "--targets", "iommu_hwpt_alloc@iommufd_7_2", "walk", "--json"
-    )
+    targets = ("iommu_hwpt_alloc@iommufd_7_2", "blob-v1_2017")
+    done = run(capsys, "corpus", tmp_path / "new", "--targets", *targets, "--json")
     listed = {each["file"]: each["bytes"] for each in done.json}
 
     assert done.status == 0
     for path, size in listed.items():
         assert Path(path).stat().st_size == size
     assert str(tmp_path / "new/corpus/iommu_hwpt_alloc@iommufd_7_2/accepted") in listed
-    assert str(tmp_path / "new/corpus/walk/legacy-tables-passes-0") in listed
+    assert str(tmp_path / "new/corpus/blob-v1_2017/valid-vtd-0") in listed
     assert str(tmp_path / "new/iommu-abi.dict") in listed
     assert sum(path.is_file() for path in (tmp_path / "new").rglob("*")) == len(listed)
 
 
 def test_the_same_seed_writes_nothing_new_and_another_is_another(capsys, tmp_path):
-    words = ("corpus", tmp_path, "--targets", "walk")
+    words = ("corpus", tmp_path, "--targets", "blob-v1_2017")
     run(capsys, *words)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
 
-    assert f"{tmp_path}: 0 of 81 files written, the others were there" in run(capsys, *words).out
+    assert f"{tmp_path}: 0 of 19 files written, the others were there" in run(capsys, *words).out
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
     done = run(capsys, *words, "--seed", "2")
     assert done.status == 2
@@ -256,7 +257,7 @@ def test_the_same_seed_writes_nothing_new_and_another_is_another(capsys, tmp_pat
 def test_somebody_elses_file_is_left_alone(capsys, tmp_path):
     theirs = tmp_path / "iommu-abi.dict"
     theirs.write_text("mine")
-    done = run(capsys, "corpus", tmp_path, "--targets", "walk")
+    done = run(capsys, "corpus", tmp_path, "--targets", "blob-v1_2017")
 
     assert done.status == 2
     assert theirs.read_text() == "mine"
@@ -292,7 +293,7 @@ def test_misuse_is_one_sentence(capsys, tmp_path, words, said):
 
 def test_a_directory_that_is_a_file_is_named(capsys, tmp_path):
     (tmp_path / "file").touch()
-    done = run(capsys, "corpus", tmp_path / "file", "--targets", "walk")
+    done = run(capsys, "corpus", tmp_path / "file", "--targets", "blob-v1_2017")
 
     assert done.status == 2
     assert sentence(done) == f"{tmp_path / 'file' / 'iommu-abi.dict'}: Not a directory"

@@ -16,15 +16,19 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from smoke import __main__ as smoke
+from smoke import cases, keep, pool
+from smoke.pool import Chunk, Tally, run_chunk
+from smoke.report import Goals, shortfalls
 
-from iommu_abi.fuzz import blobs, cases, keep, pool, smoke
-from iommu_abi.fuzz.pool import Chunk, Tally, run_chunk
-from iommu_abi.fuzz.report import Goals, shortfalls
+from iommu_abi.fuzz import blobs, judge
+from iommu_abi.fuzz.judge import Walked
 from iommu_abi.schemas import plain_walk
 from iommu_abi.terms import Purpose, Reason, Stage
 from iommu_abi.worlds import coverage
 from iommu_abi.worlds.dice import Dice
 from iommu_abi.worlds.formats import FORMATS, KINDS
+from iommu_abi.worlds.plans import BLOCK, PLANS, VALID, Plan, build_case, site
 from iommu_abi.worlds.ways import EVERYWHERE, Use
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,9 +37,9 @@ SHORT = Goals(hits=6, rules=25, free=96)
 
 @pytest.fixture(autouse=True)
 def no_worlds_of_other_tests():
-    cases._site.cache_clear()
+    site.cache_clear()
     yield
-    cases._site.cache_clear()
+    site.cache_clear()
 
 
 def number_of(name: str) -> int:
@@ -80,15 +84,13 @@ def test_no_code_is_both_reported_and_out_of_reach():
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_requests_of_a_world_succeed_and_both_ledgers_say_where_they_go(name):
-    plans = [
-        i for i, plan in enumerate(cases.PLANS) if isinstance(plan, cases.WalkPlan) and plan.format == name
-    ]
+    plans = [plan for plan in PLANS if plan.format == name]
     seen = 0
-    for number in plans:
+    for plan in plans:
         for turn in range(3):
-            case, mutated = cases.build_case(7, cases.index_of(number, turn))
+            case, mutated = build_case(7, plan, turn)
             assert not mutated
-            answer, problems = cases.ask(case)
+            answer, problems = judge.ask(case)
             assert problems == ()
             assert answer is not None
             assert answer.fault is None
@@ -99,13 +101,12 @@ def test_requests_of_a_world_succeed_and_both_ledgers_say_where_they_go(name):
 def test_worlds_have_every_number_of_levels_and_every_size_of_page():
     levels: dict[str, set[tuple[Stage, int]]] = {}
     sizes: dict[str, set[int]] = {}
-    for number, plan in enumerate(cases.PLANS):
-        if isinstance(plan, cases.WalkPlan):
-            for turn in range(cases.VALID):
-                case, _ = cases.build_case(3, cases.index_of(number, turn))
-                answer = plain_walk.translate(case.world.kind, case.registers, case.image.read, case.request)
-                levels.setdefault(plan.format, set()).update((ref.stage, ref.level) for ref in answer.refs)
-                sizes.setdefault(plan.format, set()).add(answer.size_lg2)
+    for plan in PLANS:
+        for turn in range(VALID):
+            case, _ = build_case(3, plan, turn)
+            answer = plain_walk.translate(case.world.kind, case.registers, case.image.read, case.request)
+            levels.setdefault(plan.format, set()).update((ref.stage, ref.level) for ref in answer.refs)
+            sizes.setdefault(plan.format, set()).add(answer.size_lg2)
 
     for name, kind in FORMATS.items():
         stages = kind.ways.levels[name]
@@ -125,18 +126,18 @@ def test_a_case_depends_on_its_seed_and_index_only():
 
     some = [cases.index_of(number, attempt) for number in (3, 100, 250, 380) for attempt in (2, 9, 40)]
     first = [made(5, index) for index in some]
-    cases._site.cache_clear()
+    site.cache_clear()
 
     assert [made(5, index) for index in reversed(some)] == first[::-1]
     assert all(made(6, index) != text for index, text in zip(some, first))
 
 
 def test_a_case_leaves_the_image_as_it_was():
-    number = number_of("vtd-scalable free")
-    case, _ = cases.build_case(1, cases.index_of(number, 0))
+    plan = Plan("vtd-scalable")
+    case, _ = build_case(1, plan, 0)
     before = [(first, bytes(data)) for first, data in case.image.runs]
-    for attempt in range(cases.VALID, cases.BLOCK):
-        cases.walk(1, cases.index_of(number, attempt))
+    for attempt in range(VALID, BLOCK):
+        cases.walk(1, plan, attempt)
 
     assert [(first, bytes(data)) for first, data in case.image.runs] == before
 
@@ -231,7 +232,7 @@ def test_a_planted_bug_is_found_told_and_kept(planted, monkeypatch, capsys, tmp_
     assert code == 1
     assert "FINDING" in told
     assert "fault.reason" in told
-    index = int(re.search(r"python -m iommu_abi.fuzz.smoke --seed 9 --case (\d+)", told)[1])
+    index = int(re.search(r"python -m smoke --seed 9 --case (\d+)", told)[1])
     path = tmp_path / f"case-9-{index}.json"
     assert json.loads(path.read_text())["registers"]
     assert smoke.main(["--seed", "9", "--case", str(index)]) == 1
@@ -245,13 +246,13 @@ def test_a_kept_case_ends_as_the_case_itself():
     for name in ("vtd-ecs S1 2 DENIED", "amdvi-nested S2 1 UNREADABLE", "vtd-legacy free"):
         for attempt in (0, 7, 11):
             index = cases.index_of(number_of(name), attempt)
-            case, mutated = cases.build_case(2, index)
-            direct, _ = cases.ask(case)
+            case, mutated = build_case(2, cases.PLANS[number_of(name)], attempt)
+            direct, _ = judge.ask(case)
             case.image.restore()
-            again, problems = cases.ask(keep._case(keep.kept(2, index, "")))
+            again, problems = judge.ask(keep._case(keep.kept(2, index, "")))
             assert problems == ()
             assert again == direct
-            assert mutated == (attempt >= cases.VALID)
+            assert mutated == (attempt >= VALID)
 
 
 def test_a_kept_blob_is_the_blob(tmp_path):
@@ -275,10 +276,10 @@ def test_a_crash_is_reported_with_the_case_that_did_it(monkeypatch):
     index = cases.index_of(number_of("vtd-ecs free"), 5)
     honest = cases.walk
 
-    def dies(seed, at):
-        if at == index:
+    def dies(seed, plan, attempt):
+        if attempt == 5:
             os.kill(os.getpid(), signal.SIGKILL)
-        return honest(seed, at)
+        return honest(seed, plan, attempt)
 
     monkeypatch.setattr(cases, "walk", dies)
 
@@ -288,7 +289,7 @@ def test_a_crash_is_reported_with_the_case_that_did_it(monkeypatch):
 def test_a_sanitizer_that_ends_the_process_is_reported_too(monkeypatch):
     index = cases.index_of(number_of("vtd-ecs free"), 5)
     monkeypatch.setattr(
-        cases, "walk", lambda seed, at: os._exit(1) if at == index else cases.Walked(True, True)
+        cases, "walk", lambda seed, plan, attempt: os._exit(1) if attempt == 5 else Walked(True, True)
     )
 
     (finding,) = one_chunk(index).findings
@@ -300,7 +301,7 @@ def test_a_case_that_does_not_end_is_reported(monkeypatch):
     index = cases.index_of(number_of("amdvi-v1 free"), 5)
     monkeypatch.setattr(pool, "PATIENCE", 0.1)
     monkeypatch.setattr(
-        cases, "walk", lambda seed, at: signal.pause() if at == index else cases.Walked(True, True)
+        cases, "walk", lambda seed, plan, attempt: signal.pause() if attempt == 5 else Walked(True, True)
     )
 
     assert [finding.index for finding in one_chunk(index).findings] == [index]
@@ -310,7 +311,7 @@ def test_an_exception_is_a_finding(monkeypatch):
     def broken(*_):
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(cases.ledgers, "ask", broken)
+    monkeypatch.setattr(judge.ledgers, "ask", broken)
     tally = run_chunk(1, Chunk(number_of("vtd-legacy free"), 0, 1))
 
     assert "RuntimeError: planted" in tally.findings[0].text
@@ -319,16 +320,16 @@ def test_an_exception_is_a_finding(monkeypatch):
 def test_what_the_table_calls_out_of_reach_is_a_finding(monkeypatch):
     number = number_of("vtd-legacy DEVICE 0 ABORTED")
     row = cases.PLANS[number].row
-    monkeypatch.setattr(cases, "_REACHABLE", cases._REACHABLE - {row})
+    monkeypatch.setattr(judge, "_REACHABLE", judge._REACHABLE - {row})
 
-    tally = run_chunk(1, Chunk(number, 0, cases.BLOCK))
+    tally = run_chunk(1, Chunk(number, 0, BLOCK))
 
     assert any(f"{row} is out of reach" in finding.text for finding in tally.findings)
 
 
 def test_uses_of_stage_2_are_aimed_at():
     number = number_of("amdvi-nested S2 for S1_ENTRY RESERVED")
-    tally = run_chunk(4, Chunk(number, 0, 8 * cases.BLOCK))
+    tally = run_chunk(4, Chunk(number, 0, 8 * BLOCK))
 
     assert tally.uses[Use("amdvi-nested", Purpose.S1_ENTRY, Reason.RESERVED)] > 20
 

@@ -15,7 +15,6 @@ writes DIR/corpus/TARGET/NAME and DIR/iommu-abi.dict. Targets:
   those of iommu-abi fuzz   walk-vtd-ecs, layouts, ...: fuzz --dir DIR starts
                             from them; tests/c/fuzz_case.c reads those of
                             walk-*, fuzz_unpack.c blob-*
-  walk                      inputs of tests/c/fuzz_walk.c
   STRUCT@GEN                bare structs, for a target of your own
 
 Of a struct: accepted (by its kernel's rules), accepted-filled (with more than
@@ -28,7 +27,7 @@ examples:
   iommu-abi corpus seeds
   iommu-abi corpus seeds --targets walk-vtd; iommu-abi fuzz walk-vtd --dir seeds
   iommu-abi corpus seeds --targets iommu_hwpt_alloc@iommufd_7_2 @vfio_7_2
-  build/fuzz/lib-walk -dict=seeds/iommu-abi.dict seeds/corpus/walk
+  build/fuzz/lib-unpack -dict=seeds/iommu-abi.dict seeds/corpus/blob-v1_2017
 """
 
 

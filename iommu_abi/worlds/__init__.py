@@ -5,7 +5,7 @@
 - ``mutate``, ``free``, ``aimed`` and each kind's aims: changes to an ``image`` of a world, at random or for
   a way to fail
 - ``ways`` and each kind's ways: what can be reached and what cannot; ``coverage`` for all
-- ``formats``: the kinds. To add one, begin there
+- ``plans``: a case from (seed, plan, attempt); ``formats``: the kinds. To add one, begin there
 
 Everything follows from the names of the dice. What the ledgers say to a world is not asked here.
 """

@@ -15,7 +15,7 @@ A kind is a package beside this file and a row in :data:`KINDS`. It provides
 - ``ways.py``, ``WAYS``: a :class:`ways.Ways`, which says what has to be reached, with the text that
   names it, and for everything else the cause why it cannot be reached.
 
-Nothing else names a format. ``python -m iommu_abi.fuzz.smoke --only X`` runs the plans of one
+Nothing else names a format. ``PYTHONPATH=tests python -m smoke --only X`` runs the plans of one
 kind; a row that stays below its goal is listed at the end, a valid request that fails is a finding.
 """
 

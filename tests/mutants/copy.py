@@ -56,7 +56,8 @@ class Copy:
 
     def run(self, command: list[str], seconds: float) -> Ended:
         """Run a command in the copy, with the copy's package; what it starts ends with it."""
-        env = os.environ | {"PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
+        path = f"{self.root}:{self.root / 'tests'}"
+        env = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         with tempfile.TemporaryFile("w+", errors="replace") as output:  # a pipe may outlive the command
             started = subprocess.Popen(
                 command, cwd=self.root, env=env, stdout=output, stderr=subprocess.STDOUT,

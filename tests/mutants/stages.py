@@ -62,7 +62,7 @@ def fuzz(copy: Copy, mutant: Mutant) -> str:
     only = next((what for start, what in FUZZED.items() if name.startswith(start)), "")
     end, seed = time.monotonic() + FUZZ_SECONDS, 1
     while (left := end - time.monotonic()) > 1:
-        command = [sys.executable, "-m", "iommu_abi.fuzz.smoke", "--jobs", "1", "--seed", str(seed)]
+        command = [sys.executable, "-m", "smoke", "--jobs", "1", "--seed", str(seed)]
         ended = copy.run([*command, "--seconds", f"{left:.0f}", "--only", only], left + 120)
         found = re.search(r"^FINDING.*\n(.*)", ended.text, re.M)
         if found:

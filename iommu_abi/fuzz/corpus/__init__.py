@@ -2,7 +2,6 @@
 
 - the targets of :mod:`iommu_abi.fuzz.targets`, from whose seeds a campaign starts; those of ``blob-v1_2017``
   and ``blob-rfc2017`` have names (``blobs``). tests/c/fuzz_case.c and fuzz_unpack.c read the same
-- ``walk`` (``walks``): inputs of tests/c/fuzz_walk.c
 - ``STRUCT@GEN`` (``structs``): the bare bytes of every struct of every generation, for somebody's own target
 - ``dictionary``: the words that fuzzers of this ABI should know
 
@@ -15,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from iommu_abi.errors import UsageError
-from iommu_abi.fuzz.corpus import blobs, structs, walks
+from iommu_abi.fuzz.corpus import blobs, structs
 from iommu_abi.fuzz.targets import Target, all_targets
 from iommu_abi.names import unknown
 from iommu_abi.uapi.layout import Abi
@@ -30,7 +29,6 @@ def makers(abi: Abi) -> Mapping[str, Maker]:
     return {
         **{name: partial(_of_target, target) for name, target in all_targets().items()},
         **{f"blob-{generation}": partial(blobs.seeds, generation) for generation in blobs.GENERATIONS},
-        "walk": walks.seeds,
         **{name: partial(structs.seeds, name, abi) for name in structs.names()},
     }
 

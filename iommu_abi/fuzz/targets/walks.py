@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from iommu_abi.fuzz import cases
+from iommu_abi.fuzz.judge import Walked, judge
 from iommu_abi.fuzz.targets import wire
 from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
 from iommu_abi.worlds import coverage
@@ -14,9 +14,10 @@ from iommu_abi.worlds.dice import Dice
 from iommu_abi.worlds.formats import FORMATS
 from iommu_abi.worlds.free import free
 from iommu_abi.worlds.mutate import Case
+from iommu_abi.worlds.plans import BLOCK, PLANS, VALID, Plan, build_case
 
 #: Attempts at each plan that a campaign starts from: one as it was built, others mutated.
-SEEDS = (0, cases.VALID, cases.VALID + 1)
+SEEDS = (0, VALID, VALID + 1)
 
 
 class CaseTarget(Target):
@@ -26,21 +27,17 @@ class CaseTarget(Target):
 
     def __init__(self, format_: str) -> None:
         self.format, self.kind = format_, wire.kind_of(format_)
-        self.plans = [
-            number
-            for number, plan in enumerate(cases.PLANS)
-            if isinstance(plan, cases.WalkPlan) and plan.format == format_
-        ]
+        self.plans = [plan for plan in PLANS if plan.format == format_]
 
     def seeds(self, dice: Dice) -> Iterator[bytes]:
         """Valid requests of all plans, and others that try for what each plan is about."""
         seed = dice.getrandbits(32)
-        for number in self.plans:
+        for plan in self.plans:
             for attempt in SEEDS:
-                yield self._built(seed, cases.index_of(number, attempt))
+                yield self._built(seed, plan, attempt)
 
-    def _built(self, seed: int, index: int) -> bytes:
-        case, _ = cases.build_case(seed, index)
+    def _built(self, seed: int, plan: Plan, attempt: int) -> bytes:
+        case, _ = build_case(seed, plan, attempt)
         words: set[int] = set()
         try:
             for ref, data in case.steps:  # of the valid request
@@ -52,8 +49,8 @@ class CaseTarget(Target):
 
     def fresh(self, dice: Dice) -> bytes:
         """A mutated request of any plan."""
-        attempt = dice.randrange(64) * cases.BLOCK + dice.randrange(cases.VALID, cases.BLOCK)
-        return self._built(dice.getrandbits(10), cases.index_of(dice.pick(self.plans), attempt))
+        attempt = dice.randrange(64) * BLOCK + dice.randrange(VALID, BLOCK)
+        return self._built(dice.getrandbits(10), dice.pick(self.plans), attempt)
 
     def vary(self, data: bytes, dice: Dice) -> bytes:
         """Mutations of the entries on its path, of registers, request and memory."""
@@ -107,7 +104,7 @@ class Walk(CaseTarget):
 
     def run(self, data: bytes) -> Outcome:
         """Ask both."""
-        walked = cases.judge(wire.unpack(data, self.format), mutated=True)
+        walked = judge(wire.unpack(data, self.format), mutated=True)
         features = [_feature(walked)]
         if walked.row is not None:
             features.append(f"{walked.row} code {walked.native:#x} for {walked.purpose.name}")
@@ -124,7 +121,7 @@ class Walk(CaseTarget):
         return {str(row): cause for row, cause in {**rows, **dead}.items()}
 
 
-def _feature(walked: cases.Walked) -> str:
+def _feature(walked: Walked) -> str:
     if walked.row is not None:
         return str(walked.row)
     return "passes" if walked.passed else "refused as senseless"

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import Any, NamedTuple
 
-from iommu_abi.fuzz import cases
+from iommu_abi.fuzz.judge import Walked
 from iommu_abi.fuzz.process import Child, Died
 from iommu_abi.terms import Stage
 from iommu_abi.worlds.ways import Row, Use
+from smoke import cases
 
 #: Seconds after which a chunk is taken to hang.
 PATIENCE = 120.0
@@ -62,16 +63,16 @@ class Tally:
         self.numbers.update(other.numbers)
         self.findings += other.findings
 
-    def count(self, index: int, result: cases.Walked | cases.Checked) -> None:
+    def count(self, index: int, result: Walked | cases.Checked) -> None:
         """Add one case."""
         if result.problems:
             self.findings.append(Finding(index, "\n".join(result.problems)))
-        if isinstance(result, cases.Walked):
+        if isinstance(result, Walked):
             self._walked(index, result)
         else:
             self._checked(index, result)
 
-    def _walked(self, index: int, result: cases.Walked) -> None:
+    def _walked(self, index: int, result: Walked) -> None:
         numbers = self.numbers
         if result.claims:
             plan = cases.PLANS[index % len(cases.PLANS)]

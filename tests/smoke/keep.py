@@ -6,23 +6,26 @@ import json
 from pathlib import Path
 from typing import Any
 
-from iommu_abi.fuzz import blobs, cases
+from iommu_abi.fuzz import blobs, judge
 from iommu_abi.schemas import build
 from iommu_abi.terms import Access, At, Request
 from iommu_abi.worlds.dice import Dice
 from iommu_abi.worlds.formats import FORMATS
 from iommu_abi.worlds.image import Image
 from iommu_abi.worlds.mutate import Case
+from iommu_abi.worlds.plans import build_case
 from iommu_abi.worlds.world import World
+from smoke import cases
 
 
 def kept(seed: int, index: int, text: str) -> dict[str, Any]:
     """A case by its number, as JSON."""
-    plan = cases.PLANS[index % len(cases.PLANS)]
+    attempt, number = divmod(index, len(cases.PLANS))
+    plan = cases.PLANS[number]
     found = {"seed": seed, "index": index, "plan": str(plan), "finding": text}
     if isinstance(plan, cases.BlobPlan):
-        return found | _blob(blobs.make(Dice(seed, index), plan.generation, plan.rule))
-    case, _ = cases.build_case(seed, index)
+        return found | _blob(cases.blob_of(seed, plan, attempt))
+    case, _ = build_case(seed, plan, attempt)
     try:
         return found | _walk(case)
     finally:
@@ -85,11 +88,11 @@ def load(path: Path) -> tuple[str | None, tuple[str, ...]]:
         data, before = bytes.fromhex(found["data"]), bytes.fromhex(found["before"])
         return blobs.both(blobs.Blob(found["generation"], found["payload"], before, data, found["rule"]))
     case = _case(found)
-    answer, problems = cases.ask(case)
+    answer, problems = judge.ask(case)
     if answer is None:
         return None, problems
     if answer.fault is None:
-        return None, problems + cases.claimed(case, answer)[1]
+        return None, problems + judge.claimed(case, answer)[1]
     return str(answer.fault), problems
 
 

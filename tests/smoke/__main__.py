@@ -1,4 +1,4 @@
-"""``python -m iommu_abi.fuzz.smoke``: both ledgers on valid and on broken inputs, until all is reached.
+"""``python -m smoke``: both ledgers on valid and on broken inputs, until all is reached.
 
 A run goes in rounds. Each asks for attempts at the plans that have not reached their goal, more
 where they succeed rarely; so what is run depends on the seed and the goals only, not on time or
@@ -20,13 +20,14 @@ from pathlib import Path
 from rich.console import Console
 
 import iommu_abi
-from iommu_abi.fuzz import cases, keep, report
-from iommu_abi.fuzz.pool import Chunk, Finding, Pool, Tally, run_chunk
-from iommu_abi.fuzz.report import Goals
+from iommu_abi.worlds.plans import BLOCK, Plan
+from smoke import cases, keep, report
+from smoke.pool import Chunk, Finding, Pool, Tally, run_chunk
+from smoke.report import Goals
 
 BLOBS_PER_CHUNK = 250
 #: Attempts of a plan in the first round, before anything is known, and in one round at most.
-FIRST, MOST = 4 * cases.BLOCK, 64 * cases.BLOCK
+FIRST, MOST = 4 * BLOCK, 64 * BLOCK
 #: The share of attempts that is expected to hit, at least.
 LEAST_GUESS = 0.02
 
@@ -46,13 +47,13 @@ class Schedule:
         chunks = []
         for number, plan in enumerate(cases.PLANS):
             count = self._attempts(number, plan, tally) if self.goals.includes(plan.format) else 0
-            size = cases.BLOCK if isinstance(plan, cases.WalkPlan) else BLOBS_PER_CHUNK
+            size = BLOCK if isinstance(plan, Plan) else BLOBS_PER_CHUNK
             for _ in range(0, count, size):
                 chunks.append(Chunk(number, self.done[number], size))
                 self.done[number] += size
         return chunks
 
-    def _attempts(self, number: int, plan: cases.WalkPlan | cases.BlobPlan, tally: Tally) -> int:
+    def _attempts(self, number: int, plan: Plan | cases.BlobPlan, tally: Tally) -> int:
         done = self.done[number]
         if isinstance(plan, cases.BlobPlan):
             if plan.rule is None:
@@ -96,7 +97,7 @@ def sanitizers() -> list[str]:
 
 def reproducer(seed: int, index: int) -> str:
     """The command that runs one case again."""
-    return f"python -m iommu_abi.fuzz.smoke --seed {seed} --case {index}"
+    return f"python -m smoke --seed {seed} --case {index}"
 
 
 def tell(console: Console, seed: int, finding: Finding, folder: Path) -> None:
@@ -144,7 +145,7 @@ def one_file(console: Console, path: Path) -> int:
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     goals = Goals()
-    parser = argparse.ArgumentParser(prog="python -m iommu_abi.fuzz.smoke", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m smoke", description=__doc__)
     add = parser.add_argument
     add("--seconds", type=float, default=1500, help="time after which the run has failed (1500)")
     add("--seed", type=int, default=2017, help="all random choices come from it (2017)")

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from iommu_abi.fuzz import blobs, claims
-from iommu_abi.fuzz.pool import Tally
 from iommu_abi.worlds import coverage
 from iommu_abi.worlds.formats import FORMATS
 from iommu_abi.worlds.ways import Row
+from smoke.pool import Tally
 
 
 @dataclass(frozen=True, slots=True)
