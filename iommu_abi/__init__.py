@@ -19,6 +19,8 @@ if find_spec("iommu_abi._core") is None:  # a checkout that was not built
         "iommu_abi's compiled core is missing; in a checkout run: make demo, or pip install -e ."
     )
 
+from iommu_abi import contract
+
 if TYPE_CHECKING:
     from iommu_abi import uapi
     from iommu_abi.errors import (
@@ -70,6 +72,17 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(f"iommu_abi.{_HOME[name]}"), name)
     globals()[name] = value
     return value
+
+
+def _keeps_contract(struct: str, generation: str, abi: str, data: bytes) -> None:
+    from iommu_abi import structs
+    from iommu_abi.structs.unpack import check
+    from iommu_abi.uapi import layout
+
+    check(structs.Kind(struct, generation, layout.abi(abi)), data)
+
+
+contract.check = _keeps_contract
 
 
 def _version() -> str:

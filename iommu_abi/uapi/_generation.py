@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from iommu_abi import _core_errors as core_errors
+from iommu_abi import contract
 from iommu_abi._core_buffers import hold
 from iommu_abi.errors import Error
 from iommu_abi.uapi import _seed
@@ -69,15 +70,11 @@ def _announced(made: _layout.Layout, held: Any) -> tuple[bytes, Literal["little"
 
 
 def _check(name: str, made: _layout.Layout, data: Buffer, strict: bool) -> None:
-    """The rules of a struct, which stand above: asked when needed, as the command asks them."""
-    if not strict:
+    if strict:
+        tag = made.record.tag or ""
+        contract.check(tag, name, made.abi.name, bytes(hold(data, tag)))
+    else:
         check_size(made, data, strict=False)
-        return
-    from iommu_abi.structs import Kind
-    from iommu_abi.structs.unpack import check
-
-    tag = made.record.tag or ""
-    check(Kind(tag, name, made.abi), bytes(hold(data, tag)))
 
 
 def _checker(name: str, made: _layout.Layout) -> Callable[[Buffer, bool], None]:
