@@ -328,9 +328,7 @@ def test_the_discriminator_chooses_the_member_that_is_shown(capsys, tmp_path):
 @pytest.mark.parametrize("reader", ["_parsed", "_object"])
 def test_ledgers_that_disagree_are_status_3(capsys, tmp_path, monkeypatch, reader):
     right = getattr(apart, reader)
-    monkeypatch.setattr(
-        apart, reader, lambda kind, data, tail: right(kind, bytes([8, 0, 0, 0, 9, 9, 9, 9]), tail)
-    )
+    monkeypatch.setattr(apart, reader, lambda of, _: right(of, bytes([8, 0, 0, 0, 9, 9, 9, 9])))
 
     done = unpacked(capsys, tmp_path, "iommu_destroy@iommufd_7_2", packed.pack("=II", 8, 1))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice
 
 from iommu_abi.errors import AbiError, Rule
@@ -49,9 +50,14 @@ def _size_first(subject: Subject, data: bytes, abi: uapi.Abi) -> Iterator[AbiErr
 def least(subject: Subject, abi: uapi.Abi) -> int:
     """Bytes that every caller has to give: to the end of the command's last field that was always there."""
     made = subject.generation.struct(subject.struct)
-    last = subject.command.least if subject.command else ""
-    ends = (leaf.offset + leaf.size for leaf in uapi.leaves(made, abi) if leaf.path == last)
-    return next(ends, uapi.layout(made, abi).size)
+    return _end(made, subject.command.least if subject.command else "", abi)
+
+
+@cache
+def _end(struct: uapi.Struct, field: str, abi: uapi.Abi) -> int:
+    """Where a field ends; the whole struct if it has none of this name."""
+    ends = (leaf.offset + leaf.size for leaf in uapi.leaves(struct, abi) if leaf.path == field)
+    return next(ends, uapi.layout(struct, abi).size)
 
 
 def _exact(subject: Subject, data: bytes, abi: uapi.Abi) -> Iterator[AbiError]:

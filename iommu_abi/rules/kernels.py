@@ -6,6 +6,7 @@ import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 from iommu_abi.errors import UsageError
 from iommu_abi.names import meant
@@ -177,6 +178,7 @@ def struct(name: str, kernel: str | None = None) -> Subject:
     raise UsageError(f"kernel {table} has no struct {tag!r}")
 
 
+@cache
 def any_struct(name: str) -> Subject:
     """``"STRUCT@GENERATION"``, also one of which no rules are known: then it has no rows."""
     tag, _, generation_name = name.partition("@")

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from operator import attrgetter, getitem
 from typing import Any
 
-from iommu_abi import uapi
 from iommu_abi.ledgers import Difference, Disagreement
 from iommu_abi.schemas import uapi as plain
 from iommu_abi.structs.kind import Field, Kind
-from iommu_abi.structs.names import meaning, not_chosen
-from iommu_abi.structs.slots import Slot, slots, tail_bytes
-from iommu_abi.uapi.layout import host
-
-_STEP = re.compile(r"(\w+)((?:\[\d+\])*)")
+from iommu_abi.structs.names import not_chosen
+from iommu_abi.structs.plan import Plan, Values, plan
+from iommu_abi.structs.slots import tail_bytes
 
 
 def take_apart(kind: Kind, data: bytes) -> tuple[Field, ...]:
@@ -24,97 +18,60 @@ def take_apart(kind: Kind, data: bytes) -> tuple[Field, ...]:
     Nothing is checked but that the ledgers agree: else Disagreement. Bytes beyond the struct, and beyond
     the length of its tail, are not looked at.
     """
-    tail = tail_bytes(kind, data)
-    found = list(slots(kind, tail))
-    values = {slot.name: slot.read(data) for slot in found}
-    _compare(kind, "plain ledger", values, _lookup(_parsed(kind, data, tail), getitem))
-    if kind.abi == host():
-        _compare(kind, "ctypes", values, _lookup(_object(kind, data, tail), _attribute))
-    return _fields(kind, data, found, values)
+    made = plan(kind, tail_bytes(kind, data))
+    whole = data if len(data) == made.size else data[: made.size].ljust(made.size, b"\0")
+    values = made.read(whole)
+    _compare(kind, made, "plain ledger", values, made.of_parsed(_parsed(kind, whole)))
+    if made.ctype is not None:
+        _compare(kind, made, "ctypes", values, made.of_object(_object(made, whole)))
+    return _fields(kind, len(data), made, values)
 
 
-def _fields(kind: Kind, data: bytes, found: list[Slot], values: dict[str, int | bytes]) -> tuple[Field, ...]:
-    generation = plain.generation(kind.generation)
-    known = {leaf.path: leaf.field for leaf in _leaves(kind.schema, kind.plain_abi)}
+def _fields(kind: Kind, given: int, made: Plan, values: Values) -> tuple[Field, ...]:
+    hidden = _hidden(kind, made, values) if made.has_unions else ()
+    short = given < made.size
+    found = []
+    for (place, path, doc, says, reserved), value in zip(made.about, values):
+        text = says(value) if says and isinstance(value, int) else doc
+        other = bool(hidden) and any(path == each or path.startswith(f"{each}.") for each in hidden)
+        missing = short and place[1] + place[2] > given
+        found.append(Field(*place, value, text, says is not None, reserved, other, missing))
+    return tuple(found)
+
+
+def _hidden(kind: Kind, made: Plan, values: Values) -> tuple[str, ...]:
+    """The members of unions that their discriminators do not choose."""
+    by_name = {slot.name: value for slot, value in zip(made.slots, values)}
 
     def number(name: str) -> int:
-        value = values[name]
+        value = by_name[name]
         return value if isinstance(value, int) else 0
 
-    hidden = tuple(not_chosen(generation, kind.schema, number))
-    made = []
-    for slot in found:
-        field, value = known[slot.path], values[slot.name]
-        names = generation.enums[field.values] if field.values else None
-        says = meaning(names, value) if names and isinstance(value, int) else field.doc
-        other = any(slot.path == path or slot.path.startswith(f"{path}.") for path in hidden)
-        missing = slot.offset + slot.size > len(data)
-        made.append(
-            Field(slot.name, slot.offset, slot.size, value, says, bool(names), field.reserved, other, missing)
-        )
-    return tuple(made)
+    return tuple(not_chosen(plain.generation(kind.generation), kind.schema, number))
 
 
-def _leaves(struct: plain.Struct, abi: plain.Abi) -> list[plain.Leaf]:
-    """Those of the plain ledger, with what an array of structs at the end has inside."""
-    found = list(plain.leaves(struct, abi))
-    if struct.tail and isinstance(struct.tail.type, plain.Struct):
-        found += plain.leaves(struct.tail.type, abi, prefix=f"{struct.tail.name}.")
-    return found
-
-
-# ---------------------------------------------------------------- the other readers
-
-
-def _parsed(kind: Kind, data: bytes, tail: int) -> Any:
-    """The plain ledger's values; it is given as many bytes as the struct has."""
-    size = plain.layout(kind.schema, kind.plain_abi).size
-    whole = data[: size + tail].ljust(size, b"\0")
-    struct = kind.schema
+def _parsed(kind: Kind, whole: bytes) -> Any:
+    """The plain ledger's values of as many bytes as the struct and its tail have."""
+    struct, abi = kind.schema, kind.plain_abi
     last = struct.tail
     if not last or not last.length:
-        return plain.schema(struct, kind.plain_abi).parse(whole)
-    head = plain.Struct(struct.name, struct.fields[:-1])
-    parsed = plain.schema(head, kind.plain_abi).parse(whole)
+        return plain.compiled(struct, abi).parse(whole)
+    parsed = plain.compiled(plain.Struct(struct.name, struct.fields[:-1]), abi).parse(whole)
+    size = plain.layout(struct, abi).size
     parsed[last.name] = whole[size : size + parsed[last.length]]
     return parsed
 
 
-def _object(kind: Kind, data: bytes, tail: int) -> Any:
-    """The ctypes object, which this machine's ABI has only."""
-    cls = getattr(uapi.generation(kind.generation), kind.struct)
-    flexible = kind.layout.record.flexible
-    if flexible:
-        cls = cls.sized(tail // cls._item_size)
-    size = kind.layout.size
-    return cls.from_buffer_copy(data[: size + tail].ljust(size, b"\0"))
+def _object(made: Plan, whole: bytes) -> Any:
+    """The ctypes object of the same bytes."""
+    return made.ctype.from_buffer_copy(whole)
 
 
-def _attribute(value: Any, name: str) -> Any:
-    return attrgetter(name)(value)
-
-
-def _lookup(root: Any, member: Callable[[Any, str], Any]) -> Callable[[str], int | bytes]:
-    """The value of ``a.b[2].c``."""
-
-    def look(name: str) -> int | bytes:
-        value = root
-        for step, indexes in _STEP.findall(name):
-            value = member(value, step)
-            for index in re.findall(r"\d+", indexes):
-                value = value[int(index)]
-        return value if isinstance(value, int) else bytes(value)
-
-    return look
-
-
-def _compare(
-    kind: Kind, reader: str, values: dict[str, int | bytes], look: Callable[[str], int | bytes]
-) -> None:
-    differences = tuple(
-        Difference(f"{name} by the {reader}", value, look(name))
-        for name, value in values.items()
-        if look(name) != value
-    )
-    if differences:
-        raise Disagreement(kind.name, differences)
+def _compare(kind: Kind, made: Plan, reader: str, values: Values, others: Values) -> None:
+    if values != others:
+        differences = (
+            Difference(f"{slot.name} by the {reader}", value, other)
+            for slot, value, other in zip(made.slots, values, others)
+            if value != other
+        )
+        raise Disagreement(kind.name, tuple(differences))

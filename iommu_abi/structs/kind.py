@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from typing import Literal, NamedTuple
 
 from iommu_abi import uapi
 from iommu_abi.errors import AbiError
@@ -27,17 +28,17 @@ class Kind:
     @property
     def layout(self) -> Layout:
         """Where the fields lie, by the fast ledger's declarations."""
-        return layout(uapi.declarations(self.generation).records[self.struct], self.abi)
+        return _layout(self)
 
     @property
     def schema(self) -> plain.Struct:
         """The struct as the plain ledger has it: what its fields mean."""
-        return plain.get(self.struct, self.generation)
+        return _schema(self)
 
     @property
     def plain_abi(self) -> plain.Abi:
         """The ABI as the plain ledger has it."""
-        return plain.abi(self.abi.name)
+        return _plain_abi(self.abi)
 
     @property
     def name(self) -> str:
@@ -52,8 +53,22 @@ class Kind:
         return dict(plain.generation(self.generation).enums[tag].names) if tag else {}
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+@cache
+def _layout(kind: Kind) -> Layout:
+    return layout(uapi.declarations(kind.generation).records[kind.struct], kind.abi)
+
+
+@cache
+def _schema(kind: Kind) -> plain.Struct:
+    return plain.get(kind.struct, kind.generation)
+
+
+@cache
+def _plain_abi(abi: Abi) -> plain.Abi:
+    return plain.abi(abi.name)
+
+
+class Field(NamedTuple):
     """A field in its place, bytes from the start of the blob; ``value`` is bytes for arrays of bytes.
 
     ``named``: the meaning is the name of a number, and not what the field is for. ``reserved``: it has to

@@ -14,7 +14,8 @@ from iommu_abi.schemas import uapi as plain
 from iommu_abi.schemas.uapi.blobs import build
 from iommu_abi.structs.kind import Kind
 from iommu_abi.structs.names import to_value
-from iommu_abi.structs.slots import Slot, names, slots
+from iommu_abi.structs.plan import plan
+from iommu_abi.structs.slots import Slot, names
 from iommu_abi.structs.unpack import check
 from iommu_abi.uapi.layout import Array, Record, size_align
 from iommu_abi.uapi.types import tail_count
@@ -39,7 +40,7 @@ def pack(kind: Kind, words: Mapping[str, str], tail: bytes = b"") -> bytes:
     if tail and (flexible is None or isinstance(_item(kind), Record)):
         raise UsageError(f"{kind.struct} ends with no array of bytes")
     tail = tail or bytes(_elements(kind, words))
-    found = {slot.name: slot for slot in slots(kind, len(tail))}
+    found = {slot.name: slot for slot in plan(kind, len(tail)).slots}
     values = _values(kind, words, found)
     first = next(iter(found.values()))
     if first.name in SIZES:

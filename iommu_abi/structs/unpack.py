@@ -12,6 +12,7 @@ from iommu_abi.rules import seed
 from iommu_abi.structs.apart import take_apart
 from iommu_abi.structs.kind import Blob, Field, Kind
 from iommu_abi.structs.opaque import look_inside
+from iommu_abi.structs.plan import plan
 from iommu_abi.uapi.layout import ABIS
 
 
@@ -29,16 +30,18 @@ def broken(kind: Kind, data: bytes) -> AbiError | None:
 
 
 def _reserved(kind: Kind, fields: Iterable[Field]) -> Iterator[AbiError]:
+    broken = [field for field in fields if field.reserved and field.broken and not field.other]
+    if not broken:
+        return
     subject = rules.any_struct(kind.name)
     enforced = {row.rule.field: row.rule for row in subject.rows if isinstance(row, rules.Check)}
     number = errno.EOPNOTSUPP if kind.generation.startswith("iommufd") else errno.EINVAL
-    for field in fields:
-        if field.broken and not field.other:
-            rule = enforced.get(field.name) or Rule(
-                f"{kind.struct}.{field.name}", field.name, number, "0", "ours"
-            )
-            got = field.value if isinstance(field.value, int) else next(filter(None, field.value))
-            yield AbiError(rule, field.name, field.offset, got, 0, kind.struct)
+    for field in broken:
+        rule = enforced.get(field.name) or Rule(
+            f"{kind.struct}.{field.name}", field.name, number, "0", "ours"
+        )
+        got = field.value if isinstance(field.value, int) else next(filter(None, field.value))
+        yield AbiError(rule, field.name, field.offset, got, 0, kind.struct)
 
 
 def unpack(kind: Kind, data: bytes, *, lenient: bool = False, payload: bool = False) -> Blob:
@@ -47,22 +50,23 @@ def unpack(kind: Kind, data: bytes, *, lenient: bool = False, payload: bool = Fa
     ``lenient`` shows whatever is there, and says in the notes what is broken; of the seed's struct it only
     lets pass what a newer kernel might accept. ``payload`` looks into the ``opaque[]`` of that struct.
     """
-    if not lenient:
-        check(kind, data)
-    found = examine(kind, data)
+    found = examine(kind, data, strict=not lenient)
     of_seed = rules.any_struct(kind.name).taken is rules.Taken.LENGTH
     for error in found.broken if of_seed else ():
         if error.rule.name not in seed.LENIENT:
             raise error
-    found = replace(found, notes=(*(f"let pass: {each}" for each in found.broken), *found.notes))
+    if found.broken:
+        found = replace(found, notes=(*(f"let pass: {each}" for each in found.broken), *found.notes))
     return look_inside(found) if payload and of_seed else found
 
 
-def examine(kind: Kind, data: bytes) -> Blob:
-    """Take apart whatever is there, with all that is broken."""
-    fields = take_apart(kind, data)
+def examine(kind: Kind, data: bytes, *, strict: bool = False) -> Blob:
+    """Take apart whatever is there, with all that is broken; ``strict``: AbiError for the first of it."""
     subject = rules.any_struct(kind.name)
     errors = tuple(rules.envelope(subject, data, kind.plain_abi))
+    if strict and errors:
+        raise errors[0]
+    fields = take_apart(kind, data)
     notes = []
     given = rules.given_size(subject, data, kind.plain_abi)
     if given < len(data) and not errors:
@@ -73,7 +77,9 @@ def examine(kind: Kind, data: bytes) -> Blob:
     if missing:
         notes.append(f"the bytes end before {missing[0]}: what is missing counts as 0")
     errors += tuple(_reserved(kind, fields))
-    return Blob(kind, data, fields, kind.layout.holes, notes=tuple(notes), broken=errors)
+    if strict and errors:
+        raise errors[0]
+    return Blob(kind, data, fields, plan(kind, 0).holes, notes=tuple(notes), broken=errors)
 
 
 def hint(kind: Kind, error: AbiError, data: bytes = b"") -> str:

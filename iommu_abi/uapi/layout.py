@@ -32,6 +32,9 @@ class Abi:
         """Byte order as struct and construct write it."""
         return "<" if self.byteorder == "little" else ">"
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
 
 # i386 aligns 8-byte integers to 4, m68k everything to 2 at most, hexagon has one-byte enums.
 ABIS = {
@@ -147,6 +150,10 @@ class Record:
         if last and isinstance(last.type, Array) and last.type.count is None:
             return last
         return None
+
+    def __hash__(self) -> int:
+        """By little of it: layouts are looked up by records."""
+        return hash((self.tag, len(self.members)))
 
 
 Type = Scalar | Pointer | Enum | Array | Record

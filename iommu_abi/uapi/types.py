@@ -60,17 +60,19 @@ class _Checked:
     _numbers: ClassVar[Mapping[str, tuple[Callable[[Any, int], None], int, int]]] = {}
     _check: ClassVar[Callable[[Buffer, bool], None]]
 
-    #: Fields that say how long a struct is, of its own or one inside, and that size in bytes; None for all.
-    _lengths: ClassVar[tuple[tuple[str, int | None], ...]] = ()
+    #: Numbers that say how long the struct is, or one inside it: how it is stored, in whom, the length.
+    _lengths: ClassVar[tuple[tuple[Callable[[Any, int], None], str, int], ...]] = ()
 
     def __init__(self, **values: object) -> None:
-        super().__init__()
-        for path, size in self._lengths:
-            *owners, last = path.split(".")
-            owner = attrgetter(".".join(owners))(self) if owners else self
-            setattr(owner, last, ctypes.sizeof(cast("Any", self)) if size is None else size)
+        for put, owner, size in self._lengths:
+            put(attrgetter(owner)(self) if owner else self, size)
+        numbers = self._numbers
         for name, value in values.items():
-            setattr(self, name, value)
+            number = numbers.get(name)
+            if number and type(value) is int and number[1] <= value <= number[2]:
+                number[0](self, value)  # as __setattr__() does, without a call
+            else:
+                setattr(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
         number = self._numbers.get(name)
@@ -288,7 +290,6 @@ class _Maker:
             "_pack_": 1, "_layout_": "ms", "_fields_": fields,
             "_anonymous_": [each[0] for each in fields if each[0].startswith("_unnamed_")],
             "_name": made.record.tag or name, "_gen": self.gen, "_layout_info": made, "_check": check,
-            "_lengths": tuple(_lengths(made.record, self.gen)) if made.record.kind == "struct" else (),
         }  # fmt: skip
         base = UapiStruct if made.record.kind == "struct" else UapiUnion
         cls: Any = type(name, (base,), namespace)
@@ -299,6 +300,8 @@ class _Maker:
             if _integer(f.type):
                 number = (getattr(cls, f.name).__set__, *_range(f))
                 cls._numbers |= {f.name: number, plain_name(f.name): number}
+        if made.record.kind == "struct":
+            cls._lengths = tuple(_fills(cls, made.record, self.gen))
         return cast("type[Any]", cls)
 
     def struct(self, made: _layout.Layout, check: Any) -> type[Any]:
@@ -332,15 +335,16 @@ def _range(f: _layout.Field) -> tuple[int, int]:
     return _limits(cast("_layout.Scalar", _integer(f.type)))
 
 
-def _lengths(record: _layout.Record, gen: str, prefix: str = "") -> Iterator[tuple[str, int | None]]:
-    """Where a struct, and those that lie in it, say how long they are; None for the outermost itself."""
+def _fills(cls: Any, record: _layout.Record, gen: str) -> Iterator[tuple[Any, str, int]]:
+    """What ``_Checked._lengths`` has for a struct, and for those that lie in it."""
     first = record.members[0].name
     if first == "argsz" or (first == "size" and gen.startswith("iommufd")):
-        size = _layout.layout(record, _layout.host()).size
-        yield prefix + first, size if prefix else None
+        yield cls._numbers[first][0], "", ctypes.sizeof(cls)
+    classes = {each[0]: each[1] for each in cls._fields_}
     for member in record.members:
         if isinstance(member.type, _layout.Record) and member.type.kind == "struct" and member.name:
-            yield from _lengths(member.type, gen, f"{prefix}{member.name}.")
+            for put, owner, size in classes[member.name]._lengths:
+                yield put, f"{member.name}.{owner}" if owner else member.name, size
 
 
 def tail_count(record: _layout.Record) -> str | None:

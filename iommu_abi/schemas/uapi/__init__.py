@@ -68,6 +68,13 @@ def schema(struct: Struct, abi: Abi) -> Any:
     return build.schema(struct, abi)
 
 
+def compiled(struct: Struct, abi: Abi) -> Any:
+    """The same schema, compiled by construct."""
+    from iommu_abi.schemas.uapi import build
+
+    return build.compiled(struct, abi)
+
+
 def holders(name: str, field: str = "") -> tuple[str, ...]:
     """The generations that have a struct of this name, with a field of that name.
 
@@ -96,6 +103,7 @@ __all__ = [
     "Use",
     "Values",
     "abi",
+    "compiled",
     "element_size",
     "generation",
     "get",

@@ -28,6 +28,9 @@ class Abi:
         """Where an integer of a size may begin."""
         return min(self.u64_align if size == 8 else size, self.max_align)
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
 
 #: Every ABI by its name.
 ABIS = {

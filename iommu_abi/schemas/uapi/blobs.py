@@ -103,10 +103,10 @@ def build(struct: Struct, values: Mapping[str, Any], abi: Abi) -> bytes:
     _check_values(struct.name, struct, values, abi)
     import construct  # type: ignore[import-untyped]
 
-    from iommu_abi.schemas.uapi.build import schema
+    from iommu_abi.schemas.uapi.build import compiled
 
     try:
-        built: bytes = schema(struct, abi).build(dict(values))
+        built: bytes = compiled(struct, abi).build(dict(values))
     except construct.MappingError as error:
         raise UsageError(f"{struct.name}: {str(error).splitlines()[-1]}") from None
     return built

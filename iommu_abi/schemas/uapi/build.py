@@ -93,6 +93,12 @@ def _named(each: Field, abi: Abi) -> Any:
 
 
 @cache
+def compiled(struct: Struct, abi: Abi) -> Any:
+    """The same schema, compiled by construct: for structs that come again and again."""
+    return schema(struct, abi).compile()
+
+
+@cache
 def schema(struct: Struct, abi: Abi) -> Any:
     """The construct schema of a struct on an ABI."""
     made = layout(struct, abi)

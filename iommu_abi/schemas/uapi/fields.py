@@ -88,6 +88,10 @@ class Struct:
         last = self.fields[-1]
         return last if last.flexible else None
 
+    def __hash__(self) -> int:
+        """By little of it: layouts and schemas are looked up by structs."""
+        return hash((self.name, len(self.fields)))
+
 
 Type: TypeAlias = "Integer | Struct"
 
