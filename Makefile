@@ -20,7 +20,7 @@ PACKAGE := build/iommu_abi.pc build/iommu_abi-config.cmake build/iommu_abi-confi
 OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)
 
 .PHONY: help demo test lib install lint asan fuzz fuzz-short fuzz-asan fuzz-kills fuzz-coverage fuzz-smoke peers cross cross-run cross-history
-.PHONY: header-pairs abi abi-record man docs wheel-check mutants dumps mutate-dumps bench clean check-host
+.PHONY: header-pairs abi abi-record man docs docs-check wheel-check mutants dumps mutate-dumps bench clean check-host
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -56,6 +56,9 @@ man: $(VENV)/ready ## man pages anew, from the parsers and the headers
 docs: $(VENV)/ready ## the site: build/docs/html/index.html
 	$(PIP) install --no-build-isolation -e '.[docs]'
 	$(BIN)/python -m sphinx -q -W --keep-going -d build/docs/doctrees docs build/docs/html
+
+docs-check: docs ## the site in a browser: links, search, drawings, contrast, small screens; needs Chromium
+	$(BIN)/python -m pytest -q -n auto -p no:cacheprovider tests/check_docs.py
 
 abi: $(VENV)/ready ## the exported ABI against its record: our compat, symbols, abidiff
 	CC="$(CC)" COMPAT="$(BIN)/iommu-abi compat" packaging/abi/abi.sh check

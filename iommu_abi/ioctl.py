@@ -86,9 +86,13 @@ class Request:
     size: int = 0
 
 
+#: Most architectures.
 GENERIC = Family("generic", 14, none=0, write=1, read=2)
+#: Directions the other way round.
 PARISC = Family("parisc", 14, none=0, write=2, read=1)
+#: Three bits of direction, of which "none" is one.
 WIDE = Family("alpha, mips, powerpc", 13, none=1, write=4, read=2)
+#: The same, and a size that may reach into the direction.
 SPARC = Family("sparc", 13, none=1, write=4, read=2, overlap=True)
 
 #: ABI -> family, for those that are not generic.

@@ -154,3 +154,12 @@ def test_cells_cover_every_byte_once(name, data):
         size for _, size in made.holes
     )
     assert all(len("".join(text for text, _ in line)) <= 79 for line in picture.lines(made))
+
+
+def test_a_picture_has_the_holes_of_the_layout_and_no_other():
+    """A byte that only a longer alternative of a union uses is no hole."""
+    for name, generations in uapi.structs().items():
+        for generation in generations:
+            made = uapi.layout_of(f"{name}@{generation}", "x86_64")
+            holes = [(cell.offset, cell.size) for cell in picture.cells(made) if cell.kind == "hole"]
+            assert holes == [*made.holes], f"{name}@{generation}"

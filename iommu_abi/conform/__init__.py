@@ -20,6 +20,7 @@ from iommu_abi.errors import Error
 
 __all__ = ["FORMATS", "Case", "Outcome", "Verdict", "read_cases", "run", "run_all"]
 
+#: Format -> what asks for a case of it.
 FORMATS: Mapping[str, Callable[[Case], Outcome]] = {
     name: form
     for module in (vtd, amdvi, smmuv3, riscv, bind, guest_entries, virtio)

@@ -20,6 +20,7 @@ from iommu_abi.schemas import uapi
 
 #: The newest kernel that has a table of its own.
 NEWEST = list(KERNELS)[-1]
+#: Broken by a command that a kernel does not have.
 NO_COMMAND = Rule(
     "ioctl.number",
     "",

@@ -36,7 +36,7 @@ class Abi:
         return hash(self.name)
 
 
-# i386 aligns 8-byte integers to 4, m68k everything to 2 at most, hexagon has one-byte enums.
+#: ABI -> its rules. i386 aligns 8-byte integers to 4, m68k all to 2 at most, hexagon has one-byte enums.
 ABIS = {
     abi.name: abi
     for abi in (
@@ -156,8 +156,10 @@ class Record:
         return hash((self.tag, len(self.members)))
 
 
+#: What a member can be.
 Type = Scalar | Pointer | Enum | Array | Record
 
+#: Integer types by their names in headers.
 SCALARS = {
     scalar.name: scalar
     for scalar in (

@@ -54,7 +54,11 @@ def cells(made: Layout) -> list[Cell]:
     found: list[Cell] = []
     end = 0
     for f in made.fields:
-        if f.offset < end:  # another alternative of a union
+        if f.offset < end:  # another alternative of a union, which may be longer than the first
+            beyond = f.offset + f.size - end
+            if beyond > 0:
+                found.append(Cell(f.name, end, beyond, kind_of(f)))
+                end += beyond
             continue
         if f.offset > end:
             found.append(Cell("", end, f.offset - end, "hole"))
