@@ -27,9 +27,9 @@ COMMANDS = {
     ("--version",): (25, ()),
     ("--help",): (25, ()),
     ("layout", "iommu_hwpt_alloc"): (70, ()),
-    ("errno", "IOMMU_IOAS_ALLOC", "-"): (80, ()),
-    ("decode", DATA / "dmesg.txt"): (80, ()),
-    TRANSLATE: (90, ()),
+    ("errno", "IOMMU_IOAS_ALLOC", "-"): (85, ()),
+    ("decode", DATA / "dmesg.txt"): (85, ()),
+    TRANSLATE: (95, ()),
     ("pack", "iommu_hwpt_alloc", "dev_id=1", "pt_id=2", "--out", "hex"): (140, ("construct",)),
     ("unpack", "iommu_ioas_alloc", "-"): (140, ("construct",)),
 }
