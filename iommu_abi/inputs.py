@@ -6,7 +6,6 @@ not an error: newer tools may have added them.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -113,6 +112,8 @@ def parse_json(text: str, where: str) -> Any:
     """A JSON value; InputError with the place of what is wrong."""
     if not text.strip():
         raise InputError(f"{where}: empty, expected JSON")
+    import json
+
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from iommu_abi.acquire.units import Acquired, Firmware, Found
+if TYPE_CHECKING:  # decode knows the lines, and needs no more of most logs
+    from iommu_abi.acquire.units import Acquired, Found
 
 _HEX = r"0?x?[0-9a-fA-F]{1,16}"
 VTD = (
@@ -40,6 +42,8 @@ _IDR0 = {
 
 def vtd(found: re.Match[str]) -> Found:
     """The unit of a line of VT-d."""
+    from iommu_abi.acquire.units import Found
+
     base = None if found["base"] is None else int(found["base"], 16)
     registers = {"CAP": int(found["cap"], 16), "ECAP": int(found["ecap"], 16)}
     return Found("vtd", found["unit"], base, 0, registers)
@@ -47,6 +51,8 @@ def vtd(found: re.Match[str]) -> Found:
 
 def amd(found: re.Match[str]) -> Found:
     """The unit of a line of AMD-Vi, which does not say which it is: all of a machine have these features."""
+    from iommu_abi.acquire.units import Found
+
     registers = {"EXT_FEATURES": int(found["efr"], 16)}
     if found["efr2"]:
         registers["EXT_FEATURES2"] = int(found["efr2"], 16)
@@ -61,7 +67,8 @@ def feature_names(found: re.Match[str]) -> set[str]:
 
 def smmuv3(found: re.Match[str]) -> Found:
     """The unit of a line of SMMUv3: what its features say of the registers, which are not printed."""
-    from iommu_abi.schemas import smmuv3_entries  # a log without such a line needs none of it
+    from iommu_abi.acquire.units import Found
+    from iommu_abi.schemas import smmuv3_entries
 
     names = feature_names(found)
     idr0 = {name: int(feature in names) for name, feature in _IDR0.items()}
@@ -82,6 +89,8 @@ _WIDTH = re.compile(r"DMAR: Host address width (\d{1,2})\b")
 
 def read(text: str, where: str) -> Acquired | None:
     """The units of a log; of one that begins twice the last line counts. None if there are none."""
+    from iommu_abi.acquire.units import Acquired, Firmware
+
     units: dict[tuple[str, str], Found] = {}
     for pattern, make in _MAKERS:
         for found in re.finditer(pattern, text):
