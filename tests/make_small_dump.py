@@ -14,8 +14,9 @@ import struct
 import sys
 from pathlib import Path
 
-from iommu_abi.acquire import btf, kallsyms, linux, vmcoreinfo
-from iommu_abi.acquire.btf import Btf
+from iommu_abi import btf
+from iommu_abi.acquire import kallsyms, linux, vmcoreinfo
+from iommu_abi.btf import Btf
 from iommu_abi.memory import Memory
 
 PAGE = 4096

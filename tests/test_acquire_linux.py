@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from iommu_abi.acquire import devices, kernel, linux, meta_file
-from iommu_abi.acquire.btf import Btf
+from iommu_abi.btf import Btf
 from iommu_abi.errors import Error, ImageError
 from iommu_abi.memory import Memory
 

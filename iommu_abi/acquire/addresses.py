@@ -89,24 +89,33 @@ def _riscv(info: Vmcoreinfo) -> Tables:
     return Tables(-(info.number("va_kernel_pa_offset") or 0), bits, 12, decode)
 
 
-#: What only one architecture notes -> its tables.
-_ARCHITECTURES: dict[str, Callable[[Vmcoreinfo], Tables]] = {
-    "phys_base": _x86,
-    "kimage_voffset": _arm64,
-    "va_kernel_pa_offset": _riscv,
+#: What only one architecture notes -> its name, and its tables.
+_ARCHITECTURES: dict[str, tuple[str, Callable[[Vmcoreinfo], Tables]]] = {
+    "phys_base": ("x86_64", _x86),
+    "kimage_voffset": ("aarch64", _arm64),
+    "va_kernel_pa_offset": ("riscv64", _riscv),
 }
+
+
+def _known(info: Vmcoreinfo) -> tuple[str, Callable[[Vmcoreinfo], Tables]]:
+    found = next((each for key, each in _ARCHITECTURES.items() if info.number(key) is not None), None)
+    if found is None:
+        raise ImageError(
+            f"Linux {info.release}: its addresses are not known here, those of x86-64, arm64, RISC-V are"
+        )
+    return found
+
+
+def architecture(info: Vmcoreinfo) -> str:
+    """The name of a kernel's architecture; ImageError for one that is not known here."""
+    return _known(info)[0]
 
 
 class Space:
     """The kernel's virtual memory. ImageError for an architecture that is not known here."""
 
     def __init__(self, memory: Memory, info: Vmcoreinfo) -> None:
-        made = next((make for key, make in _ARCHITECTURES.items() if info.number(key) is not None), None)
-        if made is None:
-            raise ImageError(
-                f"Linux {info.release}: its addresses are not known here, those of x86-64, arm64, RISC-V are"
-            )
-        self._memory, self._tables = memory, made(info)
+        self._memory, self._tables = memory, _known(info)[1](info)
         self._root, self._text = info.symbol("swapper_pg_dir"), info.symbol("_stext")
         self._words = 0
         self._pages: dict[int, int | None] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iommu_abi.acquire import btf
+from iommu_abi import btf
 from iommu_abi.acquire.kernel import Kernel, Object
 from iommu_abi.acquire.units import Device, Found
 from iommu_abi.errors import ImageError

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from iommu_abi.acquire import btf, kallsyms, vmcoreinfo
+from iommu_abi import btf
+from iommu_abi.acquire import kallsyms, vmcoreinfo
 from iommu_abi.acquire.addresses import Space
-from iommu_abi.acquire.btf import Btf, Member
 from iommu_abi.acquire.vmcoreinfo import Vmcoreinfo
+from iommu_abi.btf import Btf, Member
 from iommu_abi.errors import ImageError
 from iommu_abi.memory import Memory
 

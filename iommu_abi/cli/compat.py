@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iommu_abi.cli import output, words
@@ -11,11 +12,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator, Sequence
 
-    from iommu_abi.compat import Finding, Model, Report, Subject
+    from iommu_abi.compat import Finding, Kernel, Model, Report, Subject
 
 EPILOG = """\
-OLD and NEW are generations (iommufd_6_12), C headers, or object files with
-DWARF (cc -g); one of them may be -, standard input. A header is compiled by
+OLD and NEW are generations (iommufd_6_12), C headers, object files with DWARF
+(cc -g), or a kernel's types: BTF of vmlinux, of /sys/kernel/btf or a file in
+it, of an image of memory; one of them may be -, standard input. A header is compiled by
 $CC, cc, gcc, clang or the package ziglang, and its integer macros are
 evaluated; where it depends on the architecture and ziglang is there, on each
 of 22 ABIs.
@@ -33,6 +35,8 @@ examples:
   iommu-abi compat old/linux/iommufd.h new/linux/iommufd.h --markdown
   git show v1:abi.h | iommu-abi compat - abi.h
   iommu-abi compat ptc_v4 ptc_v12 --abi i386
+  iommu-abi compat iommufd_7_2 /sys/kernel/btf
+  iommu-abi compat iommufd_6_12 vmcore
 """
 
 STYLES = ("green", "yellow", "red")
@@ -41,7 +45,9 @@ SHORT = ("compatible", "if zero", "BREAKING")  # a terminal is narrow
 
 def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made.add_argument("old", metavar="OLD", help="a generation, a C header or an object file")
+    made.add_argument(
+        "old", metavar="OLD", help="a generation, a C header, an object file or a kernel's types"
+    )
     made.add_argument("new", metavar="NEW", help="the same of the newer state")
     made.add_argument(
         "--abi", metavar="A", help="compare on this ABI only (default: the one compiled for, then all)"
@@ -204,6 +210,35 @@ def _read(source: str, include: Sequence[str]) -> Model:
     return compat.read(source, tuple(include))
 
 
+def _kernel(source: str) -> Kernel | None:
+    """A kernel's BTF: in a file, or in an image of memory."""
+    from iommu_abi import compat, images
+
+    if source == "-" or not images.is_memory(Path(source)):
+        return None if source == "-" else compat.kernel(source)
+    from iommu_abi.acquire import types
+    from iommu_abi.memory import Memory
+
+    with output.busy("looking for types in the image", quiet=True):
+        return types.acquire(Memory.open(source), source)
+
+
+def _models(args: argparse.Namespace) -> tuple[Model, Model]:
+    """Of a kernel the structs that the other side has; of two kernels those that generations have."""
+    from iommu_abi import compat
+
+    sides = ((args.old, args.include_old), (args.new, args.include_new))
+    kernels = [_kernel(source) for source, _ in sides]
+    models = {
+        i: _read(source, (*include, *args.include))
+        for i, (source, include) in enumerate(sides)
+        if kernels[i] is None
+    }
+    names = [name for model in models.values() for name in model.structs()]
+    models |= {i: compat.of_kernel(kernel, names) for i, kernel in enumerate(kernels) if kernel}
+    return models[0], models[1]
+
+
 def _extensible(given: Iterable[str]) -> dict[str, str]:
     """``STRUCT`` or ``STRUCT=FIELD``."""
     found = {}
@@ -226,8 +261,7 @@ def run(args: argparse.Namespace) -> int:
     on = abi(args.abi) if args.abi else None
     if args.old == args.new == "-":
         raise UsageError("compat: standard input can be OLD or NEW, not both")
-    old = _read(args.old, (*args.include_old, *args.include))
-    new = _read(args.new, (*args.include_new, *args.include))
+    old, new = _models(args)
     report = compat.compare(old, new, on, _extensible(args.extensible))
     if args.json:
         output.emit_json(_json(report))

@@ -7,8 +7,13 @@ under which the kernel takes it: a struct that begins with its size grows at the
 from __future__ import annotations
 
 from iommu_abi.compat.compare import compare
+from iommu_abi.compat.from_btf import Kernel
+from iommu_abi.compat.from_btf import read as of_kernel
 from iommu_abi.compat.model import Model
-from iommu_abi.compat.sources import read, read_bytes
+from iommu_abi.compat.sources import kernel, read, read_bytes
 from iommu_abi.compat.verdict import Finding, Report, Subject, Verdict
 
-__all__ = ["Finding", "Model", "Report", "Subject", "Verdict", "compare", "read", "read_bytes"]
+__all__ = [
+    "Finding", "Kernel", "Model", "Report", "Subject", "Verdict",
+    "compare", "kernel", "of_kernel", "read", "read_bytes",
+]  # fmt: skip

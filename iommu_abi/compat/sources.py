@@ -1,4 +1,4 @@
-"""What OLD and NEW may be: a generation's name, an object file, a C header."""
+"""What OLD and NEW may be: a generation's name, a kernel's BTF, an object file, a C header."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from iommu_abi import uapi
-from iommu_abi.compat import from_generation, from_header, from_object
+from iommu_abi.compat import btf_files, from_btf, from_generation, from_header, from_object
+from iommu_abi.compat.from_btf import Kernel
 from iommu_abi.compat.model import Model
 from iommu_abi.errors import UsageError
 from iommu_abi.uapi.layout import Abi
@@ -50,7 +51,16 @@ def _file(data: bytes) -> Iterator[Path]:
         yield path
 
 
+def kernel(source: str) -> Kernel | None:
+    """The BTF of a path; None for what has none, and for a name of a generation."""
+    path = Path(source)
+    known = source in uapi.GENERATIONS or not (path.is_file() or path.is_dir())
+    return None if known else btf_files.find(path, source)
+
+
 def _read_file(path: Path, include: tuple[str, ...], label: str) -> Model:
+    if found := btf_files.find(path, label):
+        return from_btf.read(found)
     with path.open("rb") as file:
         is_elf = file.read(4) == b"\x7fELF"
     return from_object.read(path, label) if is_elf else from_header.read(path, include, label)

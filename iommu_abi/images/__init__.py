@@ -71,6 +71,13 @@ def is_image(path: Path) -> bool:
     return start.startswith((flat.MAGIC, *(magic for magics in _STARTS.values() for magic in magics)))
 
 
+def is_memory(path: Path) -> bool:
+    """The same without programs and objects, which are ELF files too."""
+    if not path.is_file() or not is_image(path):
+        return False
+    return elf.is_core_or_none(files.head(path, elf.KIND_END))
+
+
 def _raw(source: Source, buffer: Buffer, base: int) -> list[Piece]:
     room = len(buffer) - source.offset
     size = room if source.size is None else source.size

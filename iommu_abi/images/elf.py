@@ -27,6 +27,15 @@ _ORDERS = {1: "<", 2: ">"}
 _NOWHERE = (0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF)
 
 
+#: How much of a file says of which type it is (e_type).
+KIND_END = 18
+
+
+def is_core_or_none(start: bytes) -> bool:
+    """Is it no ELF file, or one of memory?"""
+    return not start.startswith(MAGIC) or ET_CORE in start[16:KIND_END]
+
+
 @dataclass(frozen=True, slots=True)
 class _Load:
     """A PT_LOAD: bytes in the file, and bytes in memory from there on."""

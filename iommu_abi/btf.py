@@ -1,7 +1,8 @@
 """BTF: the types of a kernel, as it carries them itself (Documentation/bpf/btf.rst).
 
-A header, types one behind the other, numbered from 1, and a section of strings. Every number in it may be
-hostile: types lie within their section, and what refers to itself has an end.
+A header, types one behind the other, numbered from 1, and a section of strings. Those of a module count on
+from its kernel's (``joined()``). Every number in it may be hostile: types lie within their section, and what
+refers to itself has an end.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ _HEADER = struct.Struct("<HBBIIIII")
 _TYPE = struct.Struct("<III")
 _MEMBER = struct.Struct("<III")
 
-PTR, ARRAY, STRUCT, UNION, TYPEDEF = 2, 3, 4, 5, 8
+INT, PTR, ARRAY, STRUCT, UNION, ENUM, TYPEDEF, FLOAT, ENUM64 = 1, 2, 3, 4, 5, 6, 8, 16, 19
 #: Bytes that follow a type of each kind: once, and for each of its members.
 _MORE = ((0, 0), (4, 0), (0, 0), (12, 0), (0, 12), (0, 12), (0, 8), (0, 0), (0, 0), (0, 0), (0, 0),
          (0, 0), (0, 0), (0, 8), (4, 0), (0, 12), (0, 0), (4, 0), (0, 0), (0, 12))  # fmt: skip
 #: INT, ENUM, FLOAT, ENUM64: a number of its own size.
-_NUMBERS = (1, 6, 16, 19)
+_NUMBERS = (INT, ENUM, FLOAT, ENUM64)
 #: TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG: another type by its number.
 _OTHER_NAMES = (8, 9, 10, 11, 18)
 _DEEPEST = 32
@@ -48,6 +49,16 @@ class Member:
         return self.offset // 8
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A type as it stands: its kind and name, its size in bytes or the type it refers to."""
+
+    kind: int
+    name: str
+    size: int
+    signed: bool
+
+
 class Btf:
     """Types by number and structs by name. ImageError for what is no BTF."""
 
@@ -65,6 +76,7 @@ class Btf:
         self._end = self._strings + strings_size
         self._at = array("I", [0])
         self._struct_names, self._struct_numbers = array("I"), array("I")
+        self._enums = array("I")
         self._known: dict[tuple[int, str], Member | None] = {}
         self._index(header + types, header + types + types_size)
 
@@ -79,6 +91,8 @@ class Btf:
             if kind in (STRUCT, UNION):
                 names.append(name)
                 numbers.append(len(places))
+            elif kind in (ENUM, ENUM64):
+                self._enums.append(len(places))
             places.append(at)
             once, each = more[kind]
             at += 12 + once + each * (info & 0xFFFFFF)
@@ -102,6 +116,11 @@ class Btf:
             number = other
         raise ImageError("the kernel's BTF is damaged: a type that is a name of itself")
 
+    @property
+    def data(self) -> bytes:
+        """All of it, as it was given."""
+        return self._data
+
     def name(self, offset: int) -> bytes:
         """A string of the strings' section."""
         start = self._strings + offset
@@ -114,6 +133,32 @@ class Btf:
         offset = found + 1 - self._strings
         names = enumerate(self._struct_names) if found >= 0 else ()
         return [self._struct_numbers[i] for i, at in names if at == offset]
+
+    def enums(self) -> Iterator[int]:
+        """Every enumeration."""
+        yield from self._enums
+
+    def describe(self, number: int) -> Described:
+        """A type as it stands, under the name that refers to it."""
+        kind, info, size, at = self._type(number)
+        (name,) = struct.unpack_from("<I", self._data, at)
+        signed = bool(self._data[at + 15] & 1) if kind == INT else kind in (ENUM, ENUM64) and bool(info >> 31)
+        return Described(kind, self.name(name).decode("ascii", "replace") if name else "", size, signed)
+
+    def enumerators(self, number: int) -> Iterator[tuple[str, int]]:
+        """Names and values of an enumeration."""
+        kind, info, _, at = self._type(number)
+        signed, step = bool(info >> 31), 12 if kind == ENUM64 else 8
+        for place in range(at + 12, at + 12 + step * (info & 0xFFFFFF), step):
+            (name,) = struct.unpack_from("<I", self._data, place)
+            value = int.from_bytes(self._data[place + 4 : place + step], "little", signed=signed)
+            yield self.name(name).decode("ascii", "replace"), value
+
+    def array(self, number: int) -> tuple[int, int]:
+        """The type of an array's elements, and how many there are."""
+        _, _, _, at = self._type(number)
+        element, _, count = _TYPE.unpack_from(self._data, at + 12)
+        return element, count
 
     def kind(self, number: int) -> int:
         """PTR, STRUCT, ..."""
@@ -146,6 +191,10 @@ class Btf:
             number, count = element, count * length
         raise ImageError("the kernel's BTF is damaged: an array of itself")
 
+    def members(self, number: int) -> Iterator[tuple[str, Member]]:
+        """A struct's or union's, in their order; without a name for what has none."""
+        return ((name.decode("ascii", "replace"), member) for name, member in self._members(number))
+
     def _members(self, number: int) -> Iterator[tuple[bytes, Member]]:
         kind, info, _, at = self._type(number)
         if kind in (STRUCT, UNION):
@@ -173,3 +222,25 @@ class Btf:
                 if not found and depth < _DEEPEST:
                     rest.append((self.resolve(member.type), base + member.offset, depth + 1))
         return None
+
+
+def is_of_module(data: bytes) -> bool:
+    """Does it go on from a kernel's? Its strings do not begin with an empty one then."""
+    if len(data) < _HEADER.size:
+        return False
+    _, _, _, header, _, _, strings, size = _HEADER.unpack_from(data)
+    start = header + strings
+    return not size or (start < len(data) and data[start] != 0)
+
+
+def joined(kernel: bytes, module: bytes) -> bytes:
+    """A module's types behind its kernel's, as one BTF: numbers of types and places of strings count on."""
+    parts = []
+    for data in (kernel, module):
+        if len(data) < _HEADER.size:
+            raise ImageError("BTF that ends within its header")
+        _, _, _, header, types, types_size, strings, strings_size = _HEADER.unpack_from(data)
+        start, names = header + types, header + strings
+        parts.append((data[start : start + types_size], data[names : names + strings_size]))
+    types, strings = (b"".join(each) for each in zip(*parts))
+    return _HEADER.pack(MAGIC, 1, 0, _HEADER.size, 0, len(types), len(types), len(strings)) + types + strings
