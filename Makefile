@@ -36,10 +36,11 @@ lib: build/libiommu_abi.a build/libiommu_abi.so $(PACKAGE) ## the C library, wit
 
 INCLUDE := $(DESTDIR)$(PREFIX)/include
 LIBDIR  := $(DESTDIR)$(PREFIX)/lib
-MANDIR  := $(DESTDIR)$(PREFIX)/share/man
+SHARE   := $(DESTDIR)$(PREFIX)/share
+MANDIR  := $(SHARE)/man
 FILL     = sed 's/@VERSION@/$(VERSION)/' $<
 
-install: lib ## library, headers, man pages, pkg-config and CMake files under PREFIX (default /usr/local)
+install: lib ## library, headers, man pages, completions, pkg-config and CMake files under PREFIX (default /usr/local)
 	cd cdefs && find . -name '*.h' ! -path './.cffi/*' -exec install -D -m 644 {} $(abspath $(INCLUDE))/{} \;
 	install -D -m 644 -t $(LIBDIR) build/libiommu_abi.a
 	install -D -m 755 -t $(LIBDIR) build/libiommu_abi.so.$(VERSION)
@@ -47,6 +48,9 @@ install: lib ## library, headers, man pages, pkg-config and CMake files under PR
 	ln -sf $(SONAME) $(LIBDIR)/libiommu_abi.so
 	install -D -m 644 -t $(LIBDIR)/pkgconfig build/iommu_abi.pc
 	install -D -m 644 -t $(LIBDIR)/cmake/iommu_abi build/iommu_abi-config.cmake build/iommu_abi-config-version.cmake
+	install -D -m 644 -t $(SHARE)/bash-completion/completions packaging/completions/iommu-abi.bash
+	install -D -m 644 -t $(SHARE)/zsh/site-functions packaging/completions/_iommu-abi
+	install -D -m 644 -t $(SHARE)/fish/vendor_completions.d packaging/completions/iommu-abi.fish
 	install -D -m 644 -t $(MANDIR)/man1 packaging/man/iommu-abi.1
 	install -D -m 644 -t $(MANDIR)/man3 packaging/man/iommu_abi.3
 

@@ -71,6 +71,15 @@ def test_the_man_pages_are_where_man_looks_for_them_in_a_venv():
         assert (BIN.parent / "share/man" / page).is_file()
 
 
+def test_completions_are_where_the_shells_look_for_them_below_a_prefix():
+    for name in (
+        "bash-completion/completions/iommu-abi.bash",
+        "zsh/site-functions/_iommu-abi",
+        "fish/vendor_completions.d/iommu-abi.fish",
+    ):
+        assert (BIN.parent / "share" / name).is_file()
+
+
 def test_the_command_works():
     packed = run(BIN / "iommu-abi", "pack", "pasid_table_info", "ptr=0x20000", "size=4096", "--out", "hex")
 

@@ -159,6 +159,10 @@ def _run(words: Sequence[str]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``iommu-abi`` with these words; returns the exit status and never raises."""
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what may stand at its cursor
+        from iommu_abi.cli import complete
+
+        complete.answer()
     words = list(sys.argv[1:] if argv is None else argv)
     output.prepare()
     try:
