@@ -10,16 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import ModuleType
 
-from iommu_abi.acquire import amdvi, devices, kernel, riscv, smmuv3, vtd
+from iommu_abi.acquire import devices, kernel, smmuv3
 from iommu_abi.acquire.kernel import MOST_OF_A_LIST, Kernel, Object
 from iommu_abi.acquire.units import Acquired, Device, Found
 from iommu_abi.errors import ImageError
 from iommu_abi.memory import Memory
+from iommu_abi.vendors import modules
 
 #: Places that may be a driver's operations.
 _MOST_OPS = 16
 LIST = "iommu_device_list"
-VENDORS: tuple[ModuleType, ...] = (vtd, amdvi, smmuv3, riscv)
+VENDORS = modules("iommu_abi.acquire")
 WANTED = frozenset([LIST, "viommu_ops", *devices.WANTED, *(name for each in VENDORS for name in each.WANTED)])
 
 Behind = tuple[tuple[Device, Object], ...]

@@ -13,17 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from iommu_abi.conform import amdvi, bind, guest_entries, riscv, smmuv3, virtio, vtd
+from iommu_abi.conform import bind, guest_entries, virtio
 from iommu_abi.conform.cases import Case, Outcome, read_cases
 from iommu_abi.conform.verdict import Verdict, judge
 from iommu_abi.errors import Error
+from iommu_abi.vendors import modules
 
 __all__ = ["FORMATS", "Case", "Outcome", "Verdict", "read_cases", "run", "run_all"]
 
 #: Format -> what asks for a case of it.
 FORMATS: Mapping[str, Callable[[Case], Outcome]] = {
     name: form
-    for module in (vtd, amdvi, smmuv3, riscv, bind, guest_entries, virtio)
+    for module in (*modules("iommu_abi.conform"), bind, guest_entries, virtio)
     for name, form in module.FORMATS.items()
 }
 

@@ -1,9 +1,9 @@
 """Which lines of a log are messages about IOMMUs, and what each says.
 
 A kind of message is a module with ``MARKS``, words without which no line is one of its messages;
-``BEGINS``, where
-one begins; ``HINT``, what looks like a fault; and ``recognise(lines, at)`` for the message at a position: a
-:class:`Report`, a :class:`Note`, or None. A line with a HINT that nobody recognises is told, never left out.
+``BEGINS``, where one begins; ``HINT``, what looks like a fault; and ``recognise(lines, at)`` for the message
+at a position: a :class:`Report`, a :class:`Note`, or None. A line with a HINT that nobody recognises is told,
+never left out.
 
 No expression here may backtrack: all counts are bounded, and all lines too (``lines.LONGEST``).
 """
@@ -14,11 +14,10 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, cast
 
 from iommu_abi.decode import (
     adreno,
-    amdvi,
     boot,
     failures,
     foreign,
@@ -27,12 +26,9 @@ from iommu_abi.decode import (
     lost,
     page_requests,
     programs,
-    riscv,
     smmuv2,
-    smmuv3,
     trace_events,
     virtio,
-    vtd,
     vtd_dumps,
     vtd_queue,
     xen,
@@ -42,6 +38,7 @@ from iommu_abi.decode.excerpt import Excerpt, excerpt, whole
 from iommu_abi.decode.lines import Lines
 from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Note, Report
+from iommu_abi.vendors import modules
 
 
 class Kind(Protocol):
@@ -64,17 +61,14 @@ class Kind(Protocol):
         """What the message at a position says; None if it is none of this kind."""
 
 
-#: In the order in which they are asked.
+#: In the order in which they are asked: fault lines of each vendor first.
 KINDS: tuple[Kind, ...] = (
-    vtd,
+    *cast("tuple[Kind, ...]", modules("iommu_abi.decode")),
     vtd_dumps,
     vtd_queue,
     page_requests,
-    smmuv3,
     smmuv2,
     adreno,
-    amdvi,
-    riscv,
     virtio,
     xen,
     freebsd,

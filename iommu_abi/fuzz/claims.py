@@ -14,9 +14,6 @@ from typing import NamedTuple
 
 from iommu_abi.terms import Access, At, Purpose, Ref, Request, Stage, Target, Translation
 
-#: The kinds of which all that an answer claims is held to be true.
-KINDS = ("riscv", "amdvi", "smmuv3", "vtd")
-
 
 class Asker(NamedTuple):
     """Who answers: in short, and with the entries that were read."""

@@ -79,8 +79,6 @@ def judge(case: Case, mutated: bool) -> Walked:
 def claimed(case: Case, answer: Translation) -> tuple[int, tuple[str, ...]]:
     """Hold an answer, and some around it, to what they claim: how many, and what is untrue."""
     kind, request = case.world.kind, case.request
-    if kind not in claims.KINDS:
-        return 0, ()
     unit, memory = Unit(kind, case.registers), case.image.memory
     asker = claims.Asker(partial(unit.translate, memory), partial(unit.translate, memory, trace=True))
     return claims.check(kind, request, answer, asker, Dice("claims", request))

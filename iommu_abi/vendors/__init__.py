@@ -83,10 +83,16 @@ def vendor_of(kind: str) -> Vendor:
 
 def modules(package: str) -> tuple[ModuleType, ...]:
     """The modules of vendors in a package, as in ``modules("iommu_abi.conform")``; not each has one."""
-    from importlib.util import find_spec
+    return tuple(found for kind in KINDS if (found := _module(f"{package}.{kind}")) is not None)
 
-    paths = (f"{package}.{kind}" for kind in KINDS)
-    return tuple(importlib.import_module(path) for path in paths if find_spec(path))
+
+def _module(name: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return None
 
 
 def kind_of(word: str) -> str:

@@ -1,6 +1,6 @@
 """The kinds of IOMMU that have worlds, and their formats. Start here to add one.
 
-A kind is a package beside this file and a row in :data:`KINDS`. It provides
+A kind is a package beside this file. It provides
 
 - ``worlds.py``, ``WORLDS``: for each of its formats a function that builds a valid :class:`World`
   from dice. What it builds leans to what a :class:`Wish` says: if the wish is about stage 2, level 3,
@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from iommu_abi.worlds import amdvi, riscv, smmuv3, vtd
+from iommu_abi.vendors import modules
 from iommu_abi.worlds.dice import Dice
 from iommu_abi.worlds.mutate import Vendor
 from iommu_abi.worlds.ways import Ways
@@ -42,12 +42,7 @@ class Kind:
     ways: Ways
 
 
-KINDS = (
-    Kind(vtd.WORLDS, vtd.VENDOR, vtd.WAYS),
-    Kind(amdvi.WORLDS, amdvi.VENDOR, amdvi.WAYS),
-    Kind(smmuv3.WORLDS, smmuv3.VENDOR, smmuv3.WAYS),
-    Kind(riscv.WORLDS, riscv.VENDOR, riscv.WAYS),
-)
+KINDS = tuple(Kind(each.WORLDS, each.VENDOR, each.WAYS) for each in modules("iommu_abi.worlds"))
 
 #: Format -> its kind, in the order in which they are reported.
 FORMATS: dict[str, Kind] = {name: kind for kind in KINDS for name in kind.ways.levels}

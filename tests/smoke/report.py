@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from iommu_abi.fuzz import blobs, claims
+from iommu_abi.fuzz import blobs
+from iommu_abi.vendors import KINDS
 from iommu_abi.worlds import coverage
 from iommu_abi.worlds.formats import FORMATS
 from iommu_abi.worlds.ways import Row
@@ -128,7 +129,7 @@ def _numbers(tally: Tally) -> Table:
     line("  of requests as they were built", n["valid"], n["valid passed"])
     line("  after one or two mutations", n["mutated"], n["mutated passed"])
     line("blobs, half of them mutated", n["blobs"], n["accepted"])
-    for kind in claims.KINDS:
+    for kind in KINDS:
         asked_back = f"{n[f'claims {kind}']:,}"
         table.add_row(f"answers of {kind} whose rights and size were asked back", asked_back, "", "")
     table.add_row("requests that are errors, refused by both", f"{n['refused']:,}", "", "")
