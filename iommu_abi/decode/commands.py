@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -35,14 +35,10 @@ class Command:
     writes: tuple[str, ...] = ()
 
 
-def _writes(struct: uapi.Struct, prefix: str = "") -> list[str]:
-    found: list[str] = []
-    for field in struct.fields:
-        if field.use in (uapi.Use.OUT, uapi.Use.BOTH):
-            found.append(prefix + field.name)
-        elif isinstance(field.type, uapi.Struct) and not field.flexible:
-            found += _writes(field.type, f"{prefix}{field.name}." if field.name else prefix)
-    return found
+def _writes(kind: Kind) -> Iterator[str]:
+    for member in uapi.members(kind.schema, kind.plain_abi):
+        if member.field.use in (uapi.Use.OUT, uapi.Use.BOTH):
+            yield member.path
 
 
 def _command(ioctl: uapi.Ioctl, generation: uapi.Generation, abi: Abi) -> Command:
@@ -50,7 +46,7 @@ def _command(ioctl: uapi.Ioctl, generation: uapi.Generation, abi: Abi) -> Comman
         return Command(ioctl.name, ioctl.nr, generation.name)
     kind = Kind(ioctl.struct, generation.name, abi)
     least = rules.least(rules.any_struct(kind.name), kind.plain_abi)
-    return Command(ioctl.name, ioctl.nr, generation.name, kind, least, tuple(_writes(kind.schema)))
+    return Command(ioctl.name, ioctl.nr, generation.name, kind, least, tuple(_writes(kind)))
 
 
 def _merged(kernel: str) -> list[uapi.Generation]:

@@ -6,7 +6,7 @@ refusal that depends on what exists at the time, such as an ID that nobody has, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -42,16 +42,7 @@ class View:
 
     @cached_property
     def _places(self) -> dict[str, uapi.Leaf]:
-        """Every field, of structs inside the struct and they themselves as well."""
-        return {each.path: each for each in self._spans(self.struct, 0, "")}
-
-    def _spans(self, struct: uapi.Struct, at: int, prefix: str) -> Iterator[uapi.Leaf]:
-        for place in uapi.layout(struct, self.abi).places:
-            path = prefix + place.field.name
-            yield uapi.Leaf(path, at + place.offset, place.size, place.field)
-            if isinstance(place.field.type, uapi.Struct):
-                inner = f"{path}." if place.field.name else prefix
-                yield from self._spans(place.field.type, at + place.offset, inner)
+        return {each.path: each for each in uapi.members(self.struct, self.abi)}
 
     def __getitem__(self, path: str) -> Any:
         """A number; bytes, or a list of numbers, of an array."""
@@ -81,12 +72,7 @@ class View:
 
     def mask(self, path: str) -> int:
         """The flags that a field may have in this generation; none if it has none."""
-        struct, *names = self.struct, *path.split(".")
-        for name in names[:-1]:
-            inner = struct.field(name).type
-            assert isinstance(inner, uapi.Struct)
-            struct = inner
-        tag = struct.field(names[-1]).values
+        tag = self._places[path].field.values
         return self.generation.enums[tag].mask if tag else 0
 
     def named(self, enumerator: str) -> int:

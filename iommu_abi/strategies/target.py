@@ -66,13 +66,8 @@ class Target:
 
     def end(self, path: str, *, start: bool = False) -> int:
         """Where a member, or one inside it, ends or starts; bytes."""
-        at, size, struct = 0, 0, self.struct
-        for name in path.split("."):
-            place = next(each for each in uapi.layout(struct, self.abi).places if each.field.name == name)
-            at, size = at + place.offset, place.size
-            if isinstance(place.field.type, uapi.Struct):
-                struct = place.field.type
-        return at if start else at + size
+        member = next(each for each in uapi.members(self.struct, self.abi) if each.path == path)
+        return member.offset if start else member.offset + member.size
 
     def _values(self, leaf: uapi.Leaf) -> uapi.Values | None:
         return self.generation.enums[leaf.field.values] if leaf.field.values else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, NamedTuple
@@ -108,6 +109,16 @@ class Blob:
     payload: tuple[Field, ...] | None = None
     notes: tuple[str, ...] = ()
     broken: tuple[AbiError, ...] = ()
+
+
+@cache
+def plain_fields(kind: Kind) -> Mapping[str, plain.Field]:
+    """Path -> number or array, by the plain ledger, also inside an array of structs at the end."""
+    struct, abi = kind.schema, kind.plain_abi
+    found = list(plain.leaves(struct, abi))
+    if struct.tail and isinstance(struct.tail.type, plain.Struct):
+        found += plain.leaves(struct.tail.type, abi, prefix=f"{struct.tail.name}.")
+    return {leaf.path: leaf.field for leaf in found}
 
 
 def kind(name: str, abi: Abi | None = None) -> Kind:

@@ -12,7 +12,7 @@ from iommu_abi.ledgers import Difference, Disagreement
 from iommu_abi.names import meant
 from iommu_abi.schemas import uapi as plain
 from iommu_abi.schemas.uapi.blobs import build
-from iommu_abi.structs.kind import Kind
+from iommu_abi.structs.kind import Kind, plain_fields
 from iommu_abi.structs.names import to_value
 from iommu_abi.structs.plan import plan
 from iommu_abi.structs.slots import Slot, names
@@ -58,13 +58,7 @@ def pack(kind: Kind, words: Mapping[str, str], tail: bytes = b"") -> bytes:
 
 def _names(kind: Kind, path: str) -> plain.Values | None:
     """The names of a field's numbers."""
-    struct: Any = kind.schema
-    try:
-        for step in path.split("."):
-            field = struct.field(step)
-            struct = field.type
-    except (KeyError, AttributeError):
-        return None
+    field = plain_fields(kind)[path]
     return plain.generation(kind.generation).enums[field.values] if field.values else None
 
 

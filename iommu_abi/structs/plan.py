@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from iommu_abi import uapi
 from iommu_abi.schemas import uapi as plain
-from iommu_abi.structs.kind import Kind
+from iommu_abi.structs.kind import Kind, plain_fields
 from iommu_abi.structs.names import meaning
 from iommu_abi.structs.slots import Slot, slots
 from iommu_abi.uapi.layout import host
@@ -66,7 +66,7 @@ def plan(kind: Kind, tail: int) -> Plan:
     """The plan of a struct with ``tail`` bytes in the array at its end."""
     found = tuple(slots(kind, tail))
     size = kind.layout.size + tail
-    known = {leaf.path: leaf.field for leaf in _leaves(kind.schema, kind.plain_abi)}
+    known = plain_fields(kind)
     return Plan(
         size,
         found,
@@ -78,14 +78,6 @@ def plan(kind: Kind, tail: int) -> Plan:
         _getter(found, attrgetter, getattr),
         _ctype(kind, tail) if kind.abi == host() else None,
     )
-
-
-def _leaves(of: plain.Struct, abi: plain.Abi) -> list[plain.Leaf]:
-    """Those of the plain ledger, with what an array of structs at the end has inside."""
-    found = list(plain.leaves(of, abi))
-    if of.tail and isinstance(of.tail.type, plain.Struct):
-        found += plain.leaves(of.tail.type, abi, prefix=f"{of.tail.name}.")
-    return found
 
 
 def _about(kind: Kind, slot: Slot, field: plain.Field) -> About:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import struct as binary
 from collections.abc import Iterator, Mapping
-from functools import cache
-from operator import attrgetter
+from functools import cache, reduce
+from operator import attrgetter, getitem
 from typing import Any
 
 from iommu_abi import uapi as fast
@@ -121,12 +121,6 @@ def _read(made: Layout, f: Field, data: bytes) -> Any:
     return _number(f, f.size, f.type, raw, order)
 
 
-def _at(parsed: Any, path: str) -> Any:
-    for name in path.split("."):
-        parsed = parsed[name]
-    return parsed
-
-
 def _plain_value(value: Any) -> Any:
     return value if isinstance(value, (int, bytes)) else list(value)
 
@@ -140,7 +134,7 @@ def _values(name: str, generation: str, abi: str, data: bytes, parsed: Any) -> I
     if abi == host().name:
         mine = getattr(fast.generation(generation), name).unpack(data, strict=False)
     for f in fields:
-        there, here = _plain_value(_at(parsed, f.name)), _read(made, f, data)
+        there, here = _plain_value(reduce(getitem, f.name.split("."), parsed)), _read(made, f, data)
         if there != here:
             yield f"{f.name} on {abi}: layout {here!r}, plain {there!r}"
         if mine is not None:

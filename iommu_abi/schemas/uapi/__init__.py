@@ -31,7 +31,7 @@ from iommu_abi.schemas.uapi.generation import Generation, Ioctl, Payload
 from iommu_abi.schemas.uapi.iommufd_6_3 import IOMMUFD_6_3
 from iommu_abi.schemas.uapi.iommufd_6_12 import IOMMUFD_6_12
 from iommu_abi.schemas.uapi.iommufd_later import IOMMUFD_6_13, IOMMUFD_6_19, IOMMUFD_7_2
-from iommu_abi.schemas.uapi.place import Layout, Leaf, element_size, layout, leaves, number
+from iommu_abi.schemas.uapi.place import Layout, Leaf, element_size, layout, leaves, members, number
 
 IOMMUFD = (IOMMUFD_6_3, IOMMUFD_6_12, IOMMUFD_6_13, IOMMUFD_6_19, IOMMUFD_7_2)
 
@@ -110,6 +110,7 @@ __all__ = [
     "holders",
     "layout",
     "leaves",
+    "members",
     "number",
     "schema",
 ]

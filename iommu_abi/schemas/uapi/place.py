@@ -86,7 +86,7 @@ def layout(struct: Struct, abi: Abi) -> Layout:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A number or array by its path from the outermost struct: ``config.smmuv3.s1fmt``."""
+    """A member by its path from the outermost struct: ``config.smmuv3.s1fmt``."""
 
     path: str
     offset: int
@@ -94,15 +94,20 @@ class Leaf:
     field: Field
 
 
+def members(struct: Struct, abi: Abi, offset: int = 0, prefix: str = "") -> Iterator[Leaf]:
+    """Every member of a struct, and before what is in them the structs and unions inside it."""
+    for place in layout(struct, abi).places:
+        path, at, inner = prefix + place.field.name, offset + place.offset, place.field.type
+        yield Leaf(path, at, place.size, place.field)
+        if isinstance(inner, Struct) and not place.field.flexible:
+            yield from members(inner, abi, at, f"{path}." if place.field.name else prefix)
+
+
 def leaves(struct: Struct, abi: Abi, offset: int = 0, prefix: str = "") -> Iterator[Leaf]:
     """Every number and array of a struct, those of unions once per member."""
-    for place in layout(struct, abi).places:
-        at = offset + place.offset
-        if isinstance(place.field.type, Struct) and not place.field.flexible:
-            inner = f"{prefix}{place.field.name}." if place.field.name else prefix
-            yield from leaves(place.field.type, abi, at, inner)
-        else:
-            yield Leaf(prefix + place.field.name, at, place.size, place.field)
+    for each in members(struct, abi, offset, prefix):
+        if each.field.flexible or not isinstance(each.field.type, Struct):
+            yield each
 
 
 # ---------------------------------------------------------------- numbers
