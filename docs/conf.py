@@ -18,7 +18,7 @@ project = "iommu-abi"
 author = "The iommu-abi developers"
 release = (ROOT / "VERSION").read_text().strip()
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "commands", "headers", "lineage"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "commands", "headers", "lineage", "walks"]
 source_suffix = {".md": "markdown"}
 smartquotes = False  # two hyphens begin an option
 nitpicky = True

@@ -6,8 +6,12 @@ is the machine's Chromium. Nothing is fetched: a page that asks for anything but
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from importlib import import_module
@@ -20,7 +24,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from sphinx.util.inventory import InventoryFile
 from test_docs import PUBLIC
 
-from iommu_abi import uapi
+from iommu_abi import samples, uapi
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "build/docs/html"
@@ -30,7 +34,7 @@ NAMES = [str(page.relative_to(SITE)) for page in PAGES]
 OF_EACH_KIND = [
     "index.html", "search.html?q=SMMUv3", "tutorials/tests.html", "mappings.html", "commands/demo.html",
     "reference/python_tests.html", "lineage.html#iommu_pasid_table_config@ptc_v14",
-    "lineage.html#iommu_hw_info@iommufd_6_19",
+    "lineage.html#iommu_hw_info@iommufd_6_19", "nested.html#vtd/14", "nested.html#vtd-refused/19",
 ]  # fmt: skip
 AXE = {"runOnly": ["color-contrast", "label", "select-name", "button-name", "link-name", "aria-allowed-attr"]}
 
@@ -63,7 +67,7 @@ SEEN = {page: Links(page) for page in PAGES}
 
 
 def test_there_is_a_site():
-    assert {"index.html", "lineage.html", "commands/translate.html"} <= set(NAMES), "run: make docs"
+    assert {"index.html", "lineage.html", "nested.html"} <= set(NAMES), "run: make docs"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -308,3 +312,123 @@ def test_an_address_of_nothing_shows_what_there_is(lineage):
 
     lineage.wait_for_function("!location.hash.includes('vax')")
     assert len(structs(lineage)) == len(uapi.structs())
+
+
+# ---------------------------------------------------------------- the nested walk
+
+WALKS = json.loads((SITE / "_static/walks-data.js").read_text().partition(" = ")[2].rstrip(";\n"))
+TRACES = [pytest.param(walk, id=walk["name"]) for walk in WALKS]
+
+
+@pytest.fixture
+def walked(browser: Browser) -> Iterator[Page]:
+    watched = Watched(browser)
+    yield watched.open("nested.html")
+    assert watched.complaints == []
+    watched.page.close()
+
+
+def said(page: Page) -> str:
+    return page.locator("#walk .said").inner_text()
+
+
+@pytest.mark.parametrize("walk", TRACES)
+def test_the_command_beside_a_walk_says_what_is_drawn_and_the_ledgers_agree(walk):
+    program, *words = shlex.split(walk["command"])
+    command = [sys.executable, "-m", program.replace("-", "_"), *words]
+    done = subprocess.run(command, cwd=SITE / "_static/walks", capture_output=True)
+
+    assert json.loads(done.stdout) == walk["answer"]
+    assert walk["answer"]["agree"]
+    assert done.returncode == (0 if walk["answer"]["ok"] else 1)
+
+
+@pytest.mark.parametrize("walk", TRACES)
+def test_every_step_of_a_walk_is_drawn_in_its_place(walked, walk):
+    walked.locator("#walk select").select_option(walk["name"])
+    for i, step in enumerate(walk["answer"]["trace"]):
+        assert walked.locator("#walk [aria-current]").inner_text() == str(i + 1)
+        assert walked.locator("#walk .matrix button.done").count() == i
+        assert step["entry"] in said(walked)
+        assert step["hpa"] in said(walked)
+        page = f"{int(step['hpa'], 16) & ~0xFFF:#x} "
+        assert page in walked.locator("#walk .page.now text").last.text_content()
+        walked.keyboard.press("ArrowRight") if i else walked.get_by_label("next").click()
+
+    assert ("reaches HPA" if walk["answer"]["ok"] else "is refused") in said(walked)
+
+
+def test_four_levels_under_four_are_24_reads_and_those_of_device_and_pasid(walked):
+    """4 stage-1 entries with 4 of stage 2 before each, and 4 for the data: 4 * 5 + 4."""
+    rows = walked.locator("#walk .matrix tbody tr")
+
+    assert [rows.nth(i).locator("button").count() for i in range(9)] == [1, 1, 1, 1, 5, 5, 5, 5, 5]
+    assert walked.locator("#walk .matrix button").count() == 4 + 24 + 1
+
+
+def test_a_step_of_stage_1_links_the_pages_of_both_address_spaces(walked):
+    walked.evaluate("location.hash = 'vtd/14'")
+    walked.wait_for_selector("#walk line.now")
+
+    pages = walked.locator("#walk .page.now text").all_text_contents()
+    assert pages == ["0x40002000 S1 L2", "0x106000 S1 L2"]
+    line = walked.locator("#walk line.now").first
+    boxes = walked.locator("#walk .page.now rect")
+    for end, box in (("y1", boxes.first), ("y2", boxes.last)):
+        top, height = float(box.get_attribute("y")), float(box.get_attribute("height"))
+        assert float(line.get_attribute(end)) == pytest.approx(top + height / 2)
+
+
+def test_a_refused_walk_ends_at_the_entry_that_refused_it(walked):
+    walked.evaluate("location.hash = 'vtd-refused/18'")
+    walked.wait_for_function("document.querySelector('#walk .said').innerText.includes('stops here')")
+
+    assert walked.locator("#walk [data-stopped]").inner_text() == "18"
+    walked.get_by_label("last").click()
+    assert said(walked) == "read of IOVA 0x1234567123 is refused: not present, stage 2 level 0."
+
+
+def test_a_walk_of_ones_own_can_be_pasted(walked, tmp_path):
+    for name in ("vtd.elf.xz", "vtd.json"):
+        (tmp_path / name).write_bytes(samples.contents()[name])
+    words = [
+        "translate",
+        "vtd.elf.xz",
+        "--config",
+        "vtd.json",
+        "--rid",
+        "00:07.0",
+        "--iova",
+        "0x20000000",
+        "--explain",
+        "--json",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "iommu_abi", *words], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    walked.get_by_text("A walk of yours").click()
+    walked.get_by_label("JSON").fill(done.stdout)
+    walked.get_by_role("button", name="draw").click()
+
+    assert walked.locator("#walk .matrix button").count() == 8 + 1
+    walked.get_by_label("last").click()
+    assert said(walked) == "read of IOVA 0x20000000 reaches HPA 0x3652000: 4 KiB, r."
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "JSON"),
+        ("null", "no trace"),
+        ('{"ok": true}', "no trace"),
+        ('{"trace": [{}], "request": {}}', "not that of"),
+    ],
+)
+def test_what_cannot_be_drawn_is_told(walked, text, why):
+    walked.get_by_text("A walk of yours").click()
+    walked.get_by_label("JSON").fill(text)
+    walked.get_by_role("button", name="draw").click()
+
+    assert re.fullmatch(rf"This cannot be drawn: .*{why}.*\.", walked.get_by_role("alert").inner_text())
+    assert walked.locator("#walk .matrix button").count() == 29
