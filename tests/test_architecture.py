@@ -52,10 +52,15 @@ def formats() -> list[str]:
     return re.findall(r"^FORMAT\((\w+)\)", (CORE / "formats.h").read_text(), re.M)
 
 
-def test_every_format_has_the_four_files_that_contributing_names():
+def test_every_format_has_the_files_that_contributing_names():
     for name in formats():
-        for path in (f"iommu_abi/core/{name}.c", f"iommu_abi/schemas/{name}.py", f"tests/test_{name}.py"):
-            assert (ROOT / path).is_file(), path
+        for path in (
+            "iommu_abi/core/{}.c",
+            "iommu_abi/schemas/{}.py",
+            "iommu_abi/vendors/{}.py",
+            "tests/test_{}.py",
+        ):
+            assert (ROOT / path.format(name)).is_file(), path.format(name)
 
 
 def test_python_reads_the_formats_from_the_core():
