@@ -182,8 +182,12 @@ def ended(child: int) -> str:
     return "killed" if code == -signal.SIGKILL else f"status {code}"
 
 
-def at_random(folder: Path, seed: int, dice: random.Random) -> str:
-    child = forked(lambda: campaign(folder, seed, LONG))
+def at_random(folder: Path, seed: int, dice: random.Random, after_a_bug: bool) -> str:
+    """However slow the machine is: half of the campaigns have met a bug."""
+    child = forked(lambda: campaign(folder, seed, PATIENT))
+    deadline = time.monotonic() + PATIENT / 2
+    while after_a_bug and not witnessed(folder / "witness")[0] and time.monotonic() < deadline:
+        time.sleep(0.01)
     time.sleep(dice.random() * LONG * 0.7)
     os.kill(child, signal.SIGKILL)
     return ended(child)
@@ -233,7 +237,11 @@ def main(seed: int, count: int, steps: int) -> None:
     ENGINES["hypothesis"].turn = 0.1  # so that the journal has a dozen lines while a campaign lives
     dice = random.Random(seed)
     for number in range(count):
-        told("at random", seed + number, lambda folder, n=number: at_random(folder, seed + n, dice))
+        told(
+            "at random",
+            seed + number,
+            lambda folder, n=number: at_random(folder, seed + n, dice, bool(n % 2)),
+        )
     # the first calls come in each campaign; later ones as long as it comes to them
     points = [
         (step, n, when)
