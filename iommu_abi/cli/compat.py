@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,10 @@ from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from iommu_abi.compat import Finding, Kernel, Model, Report, Subject
+    from iommu_abi.uapi.layout import Abi
 
 EPILOG = """\
 OLD and NEW are generations (iommufd_6_12), C headers, object files with DWARF
@@ -34,6 +36,7 @@ examples:
   iommu-abi compat iommufd_6_12 iommufd_7_2
   iommu-abi compat old/linux/iommufd.h new/linux/iommufd.h --markdown
   git show v1:abi.h | iommu-abi compat - abi.h
+  iommu-abi compat --since v1 include/abi.h include/more.h
   iommu-abi compat ptc_v4 ptc_v12 --abi i386
   iommu-abi compat iommufd_7_2 /sys/kernel/btf
   iommu-abi compat iommufd_6_12 vmcore
@@ -48,7 +51,10 @@ def add(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "old", metavar="OLD", help="a generation, a C header, an object file or a kernel's types"
     )
-    made.add_argument("new", metavar="NEW", help="the same of the newer state")
+    made.add_argument("new", metavar="NEW", nargs="*", help="the same of the newer state")
+    made.add_argument(
+        "--since", metavar="REF", help="all are headers in a git work tree: each against what it was at REF"
+    )
     made.add_argument(
         "--abi", metavar="A", help="compare on this ABI only (default: the one compiled for, then all)"
     )
@@ -78,6 +84,7 @@ def add(made: argparse.ArgumentParser) -> None:
     made.add_argument("--all", action="store_true", help="also list what was added or did not change")
     made.add_argument("--markdown", action="store_true", help="print Markdown")
     made.add_argument("--json", action="store_true", help="print JSON: all, also what did not change")
+    made.add_argument("--sarif", action="store_true", help="print SARIF 2.1.0, for code hosts and editors")
 
 
 def _number(subject: Subject, value: int | None) -> str:
@@ -223,11 +230,11 @@ def _kernel(source: str) -> Kernel | None:
         return types.acquire(Memory.open(source), source)
 
 
-def _models(args: argparse.Namespace) -> tuple[Model, Model]:
+def _models(args: argparse.Namespace, new: str) -> tuple[Model, Model]:
     """Of a kernel the structs that the other side has; of two kernels those that generations have."""
     from iommu_abi import compat
 
-    sides = ((args.old, args.include_old), (args.new, args.include_new))
+    sides = ((args.old, args.include_old), (new, args.include_new))
     kernels = [_kernel(source) for source, _ in sides]
     models = {
         i: _read(source, (*include, *args.include))
@@ -250,23 +257,61 @@ def _extensible(given: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def run(args: argparse.Namespace) -> int:
-    """Read both, compare, show."""
+def _compared(args: argparse.Namespace) -> Iterator[tuple[str, Report]]:
+    """What is the newer state, and the report about it."""
     from iommu_abi import compat
-    from iommu_abi.cli import FOUND
     from iommu_abi.uapi.layout import abi
 
-    if args.json and args.markdown:
-        raise UsageError("compat: --json and --markdown are two forms of one report: give one")
     on = abi(args.abi) if args.abi else None
-    if args.old == args.new == "-":
+    extensible = _extensible(args.extensible)
+    if args.since is not None:
+        yield from _since(args, on, extensible)
+        return
+    if len(args.new) != 1:
+        raise UsageError(f"compat: got {1 + len(args.new)} states, expected OLD and NEW")
+    new = args.new[0]
+    if args.old == new == "-":
         raise UsageError("compat: standard input can be OLD or NEW, not both")
-    old, new = _models(args)
-    report = compat.compare(old, new, on, _extensible(args.extensible))
-    if args.json:
-        output.emit_json(_json(report))
+    yield new, compat.compare(*_models(args, new), on, extensible)
+
+
+def _since(
+    args: argparse.Namespace, on: Abi | None, extensible: Mapping[str, str]
+) -> Iterator[tuple[str, Report]]:
+    """Each header against what it was; of what was not there then nothing can break."""
+    from iommu_abi import compat
+    from iommu_abi.compat.since import past
+
+    headers = [args.old, *args.new]
+    with past(args.since, headers[0]) as then:
+        include = [str(path) for path in map(then.path, args.include) if path]
+        for header in headers:
+            now = compat.read(header, (*args.include_new, *args.include))
+            if was := then.path(header):
+                old = compat.read(str(was), (*args.include_old, *include, *args.include))
+                yield header, compat.compare(replace(old, label=then.label(header)), now, on, extensible)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read both, compare, show."""
+    from iommu_abi.cli import FOUND
+    from iommu_abi.compat import Verdict
+
+    forms = [f"--{form}" for form in ("json", "markdown", "sarif") if getattr(args, form)]
+    if len(forms) > 1:
+        raise UsageError(f"compat: {' and '.join(forms)} are forms of one report: give one")
+    found = list(_compared(args))
+    reports = [report for _, report in found]
+    if args.sarif:
+        from iommu_abi.cli import sarif
+
+        output.emit_json(sarif.log(found, args.all))
+    elif args.json:
+        shown = [_json(report) for report in reports]
+        output.emit_json({"reports": shown} if args.since is not None else shown[0])
     elif args.markdown:
-        print(output.shown("\n".join(_markdown(report, args.all))))
+        print(output.shown("\n".join(line for report in reports for line in _markdown(report, args.all))))
     else:
-        _print(report, args.all)
-    return FOUND if report.verdict is compat.Verdict.BREAKING else 0
+        for report in reports:
+            _print(report, args.all)
+    return FOUND if any(report.verdict is Verdict.BREAKING for report in reports) else 0
