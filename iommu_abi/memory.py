@@ -23,7 +23,7 @@ from iommu_abi._core import ffi, lib
 from iommu_abi._core_buffers import address, hold
 from iommu_abi.errors import ImageError, UsageError
 from iommu_abi.images import Piece, Source, open_image
-from iommu_abi.images.mapped import MappedFile
+from iommu_abi.images.mapped import Demanded, MappedFile
 
 Buffer = Any
 
@@ -107,6 +107,7 @@ class Memory:
         self._lock = threading.Lock()
         self._regions: list[Region] = []
         self._unknown: list[tuple[int, int]] = []  # left out, and not even a table can be read there
+        self._demanded = False  # is any of it fetched when it is touched?
         self.table = Table([])
 
     @classmethod
@@ -154,6 +155,7 @@ class Memory:
                         f"{b.source}: {b.first:#x}..{b.last:#x} overlaps"
                         f" {a.first:#x}..{a.last:#x} of {a.source}"
                     )
+            self._demanded = any(isinstance(r.origin, Demanded) for r in regions)
             self._regions, self.table = regions, Table(regions)
             self._unknown = sorted([*self._unknown, *unknown])
 
@@ -193,8 +195,16 @@ class Memory:
         table = self.table  # one load: keeps the buffers alive
         if not (0 <= addr < 1 << 64 and 0 < length <= sys.maxsize):
             return None
+        if self._demanded:
+            self._ensure(addr, length)
         at = lib.iommu_abi_mem_find(table.c, addr, length)
         return bytes(ffi.buffer(at, length)) if at else None
+
+    def _ensure(self, addr: int, length: int) -> None:
+        """Fetch what is read next, if it is fetched when it is touched."""
+        region = self.find(addr, length)
+        if region and isinstance(region.origin, Demanded):
+            region.origin.ensure(region.offset + addr - region.first, length)
 
     def write(self, addr: int, data: Buffer) -> None:
         """Store all bytes of a buffer in a writable region; UsageError if there is none at ``addr``."""
@@ -219,6 +229,9 @@ class Memory:
             for first, end in runs:
                 for at in range(first, end, size):
                     length = min(size + overlap, region.size - at)
+                    if isinstance(origin, Demanded):
+                        yield region.first + at, origin.peek(region.offset + at, length)
+                        continue
                     yield region.first + at, self.read(region.first + at, length) or b""
                     if isinstance(origin, MappedFile):
                         origin.forget(region.offset + at, region.offset + min(at + size, end))

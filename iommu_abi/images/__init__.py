@@ -16,6 +16,8 @@ from iommu_abi.images.files import contents, open_plain
 from iommu_abi.images.pieces import Buffer, Piece
 from iommu_abi.terms import IMAGE_FORMATS as FORMATS
 
+#: This machine's own memory, which cannot be mapped.
+KCORE = Path("/proc/kcore")
 #: How files begin that are recognised, by a name for each beginning.
 MAGICS = {
     "elf": elf.MAGIC,
@@ -99,6 +101,10 @@ def open_image(source: Source, *, format: str, base: int, copy: bool, max_size: 
         kind = _detect(path, file.read(unread.HEAD)) if format == "auto" else format
         if source.base is not None and kind != "raw":
             raise UsageError(f"{path}: this {kind} file says itself where its memory was, a base cannot")
+        if path == KCORE:
+            from iommu_abi.images import kcore
+
+            return kcore.pieces(path, file)
         if kind == "kdump":
             return kdump.pieces(path, file, copy=copy, max_size=max_size)
         buffer = contents(path, file, copy)

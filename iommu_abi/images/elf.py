@@ -37,7 +37,7 @@ def is_core_or_none(start: bytes) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Load:
+class Load:
     """A PT_LOAD: bytes in the file, and bytes in memory from there on."""
 
     offset: int
@@ -82,7 +82,7 @@ def _many(path: Path, buffer: Buffer, sh_info: str, sections: int) -> int:
     return int(row.unpack_from(buffer, sections)[0])
 
 
-def _loads(path: Path, buffer: Buffer, header: _Header) -> Iterator[_Load]:
+def _loads(path: Path, buffer: Buffer, header: _Header) -> Iterator[Load]:
     """The PT_LOADs; pyelftools would need seconds for 10^5 of them."""
     row = struct.Struct(header.order + ("I4xQQQQQ8x" if header.wide else "IIIIII8x"))
     offset, step, count = header.offset, header.step, header.count
@@ -93,12 +93,17 @@ def _loads(path: Path, buffer: Buffer, header: _Header) -> Iterator[_Load]:
     with view:
         for i in range(count):
             kind, *rest = row.unpack_from(view, i * step)
-            load = _Load(*rest)
+            load = Load(*rest)
             if kind == PT_LOAD and load.first != nowhere and max(load.held, load.size):
                 yield load
 
 
-def _refuse(path: Path, loads: list[_Load], size: int) -> None:
+def loads(path: Path, head: bytes) -> list[Load]:
+    """The PT_LOADs of a file that begins so; ImageError if they are not within."""
+    return list(_loads(path, head, _header(path, head)))
+
+
+def _refuse(path: Path, loads: list[Load], size: int) -> None:
     """ImageError if these are not the memory of a machine."""
     if not any(load.held for load in loads):
         raise ImageError(f"{path}: an ELF file without memory in it (no PT_LOAD with bytes)")

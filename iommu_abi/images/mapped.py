@@ -1,4 +1,8 @@
-"""A mapped file that is read once from end to end: it need not stay in memory, and its holes need no look."""
+"""Bytes that need not all be in memory.
+
+A mapped file that is read once from end to end need not stay there, and its holes need no look; of other
+sources pages are fetched when they are touched.
+"""
 
 from __future__ import annotations
 
@@ -45,3 +49,19 @@ class MappedFile(mmap.mmap):
         size = end // mmap.PAGESIZE * mmap.PAGESIZE - first
         if size > 0:
             self.madvise(mmap.MADV_DONTNEED, first, size)
+
+
+class Demanded(mmap.mmap):
+    """Bytes of which each page is fetched when it is touched; ``demand`` says how.
+
+    C touches them as any others. Python code asks for them first, since who waits for a page has the
+    interpreter's lock, which the one who brings it needs.
+    """
+
+    def ensure(self, offset: int, length: int) -> None:
+        """Fetch what is touched next."""
+        raise NotImplementedError
+
+    def peek(self, offset: int, length: int) -> bytes:
+        """Bytes as they are now, which are not kept."""
+        raise NotImplementedError
