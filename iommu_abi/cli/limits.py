@@ -62,11 +62,13 @@ class Listing:
             except OutOfSteps:
                 self.stop = stop(self.spent, self.contexts)
 
-    def rows(self, found: Iterable[dict[str, object]]) -> Iterator[dict[str, object]]:
-        """JSON of what is found, and that it was stopped as a last element."""
+    def rows(self, found: Iterable[str]) -> Iterator[str]:
+        """Objects of JSON, and that it was stopped as a last one."""
+        import json
+
         yield from found
         if self.stop:
-            yield stop_json(self.stop)
+            yield json.dumps(stop_json(self.stop))
 
     @property
     def so_far(self) -> str:

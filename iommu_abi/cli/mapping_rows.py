@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import json
-import sys
+from io import StringIO
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import answers
+from iommu_abi.cli import answers, output
 from iommu_abi.terms import Target
 
 if TYPE_CHECKING:
@@ -27,11 +26,20 @@ def _pages(m: Mapping) -> Iterator[str]:
             yield "/".join(answers.size_text(size.bit_length() - 1) for size in page_sizes(sizes))
 
 
+def rights_text(m: Mapping) -> str:
+    """Rights and page sizes."""
+    return f"{m.access!s:3} {'+'.join(_pages(m)) or 'untranslated'}"
+
+
+def kind_text(m: Mapping) -> str:
+    """What is reached, if it is not memory."""
+    return " an MSI's MRIF" if m.target is Target.MRIF else ""
+
+
 def reached_text(m: Mapping) -> str:
     """Where a mapping leads, with which rights."""
     via = f" via GPA {m.gpa:#x}" if m.gpa not in (m.first, m.hpa) else ""
-    mrif = " an MSI's MRIF" if m.target is Target.MRIF else ""
-    return f"-> {m.hpa:#014x} {m.access!s:3} {'+'.join(_pages(m)) or 'untranslated'}{via}{mrif}"
+    return f"-> {m.hpa:#014x} {rights_text(m)}{via}{kind_text(m)}"
 
 
 def reached_json(m: Mapping) -> dict[str, object]:
@@ -47,22 +55,38 @@ def span_text(m: Mapping) -> str:
     return f"{m.first:#014x}..{m.last:#014x}"
 
 
-def emit_json(rows: Iterable[dict[str, object]]) -> int:
-    """A JSON list, a row a line, while rows come; how many there were."""
+def emit_json(objects: Iterable[str]) -> int:
+    """A JSON list, an object a line, while they come; how many there were."""
     n = 0
-    for n, row in enumerate(rows, 1):
-        print("[" if n == 1 else ",", json.dumps(row), sep="\n", end="")
+
+    def lines() -> Iterator[str]:
+        nonlocal n
+        for n, each in enumerate(objects, 1):
+            yield f"{',' if n > 1 else '['}\n{each}"
+
+    output.lines(lines())
     print("\n]" if n else "[]")
     return n
 
 
-def emit_csv(columns: tuple[str, ...], rows: Iterable[dict[str, object]]) -> int:
-    """CSV, while rows come; how many there were. A list is separated by slashes."""
-    out = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
-    out.writeheader()
+def csv_line(values: Iterable[object]) -> str:
+    """A line of CSV. A list is separated by slashes."""
+    made = StringIO()
+    cells = ("/".join(map(str, value)) if isinstance(value, list) else value for value in values)
+    csv.writer(made, lineterminator="\n").writerow(cells)
+    return made.getvalue()
+
+
+def emit_csv(columns: tuple[str, ...], lines: Iterable[str]) -> int:
+    """CSV, while lines come; how many there were."""
     n = 0
-    for row in rows:
-        n += 1
-        lists = {key: "/".join(map(str, value)) for key, value in row.items() if isinstance(value, list)}
-        out.writerow(row | lists)
+
+    def counted() -> Iterator[str]:
+        nonlocal n
+        yield csv_line(columns)
+        for each in lines:
+            n += 1
+            yield each
+
+    output.lines(counted())
     return n

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from iommu_abi.cli import limits, machine, mapping_rows, mappings_diff, mappings_map, output, target, words
+from iommu_abi.cli.mapping_lists import COLUMNS, Lists
 from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +42,6 @@ examples:
   iommu-abi mappings vmcore.elf.xz --config meta.json --map
   iommu-abi mappings vmcore.elf.xz --config meta.json -o map.svg
 """
-COLUMNS = ("rid", "pasid", "ids", "state", "first", "last", *mapping_rows.REACHED, "fault")
 
 
 def add(made: argparse.ArgumentParser) -> None:
@@ -64,63 +65,6 @@ def add(made: argparse.ArgumentParser) -> None:
     how.add_argument("--map", action="store_true", help="draw a map of host memory")
     how.add_argument("--json", action="store_true", help="print JSON, a list")
     how.add_argument("--csv", action="store_true", help="print CSV")
-
-
-def _row(each: Reach, name: str) -> dict[str, object]:
-    """``name`` of the unit, where there are several."""
-    m, context = each.mapping, each.context
-    row: dict[str, object] = {"unit": name} if name else {}
-    row |= {
-        "rid": words.name_of_requester(each.rid),
-        "pasid": each.pasid,
-        "ids": context.last - context.first + 1,
-        "state": context.state.name.lower(),
-    }
-    if m is None:
-        return row | {"fault": str(context.fault) if context.fault else None}
-    return row | {"first": hex(m.first), "last": hex(m.last)} | mapping_rows.reached_json(m)
-
-
-def _who(each: Reach, one: One) -> str:
-    """Whose context it is, and what that does."""
-    first, last = each.context.first, each.context.last
-    if each.pasid is None:
-        name = words.names_of_requesters(first, last) + (one.label(first) if first == last else "")
-    else:
-        name = words.name_of_context(each.rid, first) + (f"..{last}" if last > first else "")
-    number = f", {last - first + 1} of them" if last > first else ""
-    return f"{name}: {each.context.state.name.lower()}{number}"
-
-
-def _print(found: Iterator[Reach], listing: limits.Listing, one: One) -> int:
-    from iommu_abi.mappings import refusals_joined
-
-    n, before = 0, None
-    for each in refusals_joined(found):
-        if before != (each.rid, each.pasid):
-            print(_who(each, one))
-        before = each.rid, each.pasid
-        if each.mapping is None:
-            print(f"  {each.context.fault or 'nothing is mapped'}")
-        else:
-            print(f"  {mapping_rows.span_text(each.mapping)} {mapping_rows.reached_text(each.mapping)}")
-            n += 1
-    if not n:
-        output.line(f"nothing is reached{listing.so_far}")
-    listing.say()
-    return n
-
-
-class _Count:
-    """Counts what is reached while it passes by."""
-
-    def __init__(self, found: Iterator[Reach], name: str) -> None:
-        self.found, self.name, self.reached = found, name, 0
-
-    def rows(self) -> Iterator[dict[str, object]]:
-        for each in self.found:
-            self.reached += each.mapping is not None
-            yield _row(each, self.name)
 
 
 def _window(text: str | None) -> tuple[int, int] | None:
@@ -163,11 +107,11 @@ def run(args: argparse.Namespace) -> int:
         unit = found.only("a map").unit
         good = mappings_map.run(args, unit, memory, rid, pasid, window)
     if args.json or args.csv or good is None:
-        good = _Lists(args, found, memory, pasid, window).print()
+        good = _Run(args, found, memory, pasid, window).print()
     return 0 if good else 1
 
 
-class _Lists:
+class _Run:
     """The lists of all units, whose budget is one."""
 
     def __init__(
@@ -184,42 +128,49 @@ class _Lists:
         asked: list[tuple[One, int | None]] = [(one, None) for one in found.units]
         if args.rid is not None:
             asked = [(each.one, each.rid) for each in found.serving(args.rid)]
-        self.asked, self.several, self.reached, self.stopped = asked, len(found.units) > 1, 0, False
+        self.asked, self.several, self.reached, self.stopped = asked, len(found.units) > 1, False, False
 
-    def _each(self) -> Iterator[tuple[One, Iterator[Reach], limits.Listing]]:
-        from iommu_abi.mappings import everything, reaching, requesters
+    def _each(self) -> Iterator[tuple[Lists, Iterator[Reach], limits.Listing]]:
+        from iommu_abi.mappings import everything, requesters
 
         for one, rid in self.asked:
             listing = limits.Listing(
                 self.spent,
                 lambda most: requesters(one.unit, self.memory, rid, self.pasid, most),  # noqa: B023
             )
-            found = everything(one.unit, self.memory, rid, self.pasid, self.spent)
-            yield one, listing.until(reaching(found, *self.window) if self.window else found), listing
+            made = Lists(one, one.found.name if self.several else "", self.window)
+            yield made, everything(one.unit, self.memory, rid, self.pasid, self.spent), listing
+            self.reached |= made.reached
             self.stopped |= listing.stop is not None
             if self.stopped:
                 return
 
-    def _rows(self, *, with_end: bool) -> Iterator[dict[str, object]]:
-        for one, found, listing in self._each():
-            counted = _Count(found, one.found.name if self.several else "")
-            yield from listing.rows(counted.rows()) if with_end else counted.rows()
-            self.reached += counted.reached
-            if not with_end:
-                listing.say(to_stderr=True)
-        if with_end and self.machine.source:
-            yield {"state": "found", **self.machine.to_json()}
+    def _json(self) -> Iterator[str]:
+        for made, found, listing in self._each():
+            yield from listing.rows(listing.until(made.json(found)))
+        if self.machine.source:
+            yield json.dumps({"state": "found", **self.machine.to_json()})
+
+    def _csv(self) -> Iterator[str]:
+        for made, found, listing in self._each():
+            yield from listing.until(made.csv(found))
+            listing.say(to_stderr=True)
+
+    def _print(self) -> None:
+        for made, found, listing in self._each():
+            if self.several:
+                output.line(made.one.found.place, "bold")
+            output.lines(listing.until(made.text(found)))
+            if not made.reached:
+                output.line(f"nothing is reached{listing.so_far}")
+            listing.say()
 
     def print(self) -> bool:
         """Is anything reached, and is this all of it?"""
         if self.args.json:
-            mapping_rows.emit_json(self._rows(with_end=True))
+            mapping_rows.emit_json(self._json())
         elif self.args.csv:
-            columns = ("unit", *COLUMNS) if self.several else COLUMNS
-            mapping_rows.emit_csv(columns, self._rows(with_end=False))
+            mapping_rows.emit_csv(("unit", *COLUMNS) if self.several else COLUMNS, self._csv())
         else:
-            for one, found, listing in self._each():
-                if self.several:
-                    output.line(one.found.place, "bold")
-                self.reached += _print(found, listing, one)
-        return self.reached > 0 and not self.stopped
+            self._print()
+        return self.reached and not self.stopped

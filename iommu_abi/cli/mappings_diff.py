@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -60,14 +61,14 @@ def _sides(before: object, after: object) -> dict[str, object]:
     return {"before": before, "after": after}
 
 
-def _flat(row: dict[str, object]) -> dict[str, object]:
+def _csv(row: dict[str, object]) -> str:
     """A row with the two sides as columns."""
     flat = {name: value for name, value in row.items() if name not in ("before", "after")}
     for side in ("before", "after"):
         values = row[side]
         if isinstance(values, dict):
             flat |= {f"{side}_{name}": value for name, value in values.items()}
-    return flat
+    return mapping_rows.csv_line(flat.get(name) for name in COLUMNS)
 
 
 # ---------------------------------------------------------------- text
@@ -148,9 +149,9 @@ def run(args: argparse.Namespace, one: One, memory: Memory, rid: int | None, pas
     listing = limits.Listing(spent, lambda most: pairs(before, after, rid, pasid, most))
     found = listing.until(differences(before, after, rid, pasid, spent))
     if args.json:
-        n = mapping_rows.emit_json(listing.rows(map(_row, found)))
+        n = mapping_rows.emit_json(listing.rows(json.dumps(_row(change)) for change in found))
     elif args.csv:
-        n = mapping_rows.emit_csv(COLUMNS, (_flat(_row(change)) for change in found))
+        n = mapping_rows.emit_csv(COLUMNS, (_csv(_row(change)) for change in found))
         listing.say(to_stderr=True)
     else:
         n = _print(found, listing)

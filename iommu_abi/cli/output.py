@@ -26,6 +26,7 @@ PLAIN = str.maketrans("│─├┼┤┌┬┐└┴┘·░…█", "|-+++++++
 #: What an error of standard output is about, as errors of files name theirs.
 STDOUT = "standard output"
 
+LINES = 256  # of a block
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
 #: Characters: names can be of any length.
 MOST_OF_A_SENTENCE = 600
@@ -123,6 +124,20 @@ def line(text: object, style: str | None = None, *, stderr: bool = False) -> Non
         print(shown(str(text)), file=sys.stderr if stderr else sys.stdout)
     else:
         console(stderr=stderr).print(text, style=style, soft_wrap=True)
+
+
+def lines(found: Iterable[str]) -> None:
+    """Text that ends lines itself, in blocks where nobody waits for each: a call costs more than a line."""
+    room = 1 if sys.stdout.isatty() else LINES
+    block: list[str] = []
+    try:
+        for each in found:
+            block.append(each)
+            if len(block) == room:
+                sys.stdout.write("".join(block))
+                block.clear()
+    finally:
+        sys.stdout.write("".join(block))
 
 
 def parts_line(parts: Iterable[tuple[str, str]]) -> None:

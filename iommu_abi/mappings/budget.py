@@ -66,11 +66,12 @@ class Budget:
             yield self.grant(places)
             places = min(2 * places, STEPS)
 
-    def count_range(self) -> None:
-        """One more range; OutOfSteps if it is one too many."""
-        if self.ranges == self.most_ranges:
-            raise OutOfSteps
-        self.ranges += 1
+    def count_ranges(self, n: int) -> int:
+        """So many more ranges, or those that may still be found: how many of them."""
+        if self.most_ranges is not None:
+            n = min(n, self.most_ranges - self.ranges)
+        self.ranges += n
+        return n
 
     def count_context(self) -> None:
         """One more context; each costs something, even if it reaches nothing."""

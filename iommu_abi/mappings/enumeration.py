@@ -7,7 +7,8 @@ neighbours, so that memory stays constant and hostile tables can be interrupted 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -35,6 +36,8 @@ class State(enum.IntEnum):
 
 
 _STATE = tuple(State)
+#: struct iommu_abi_mapping.
+_MAPPING = struct.Struct("=7Q2B6x")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,21 +161,23 @@ def mappings(
         try:
             steps = 1 if cursor.done else next(calls)
         except OutOfSteps:
-            if cursor.pending:  # as far as it was looked at
-                budget.count_range()
-                yield _mapping(cursor.run)
+            if cursor.pending and budget.count_ranges(1):  # as far as it was looked at
+                yield from _mappings(ffi.addressof(cursor, "run"), 1)
             raise
         n = lib.iommu_abi_mappings(unit.c, table.c, who, steps, cursor, out, ROOM)
         if n < 0:
             raise UsageError(f"a requester that makes no sense to {unit.kind}: {rid:#x}, PASID {pasid}")
-        for m in out[0:n]:
-            budget.count_range()
-            yield _mapping(m)
+        allowed = budget.count_ranges(n)
+        yield from _mappings(out, allowed)
+        if allowed < n:
+            raise OutOfSteps
 
 
-def _mapping(m: Any) -> Mapping:
-    sizes = m.s1_sizes, m.s2_sizes
-    return Mapping(m.first, m.last, m.gpa, m.hpa, _ACCESS[m.access], *sizes, _TARGET[m.target], m.detail)
+def _mappings(found: Any, n: int) -> Iterator[Mapping]:
+    """Of C's structs, all at once: cffi would be asked for each member of each."""
+    rows = _MAPPING.iter_unpack(ffi.buffer(found, n * _MAPPING.size))
+    for first, last, gpa, hpa, detail, s1_sizes, s2_sizes, access, target in rows:
+        yield Mapping(first, last, gpa, hpa, _ACCESS[access], s1_sizes, s2_sizes, _TARGET[target], detail)
 
 
 def tables(
@@ -301,15 +306,12 @@ def requesters(
 
 
 class Reach(NamedTuple):
-    """One thing that a requester can reach, or with ``mapping`` None a context that lets nothing pass."""
+    """What a requester can reach: ``mappings``, to be taken before the next one; none if it is refused."""
 
     rid: int
     pasid: int | None
     context: Context
-    mapping: Mapping | None
-
-    def __repr__(self) -> str:
-        return hex_repr(self)
+    mappings: Iterator[Mapping]
 
 
 def everything(
@@ -319,28 +321,24 @@ def everything(
     pasid: int | None = None,
     budget: Budget | None = None,
 ) -> Iterator[Reach]:
-    """What all :func:`requesters` can reach; each of them is there at least once."""
+    """What all :func:`requesters` can reach; each of them is there once."""
     for at, process, context in requesters(unit, memory, rid, pasid, budget):
-        empty = True
-        if context.state < State.REFUSES:
-            for mapping in mappings(unit, memory, at, process, budget=budget):
-                yield Reach(at, process, context, mapping)
-                empty = False
-        if empty:
-            yield Reach(at, process, context, None)
+        passes = context.state < State.REFUSES
+        found = mappings(unit, memory, at, process, budget=budget) if passes else iter(())
+        yield Reach(at, process, context, found)
 
 
-def reaching(found: Iterator[Reach], first: int, last: int) -> Iterator[Reach]:
-    """Those whose mappings reach any of the host-physical addresses ``first`` to ``last``."""
+def reaching(found: Iterable[Mapping], first: int, last: int) -> Iterator[Mapping]:
+    """Those that reach any of the host-physical addresses ``first`` to ``last``."""
     for each in found:
-        if each.mapping and each.mapping.hpa <= last and first <= each.mapping.hpa_last:
+        if each.hpa <= last and first <= each.hpa_last:
             yield each
 
 
 def _same_refusal(a: Reach, b: Reach) -> bool:
     """Is ``b`` the next device or PASID after ``a``, blocked by an entry that says the same?"""
     of_a, of_b = a.context.fault, b.context.fault
-    if a.mapping or b.mapping or not of_a or not of_b:
+    if not of_a or not of_b:
         return False
     if a.context.last + 1 != b.context.first or (a.pasid is None) != (b.pasid is None):
         return False
@@ -349,7 +347,7 @@ def _same_refusal(a: Reach, b: Reach) -> bool:
     )
 
 
-def refusals_joined(found: Iterator[Reach]) -> Iterator[Reach]:
+def refusals_joined(found: Iterable[Reach]) -> Iterator[Reach]:
     """The same, with neighbours that are blocked alike as one; the fault is that of the first."""
     run: Reach | None = None
     for each in found:
@@ -358,6 +356,8 @@ def refusals_joined(found: Iterator[Reach]) -> Iterator[Reach]:
             continue
         if run:
             yield run
-        run = each
+        run = each if each.context.fault else None
+        if run is None:
+            yield each
     if run:
         yield run

@@ -37,9 +37,14 @@ class Extents:
         self.exact = True
         self._ranges: list[tuple[int, int]] = []
         self._settled = True
+        self._firsts: list[int] = []  # of the ranges when they were settled
+        self._lasts: list[int] = []
 
     def add(self, first: int, last: int) -> None:
         """Add a range; the cost is amortized."""
+        at = bisect.bisect_right(self._firsts, first) - 1
+        if at >= 0 and last <= self._lasts[at]:
+            return
         self._ranges.append((first, last))
         self._settled = False
         if len(self._ranges) >= 2 * self.limit:
@@ -54,6 +59,7 @@ class Extents:
                 (ranges[i][0], ranges[j - 1][1]) for i, j in itertools.pairwise([0, *cuts, len(ranges)])
             ]
         self._ranges, self._settled = ranges, True
+        self._firsts, self._lasts = [first for first, _ in ranges], [last for _, last in ranges]
 
     def ranges(self) -> list[tuple[int, int]]:
         """All of them as (first, last), ascending."""

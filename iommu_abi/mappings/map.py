@@ -181,11 +181,23 @@ class _Painter:
                 yield column, max(a, begin), min(b, end)
 
     def paint(self, cells: bytearray, m: Mapping) -> None:
-        """Add a mapping."""
-        for column, first, last in self._columns(m.hpa, m.hpa_last):
-            cells[column] |= m.access
-            if self.table_columns[column] and self.tables.touch(first, last):
-                cells[column] |= TABLES
+        """Add a mapping; a page, of which there are many, is in one column."""
+        first, last = m.hpa, m.hpa_last
+        at = bisect.bisect_left(self._lasts, first)
+        if at == len(self.regions):
+            return
+        region, access = self.regions[at], int(m.access)  # operators of enums are slow
+        column = region.column(first)
+        if region.first <= first and last <= region.last and column == region.column(last):
+            self._add(cells, column, access, first, last)
+            return
+        for column, begin, end in self._columns(first, last):
+            self._add(cells, column, access, begin, end)
+
+    def _add(self, cells: bytearray, column: int, access: int, first: int, last: int) -> None:
+        cells[column] |= access
+        if self.table_columns[column] and self.tables.touch(first, last):
+            cells[column] |= TABLES
 
 
 def pages_of_tables(
@@ -229,6 +241,10 @@ class _Survey:
                 self.shown.add(region.first, region.last)
 
 
+#: What makes two mappings the same.
+_IDENTITY = struct.Struct("<3QB")
+
+
 class _Rows:
     """A row for each set of contexts that reach the same."""
 
@@ -244,7 +260,7 @@ class _Rows:
         try:
             for m in found:
                 self.painter.paint(cells, m)
-                identity.update(struct.pack("<3QB", m.first, m.last, m.hpa, m.access))
+                identity.update(_IDENTITY.pack(m.first, m.last, m.hpa, m.access))
         finally:
             self._keep(identity.digest(), Row(context.state, cells), at, process, context)
 
