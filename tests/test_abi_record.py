@@ -84,7 +84,7 @@ def test_another_argument_of_a_function_is_seen_by_abidiff(copy):
     tool("abidiff")
     name = "const void *iommu_abi_mem_find(const struct iommu_abi_mem *mem, __u64 addr,"
     tree = copy("cdefs/iommu_abi/walk.h", f"{name} __u64 len)", f"{name} __u32 len)")
-    source = tree / "iommu_abi/core/walk.c"
+    source = tree / "iommu_abi/core/memory.c"
     source.write_text(source.read_text().replace(f"{name} __u64 len)", f"{name} __u32 len)"))
 
     status, said = check(tree)

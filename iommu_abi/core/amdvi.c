@@ -7,7 +7,7 @@
  * itself was not at hand: bits and orders come through Linux, QEMU and VirtualBox. What they
  * leave open is decided in docs/walk.md, section "AMD-Vi".
  */
-#include "pt_walk.h"
+#include "pt_tables.h"
 
 #define ADDR BITS(51, 12)
 
@@ -49,7 +49,7 @@ static const struct pt_reg regs[] = {
 };
 
 enum {
-	V1_RSVD = PT_MAX_REGS, /* [leaf][level] */
+	V1_RSVD = PT_OWN_STATE, /* [leaf][level] */
 	V2_RSVD = V1_RSVD + 2 * PT_MAX_LEVELS,
 	DTE_RSVD = V2_RSVD + 2 * PT_MAX_LEVELS, /* [word], of the first two */
 };
@@ -165,7 +165,12 @@ enum {
 	FLAG_TR = 256
 };
 
-enum { SA = 1 }; /* pt_walk.flags: DTE bit that suppresses page faults. SE suppresses only later ones */
+enum {            /* pt_context.flags */
+       OFF = 1,   /* the unit translates nothing */
+       ENTRY = 2, /* there is a legal DTE */
+       IOTLB = 4, /* DTE.I: the device may use ATS */
+       SA = 8,    /* DTE.SA: no page faults are recorded. SE suppresses only later ones */
+};
 
 /* RESERVED is one of reserved bits, or of a level or page size that there is not. */
 static bool by_reserved_bits(const struct iommu_abi_fault *f)
@@ -212,15 +217,170 @@ static void amdvi_native(struct pt_walk *w)
 	if (f->native != IO_PAGE_FAULT)
 		return;
 	f->detail = event_flags(w);
-	if (w->flags & SA || silent_for_ats(w))
+	if (w->c->flags & SA || silent_for_ats(w))
 		f->recorded = 0;
 }
 
-/* ---- device table, GCR3 table ---- */
+/* ---- stages ---- */
 
-static enum pt_verdict pass(struct pt_walk *w, unsigned int access)
+static void host_stage(struct pt_context *c, const u64 *dte, unsigned int mode)
 {
-	w->out->hpa = w->out->gpa = w->q->iova;
+	static pt_rules rules = {
+		{ PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(PT_R, 0), PT_NEED(PT_R, 0) },
+		{ PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(PT_R, 0), PT_NEED(PT_R, 0) },
+	};
+	unsigned int had = dte[0] >> 7 & 3;
+
+	if (!mode)
+		return;
+	c->s2 = (struct pt_stage){
+		.root = dte[0] & ADDR,
+		.in_span = mode == 6 ? ~0ull : BIT(12 + 9 * mode) - 1,
+		.in_mask = ~0ull,
+		.rsvd = (const u64(*)[PT_MAX_LEVELS]) & c->unit->state[V1_RSVD],
+		.rules = &rules,
+		.flags = (had & 1 ? AD_A : 0) | (had == 3 ? AD_D : 0),
+		.top = (u8)(mode - 1),
+	};
+}
+
+#define GUEST_RULES(user, execute)                                                                  \
+	{                                                                                           \
+		PT_NEED(user, 0), PT_NEED((user) | PT_W, 0), PT_NEED((user) | (execute), 0), { 0 }, \
+		{                                                                                   \
+			0                                                                           \
+		}                                                                                   \
+	}
+
+static void guest_stage(struct pt_context *c, u64 root, bool five)
+{
+	static pt_rules rules[2] = { /* [NX] */
+				     { GUEST_RULES(PT_USER, 0), GUEST_RULES(0, 0) },
+				     { GUEST_RULES(PT_USER, PT_X), GUEST_RULES(0, PT_X) }
+	};
+	const u64 *state = c->unit->state;
+	u64 control = state[CONTROL];
+	unsigned int bits = five ? 57 : 48;
+	bool canonical = c->pasid;
+
+	c->s1[0] = (struct pt_stage){
+		.root = root & ADDR,
+		.in_first = canonical ? ~0ull << (bits - 1) : 0,
+		.in_span = BIT(bits) - 1,
+		.in_mask = BIT(bits) - 1,
+		.rsvd = (const u64(*)[PT_MAX_LEVELS]) & state[V2_RSVD],
+		.rules = &rules[!!(state[EXT_FEATURES] & EFR_NX_SUP)],
+		.flags = (control & CONTROL_GA_UPDATE_DIS ? 0 : AD_A) |
+			 (control & CONTROL_GD_UPDATE_DIS ? 0 : AD_D),
+		.top = five ? 4 : 3,
+	};
+}
+
+/* ---- device table, GCR3 table: who ---- */
+
+/* GCR3 table: PASID -> root of the guest's tables. false: a refusal. */
+static bool guest(struct pt_walk *w, struct pt_context *c, const u64 *dte, const struct pt_place *dte_at)
+{
+	const u64 *state = c->unit->state;
+	unsigned int glx = dte[0] >> 56 & 3, paging = dte[2] >> 54 & 3;
+	u64 table =
+		(dte[0] >> 58 & 7) << 12 | (dte[1] >> 16 & 0xffff) << 15 | (dte[1] >> 43 & 0x1fffff) << 31;
+	bool spa = !(state[CONTROL] & CONTROL_GCR3TRP_MODE);
+	struct pt_place at = { .stage = IOMMU_ABI_PASID };
+	u32 pasid = c->pasid;
+	u64 entry = 0;
+
+	if (!(state[CONTROL] & CONTROL_GT_EN) || glx == 3 || glx > EFR_GLX_SUP(state[EXT_FEATURES]) ||
+	    paging > 1 || (paging && !EFR_GATS(state[EXT_FEATURES])))
+		return !pt_refuse(w, IOMMU_ABI_INVALID, ILLEGAL_DEV_TABLE_ENTRY, dte_at, dte);
+	/* PASmax may be 31: a PASID of 32 bits would not take that shift */
+	if (pasid >> 9 * (glx + 1) || (u64)pasid >> (EFR_PAS_MAX(state[EXT_FEATURES]) + 1))
+		return !pt_refuse(w, IOMMU_ABI_PASID_RANGE, IO_PAGE_FAULT, dte_at, dte);
+	for (unsigned int level = glx + 1; level--;) {
+		u64 e = table + (pasid >> 9 * level & 511) * 8;
+
+		at.level = (u8)level;
+		at.gpa = at.hpa = e;
+		if (spa && level == glx ? !pt_read_hpa(w, at.stage, level, e, 1, &entry)
+					: !pt_read_gpa(w, &v1, &at, e, 1, &entry))
+			return false;
+		if (!(entry & BIT(0)))
+			return !pt_refuse(w, IOMMU_ABI_NOT_PRESENT, IO_PAGE_FAULT, &at, &entry);
+		if (entry & (BITS(11, 1) | BITS(63, 52)))
+			return !pt_refuse(w, IOMMU_ABI_RESERVED, IO_PAGE_FAULT, &at, &entry);
+		table = entry & ADDR;
+	}
+	guest_stage(c, table, paging);
+	/* a fetch needs DTE.IR too */
+	if (state[EXT_FEATURES] & EFR_NX_SUP && c->grant & PT_R)
+		c->grant |= PT_X;
+	return true;
+}
+
+/* A valid DTE that translates: which stages? */
+static bool stages(struct pt_walk *w, struct pt_context *c, const u64 *dte, const struct pt_place *at)
+{
+	unsigned int mode = dte[0] >> 9 & 7, hats = EFR_HATS(c->unit->state[EXT_FEATURES]);
+	bool gv = dte[0] & BIT(55);
+
+	c->grant = dte[0] >> 61 & (PT_R | PT_W); /* IR, IW */
+	c->domain = dte[1] & 0xffff;
+	c->process = gv ? c->pasid : 0;
+	if (mode == 7 || (mode && (hats == 3 || mode > hats + 4)))
+		return !pt_refuse(w, IOMMU_ABI_INVALID, IO_PAGE_FAULT, at, dte);
+	if (c->has_pasid && !gv)
+		return !pt_refuse(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, at, dte);
+	host_stage(c, dte, mode);
+	return !(gv && (c->has_pasid || dte[0] & BIT(54))) || guest(w, c, dte, at);
+}
+
+enum { VALID = 1 << 0, TRANSLATES = 1 << 1 }; /* DTE: V, TV */
+
+/* The DTE, if it is a legal one. */
+static bool find_dte(struct pt_walk *w, struct pt_context *c, struct pt_place *at, u64 *dte)
+{
+	const u64 *state = c->unit->state;
+	u64 bytes = ((state[DEVTAB_BASE] & 0x1ff) + 1) << 12;
+
+	if (c->rid * 32ull >= bytes)
+		return !pt_refuse(w, IOMMU_ABI_RID_RANGE, IO_PAGE_FAULT, at, NULL);
+	at->gpa = at->hpa = (state[DEVTAB_BASE] & ADDR) + c->rid * 32ull;
+	if (!pt_read_hpa(w, IOMMU_ABI_DEVICE, 0, at->hpa, 4, dte)) {
+		w->fault->native = DEV_TAB_HARDWARE_ERROR;
+		return false;
+	}
+	if (!(dte[0] & VALID))
+		return true;
+	c->flags = dte[1] & BIT(34) ? SA : 0;
+	if (dte[0] & state[DTE_RSVD] || dte[1] & state[DTE_RSVD + 1])
+		return !pt_refuse(w, IOMMU_ABI_RESERVED, ILLEGAL_DEV_TABLE_ENTRY, at, dte);
+	return true;
+}
+
+static void amdvi_look_up(struct pt_walk *w, struct pt_context *c)
+{
+	struct pt_place at = { .stage = IOMMU_ABI_DEVICE };
+	u64 dte[4];
+
+	if (!(c->unit->state[CONTROL] & CONTROL_IOMMU_EN)) {
+		c->flags = OFF;
+		return;
+	}
+	if (!find_dte(w, c, &at, dte))
+		return;
+	pt_decides(w, c, IOMMU_ABI_DEVICE, at.gpa, at.hpa, dte[0]);
+	c->flags |= ENTRY | (dte[1] & BIT(32) ? IOTLB : 0);
+	if (dte[0] & VALID && dte[0] & TRANSLATES)
+		stages(w, c, dte, &at);
+}
+
+/* ---- the request: may it? ---- */
+
+/* The first @refs references count: those up to the DTE, or none. */
+static enum pt_verdict pass(struct pt_walk *w, unsigned int access, unsigned int refs)
+{
+	pt_forget(w, refs);
+	w->out->hpa = w->out->gpa = w->iova;
 	w->out->size_lg2 = 12;
 	w->out->access = (__u8)access;
 	return PT_DONE;
@@ -233,109 +393,10 @@ static enum pt_verdict interrupt_message(struct pt_walk *w)
 
 	if (w->q->access == PT_W && w->q->at != IOMMU_ABI_TRANSLATION) {
 		w->out->target = IOMMU_ABI_INTERRUPT;
-		return pass(w, PT_W);
+		return pass(w, PT_W, 0);
 	}
+	pt_forget(w, 0);
 	return pt_refuse(w, IOMMU_ABI_INTERRUPT_RANGE, INVALID_DEVICE_REQUEST, &none, NULL);
-}
-
-static void host_stage(struct pt_walk *w, const u64 *dte, unsigned int mode)
-{
-	unsigned int had = dte[0] >> 7 & 3;
-
-	if (!mode)
-		return;
-	w->s2 = (struct pt_stage){
-		.root = dte[0] & ADDR,
-		.in_span = mode == 6 ? ~0ull : BIT(12 + 9 * mode) - 1,
-		.in_mask = ~0ull,
-		.rsvd = (const u64(*)[PT_MAX_LEVELS]) & w->unit->state[V1_RSVD],
-		.flags = (had & 1 ? AD_A : 0) | (had == 3 ? AD_D : 0),
-		.top = (u8)(mode - 1),
-		.grant = PT_ALL,
-		.rule = { PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(PT_R, 0), PT_NEED(PT_R, 0) },
-	};
-}
-
-static void guest_stage(struct pt_walk *w, u64 root, bool five, bool low_half)
-{
-	u64 control = w->unit->state[CONTROL];
-	unsigned int bits = five ? 57 : 48;
-	bool nx = w->unit->state[EXT_FEATURES] & EFR_NX_SUP,
-	     user = ~w->q->flags & (IOMMU_ABI_PRIV | IOMMU_ABI_HAS_PASID);
-	bool upper = !low_half && w->q->iova >> 63;
-	u8 need = user ? PT_USER : 0;
-
-	w->s1 = (struct pt_stage){
-		.root = root & ADDR,
-		.in_first = upper ? ~0ull << (bits - 1) : 0,
-		.in_span = BIT(low_half ? bits : bits - 1) - 1,
-		.in_mask = BIT(bits) - 1,
-		.rsvd = (const u64(*)[PT_MAX_LEVELS])&w->unit->state[V2_RSVD],
-		.flags = (control & CONTROL_GA_UPDATE_DIS ? 0 : AD_A) | (control & CONTROL_GD_UPDATE_DIS ? 0 : AD_D),
-		.top = five ? 4 : 3, .grant = PT_ALL,
-		.rule = {
-			PT_NEED(need, 0), PT_NEED(need | PT_W, 0), PT_NEED(need | (nx ? PT_X : 0), 0),
-		},
-	};
-}
-
-/* GCR3 table: PASID -> root of the guest's tables. */
-static enum pt_verdict guest(struct pt_walk *w, const u64 *dte, const struct pt_place *dte_at, u32 pasid)
-{
-	const u64 *state = w->unit->state;
-	unsigned int glx = dte[0] >> 56 & 3, paging = dte[2] >> 54 & 3;
-	u64 table =
-		(dte[0] >> 58 & 7) << 12 | (dte[1] >> 16 & 0xffff) << 15 | (dte[1] >> 43 & 0x1fffff) << 31;
-	bool spa = !(state[CONTROL] & CONTROL_GCR3TRP_MODE);
-	struct pt_place at = { .stage = IOMMU_ABI_PASID };
-	u64 entry = 0;
-
-	if (!(state[CONTROL] & CONTROL_GT_EN) || glx == 3 || glx > EFR_GLX_SUP(state[EXT_FEATURES]) ||
-	    paging > 1 || (paging && !EFR_GATS(state[EXT_FEATURES])))
-		return pt_refuse(w, IOMMU_ABI_INVALID, ILLEGAL_DEV_TABLE_ENTRY, dte_at, dte);
-	/* PASmax may be 31: a PASID of 32 bits would not take that shift */
-	if (pasid >> 9 * (glx + 1) || (u64)pasid >> (EFR_PAS_MAX(state[EXT_FEATURES]) + 1))
-		return pt_refuse(w, IOMMU_ABI_PASID_RANGE, IO_PAGE_FAULT, dte_at, dte);
-	for (unsigned int level = glx + 1; level--;) {
-		u64 e = table + (pasid >> 9 * level & 511) * 8;
-
-		at.level = (u8)level;
-		at.gpa = at.hpa = e;
-		if (spa && level == glx ? !pt_read_hpa(w, at.stage, level, e, 1, &entry)
-					: !pt_read_gpa(w, &v1, &at, e, 1, &entry))
-			return PT_FAULT;
-		if (!(entry & BIT(0)))
-			return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, IO_PAGE_FAULT, &at, &entry);
-		if (entry & (BITS(11, 1) | BITS(63, 52)))
-			return pt_refuse(w, IOMMU_ABI_RESERVED, IO_PAGE_FAULT, &at, &entry);
-		table = entry & ADDR;
-	}
-	guest_stage(w, table, paging, !pasid);
-	/* a fetch needs DTE.IR too */
-	if (state[EXT_FEATURES] & EFR_NX_SUP && w->report & PT_R)
-		w->report |= PT_X;
-	return PT_GO;
-}
-
-/* A valid DTE that translates: which stages, and may the request use them? */
-static enum pt_verdict stages(struct pt_walk *w, const u64 *dte, const struct pt_place *at)
-{
-	const u64 *state = w->unit->state;
-	unsigned int mode = dte[0] >> 9 & 7, hats = EFR_HATS(state[EXT_FEATURES]);
-	bool with_pasid = w->q->flags & IOMMU_ABI_HAS_PASID, gv = dte[0] & BIT(55);
-	unsigned int ir_iw = dte[0] >> 61 & (PT_R | PT_W);
-
-	if (!(ir_iw & (w->q->access == PT_W ? PT_W : PT_R)))
-		return pt_refuse(w, IOMMU_ABI_DENIED, IO_PAGE_FAULT, at, dte);
-	if (mode == 7 || (mode && (hats == 3 || mode > hats + 4)))
-		return pt_refuse(w, IOMMU_ABI_INVALID, IO_PAGE_FAULT, at, dte);
-	if (with_pasid && !gv)
-		return pt_refuse(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, at, dte);
-	host_stage(w, dte, mode);
-	w->report = (u8)ir_iw;
-	if (gv && (with_pasid || dte[0] & BIT(54)))
-		return guest(w, dte, at, with_pasid ? w->q->pasid : 0);
-	return mode ? PT_GO : pass(w, ir_iw);
 }
 
 /* Interrupt messages of requests without PASID: no memory, whatever the tables say. */
@@ -343,47 +404,46 @@ static enum pt_verdict stages(struct pt_walk *w, const u64 *dte, const struct pt
 #define INTERRUPTS_LG2 20
 
 /* May a device with this DTE ask for translations (I, V, TV), or use them (I, V)? */
-static bool ats_allowed(const struct iommu_abi_request *q, const u64 *dte)
+static bool ats_allowed(const struct pt_walk *w, u64 dte)
 {
-	if (q->at == IOMMU_ABI_UNTRANSLATED)
+	if (w->q->at == IOMMU_ABI_UNTRANSLATED)
 		return true;
-	if (!(dte[0] & BIT(0)) || !(dte[1] & BIT(32)))
+	if (!(dte & VALID) || !(w->c->flags & IOTLB))
 		return false;
-	return q->at == IOMMU_ABI_TRANSLATED || dte[0] & BIT(1);
+	return w->q->at == IOMMU_ABI_TRANSLATED || dte & TRANSLATES;
 }
 
-static enum pt_verdict amdvi_resolve(struct pt_walk *w)
+PT_INLINE enum pt_verdict amdvi_admit(struct pt_walk *w)
 {
-	const u64 *state = w->unit->state;
-	struct pt_place at = { .stage = IOMMU_ABI_DEVICE };
-	u64 dte[4], bytes = ((state[DEVTAB_BASE] & 0x1ff) + 1) << 12;
+	const struct pt_context *c = w->c;
+	unsigned int refs;
+	u64 dte;
 
-	if (!(state[CONTROL] & CONTROL_IOMMU_EN))
-		return pass(w, PT_R | PT_W);
-	if (w->q->iova >> INTERRUPTS_LG2 == INTERRUPTS >> INTERRUPTS_LG2 &&
-	    !(w->q->flags & IOMMU_ABI_HAS_PASID))
+	if (c->flags & OFF)
+		return pass(w, PT_R | PT_W, 0);
+	if (w->iova >> INTERRUPTS_LG2 == INTERRUPTS >> INTERRUPTS_LG2 && !c->has_pasid)
 		return interrupt_message(w);
-	if (w->q->rid * 32ull >= bytes)
-		return pt_refuse(w, IOMMU_ABI_RID_RANGE, IO_PAGE_FAULT, &at, NULL);
-	at.gpa = at.hpa = (state[DEVTAB_BASE] & ADDR) + w->q->rid * 32ull;
-	if (!pt_read_hpa(w, IOMMU_ABI_DEVICE, 0, at.hpa, 4, dte)) {
-		w->out->fault.native = DEV_TAB_HARDWARE_ERROR;
-		return PT_FAULT;
-	}
-	if (dte[0] & BIT(0)) {
-		w->flags = dte[1] & BIT(34) ? SA : 0;
-		if (dte[0] & state[DTE_RSVD] || dte[1] & state[DTE_RSVD + 1])
-			return pt_refuse(w, IOMMU_ABI_RESERVED, ILLEGAL_DEV_TABLE_ENTRY, &at, dte);
-	}
-	if (!ats_allowed(w->q, dte))
-		return pt_refuse(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, &at, dte);
-	if (!(dte[0] & BIT(0)))
-		return pass(w, PT_R | PT_W);
-	if (!(dte[0] & BIT(1)))
-		return pt_refuse(w, IOMMU_ABI_ABORTED, IO_PAGE_FAULT, &at, dte);
+	if (!(c->flags & ENTRY))
+		return pt_refused(w);
+	dte = c->entry[IOMMU_ABI_DEVICE].raw;
+	refs = c->refs[IOMMU_ABI_DEVICE];
+	if (!ats_allowed(w, dte))
+		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, IOMMU_ABI_DEVICE);
+	if (!(dte & VALID))
+		return pass(w, PT_R | PT_W, refs);
+	if (!(dte & TRANSLATES))
+		return pt_refuse_by(w, IOMMU_ABI_ABORTED, IO_PAGE_FAULT, IOMMU_ABI_DEVICE);
 	if (w->q->at == IOMMU_ABI_TRANSLATED)
-		return pass(w, PT_R | PT_W);
-	return stages(w, dte, &at);
+		return pass(w, PT_R | PT_W, refs);
+	if (!(c->grant & (w->access == PT_W ? PT_W : PT_R)))
+		return pt_refuse_by(w, IOMMU_ABI_DENIED, IO_PAGE_FAULT, IOMMU_ABI_DEVICE);
+	if (c->refusal.reason)
+		return pt_refused(w);
+	if (c->s1[0].top == PT_OFF && c->s2.top == PT_OFF)
+		return pass(w, c->grant, refs);
+	w->priv = !(~w->q->flags & (IOMMU_ABI_PRIV | IOMMU_ABI_HAS_PASID));
+	w->report = c->grant;
+	return pt_go(w, 0);
 }
 
 static enum pt_verdict amdvi_output(struct pt_walk *w)
@@ -391,7 +451,7 @@ static enum pt_verdict amdvi_output(struct pt_walk *w)
 	struct iommu_abi_translation *out = w->out;
 
 	if (PT_UNLIKELY(out->size_lg2 > INTERRUPTS_LG2) && !(w->q->flags & IOMMU_ABI_HAS_PASID)) {
-		unsigned int apart = pt_apart(w->q->iova, INTERRUPTS, INTERRUPTS_LG2);
+		unsigned int apart = pt_apart(w->iova, INTERRUPTS, INTERRUPTS_LG2);
 
 		if (apart < out->size_lg2)
 			out->size_lg2 = (u8)apart;
@@ -420,7 +480,7 @@ const struct pt_vendor pt_vendor_amdvi = {
 	.rid_last = 0xffff,
 	.regs = regs,
 	.init = amdvi_init,
-	.resolve = amdvi_resolve,
+	.look_up = amdvi_look_up,
 	.output = amdvi_output,
 	.native = amdvi_native,
 	.window = amdvi_window,

@@ -13,7 +13,7 @@
 #include <errno.h>
 
 #include "iommu_abi/mappings.h"
-#include "pt_walk.h"
+#include "pt_request.h"
 
 /* ---- how far ---- */
 
@@ -38,6 +38,12 @@ static u64 in_width(u64 at)
 	return ~at - (1ull << (63 - __builtin_clzll(~at)));
 }
 
+/* The format of the stage 1 that counts. */
+PT_INLINE const struct pt_format *f1_of(const struct pt_walk *w)
+{
+	return w->c->f1[w->half];
+}
+
 PT_INLINE unsigned int entry_covers(const struct pt_format *f, unsigned int level)
 {
 	return f->granule_lg2 + f->index_lg2 * level;
@@ -56,9 +62,9 @@ static u64 in_s2(const struct pt_walk *w, u64 gpa, bool blocked)
 	u64 width = in_width(gpa);
 
 	if (w->s2_lg2 && w->s2_lg2 != PT_NO_SIZE)
-		return least(width, in_block(gpa, leaf_covers(w->f2, w->s2_lg2)));
+		return least(width, in_block(gpa, leaf_covers(w->c->f2, w->s2_lg2)));
 	if (blocked && f->has_entry)
-		return least(width, in_block(gpa, entry_covers(w->f2, f->level)));
+		return least(width, in_block(gpa, entry_covers(w->c->f2, f->level)));
 	if (!blocked && !w->s2_lg2) /* intercepted */
 		return least(width, in_block(gpa, w->out->size_lg2));
 	return width;
@@ -76,13 +82,13 @@ static u64 alike(const struct pt_walk *w, bool blocked)
 		n = least(n, v->window(w, iova) - iova);
 	if (!w->s1_lg2) { /* not behind stage 1 */
 		if (blocked && f->stage == IOMMU_ABI_S1 && f->has_entry)
-			return least(n, in_block(iova, entry_covers(w->f1, f->level)));
+			return least(n, in_block(iova, entry_covers(f1_of(w), f->level)));
 		if (blocked && f->stage == IOMMU_ABI_S2 && f->purpose != IOMMU_ABI_FOR_PASID_ENTRY)
-			return least(n, in_block(iova, entry_covers(w->f1, f->for_level)));
+			return least(n, in_block(iova, entry_covers(f1_of(w), f->for_level)));
 		return n;
 	}
 	if (w->s1_lg2 != PT_NO_SIZE)
-		n = least(n, in_block(iova, leaf_covers(w->f1, w->s1_lg2)));
+		n = least(n, in_block(iova, leaf_covers(f1_of(w), w->s1_lg2)));
 	n = least(n, in_s2(w, out->gpa, blocked));
 	if (v->window)
 		n = least(n, v->window(w, out->gpa) - out->gpa);
@@ -118,26 +124,67 @@ static bool depends_on_access(unsigned int reason)
 	return true;
 }
 
-/* Walk as read, write, execute, until one passes. @same: bytes behind the IOVA for which this holds. */
-static bool probe(struct pt_walk *w, struct iommu_abi_request *q, u64 *same)
+/* A requester, and the walks of its requests. */
+struct asking {
+	struct pt_walk w;
+	struct pt_context c;
+	struct iommu_abi_request q;
+	struct iommu_abi_translation answer;
+	struct iommu_abi_trace *looked_up,
+		*trace; /* references of look_up(), and of all walks of a step; or NULL */
+};
+
+static void ask(struct asking *a, const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
+		struct iommu_abi_trace *looked_up, struct iommu_abi_trace *trace)
 {
-	const struct pt_vendor *v = w->unit->vendor;
+	a->looked_up = looked_up;
+	a->trace = trace;
+	pt_open(&a->w, unit, mem, trace);
+}
+
+/* Read the tables, once for all walks of this requester. */
+static void look_up(struct asking *a)
+{
+	a->w.trace = a->looked_up;
+	if (a->looked_up)
+		a->looked_up->n = 0;
+	pt_look_up(&a->w, &a->c, a->q.rid, a->q.pasid, a->q.flags & IOMMU_ABI_HAS_PASID);
+	a->w.trace = a->trace;
+}
+
+/* A walk's references begin with those of look_up(), although it does not read these again. */
+static void repeat(struct asking *a)
+{
+	struct iommu_abi_trace *t = a->trace;
+
+	a->w.refs = t->n;
+	for (u32 i = 0; i < a->looked_up->n; i++, t->n++)
+		if (t->n < IOMMU_ABI_MAX_REFS)
+			t->refs[t->n] = a->looked_up->refs[i];
+}
+
+/* Walk as read, write, execute, until one passes. @same: bytes behind the IOVA for which this holds. */
+static bool probe(struct asking *a, u64 *same)
+{
+	const struct pt_vendor *v = a->w.unit->vendor;
 
 	*same = ~0ull;
 	for (unsigned int access = IOMMU_ABI_READ; access <= IOMMU_ABI_EXEC; access <<= 1) {
 		bool blocked;
 
-		q->access = (__u8)access;
-		pt_begin(w, v);
-		blocked = v->translate(w) != 0;
-		if (is_alias(w)) {
-			*same = in_width(q->iova);
+		a->q.access = (__u8)access;
+		pt_begin(&a->w, &a->q, &a->answer);
+		if (a->trace)
+			repeat(a);
+		blocked = v->translate(&a->w) != 0;
+		if (is_alias(&a->w)) {
+			*same = in_width(a->q.iova);
 			return false;
 		}
-		*same = least(*same, alike(w, blocked));
+		*same = least(*same, alike(&a->w, blocked));
 		if (!blocked)
 			return true;
-		if (!depends_on_access(w->out->fault.reason))
+		if (!depends_on_access(a->answer.fault.reason))
 			return false;
 	}
 	return false;
@@ -187,21 +234,21 @@ long iommu_abi_mappings(const struct iommu_abi_unit *unit, const struct iommu_ab
 			const struct iommu_abi_request *who, size_t steps, struct iommu_abi_mapping_cursor *c,
 			struct iommu_abi_mapping *out, size_t n)
 {
-	struct iommu_abi_translation answer;
-	struct iommu_abi_request q = *who;
-	struct pt_walk w;
+	struct asking a;
 	size_t found = 0;
 
-	q.access = IOMMU_ABI_READ;
-	if (!pt_sensible(&q, unit->vendor))
+	a.q = *who;
+	a.q.access = IOMMU_ABI_READ;
+	if (!pt_sensible(&a.q, unit->vendor))
 		return -EINVAL;
-	pt_open(&w, unit, mem, &q, NULL, &answer);
+	ask(&a, unit, mem, NULL, NULL);
+	look_up(&a);
 	while (!c->done && steps-- && found < n) {
 		u64 same;
 
-		q.iova = c->next;
-		if (probe(&w, &q, &same) && answer.target != IOMMU_ABI_INTERRUPT) {
-			struct iommu_abi_mapping m = mapping_of(&w, same);
+		a.q.iova = c->next;
+		if (probe(&a, &same) && a.answer.target != IOMMU_ABI_INTERRUPT) {
+			struct iommu_abi_mapping m = mapping_of(&a.w, same);
 
 			if (!c->pending || !joins(&c->run, &m, c->by_size)) {
 				if (c->pending)
@@ -210,7 +257,7 @@ long iommu_abi_mappings(const struct iommu_abi_unit *unit, const struct iommu_ab
 				c->pending = 1;
 			}
 		}
-		c->next = q.iova + same + 1;
+		c->next = a.q.iova + same + 1;
 		c->done = !c->next;
 	}
 	if (c->done && c->pending && found < n) {
@@ -299,23 +346,24 @@ static u64 last_of(unsigned int table, const struct pt_vendor *v)
 }
 
 /* Walk for the ID at which @c is, and go on. Has it a context, the same one up to @last? */
-static bool look_up(struct pt_walk *w, struct iommu_abi_request *q, unsigned int table,
-		    struct iommu_abi_context_cursor *c, bool *passed, u64 *last)
+static bool next_id(struct asking *a, unsigned int table, struct iommu_abi_context_cursor *c, bool *passed,
+		    u64 *last)
 {
 	bool pasids = table == IOMMU_ABI_PASID, found = false, rest = false;
-	u64 same, id_last = last_of(table, w->unit->vendor);
+	u64 same, id_last = last_of(table, a->w.unit->vendor);
 
-	*(pasids ? &q->pasid : &q->rid) = (u32)c->next;
-	if (w->trace)
-		w->trace->n = 0;
-	*passed = probe(w, q, &same);
-	*last = least(*passed ? c->next : last_id(w, table, c->next), id_last);
+	*(pasids ? &a->q.pasid : &a->q.rid) = (u32)c->next;
+	if (a->trace)
+		a->trace->n = 0;
+	look_up(a);
+	*passed = probe(a, &same);
+	*last = least(*passed ? c->next : last_id(&a->w, table, c->next), id_last);
 	if (*passed)
-		w->out->fault.reason = IOMMU_ABI_OK;
-	if (pasids && !w->lone && !came_to_pasids(w))
+		a->answer.fault.reason = IOMMU_ABI_OK;
+	if (pasids && !a->w.lone && !came_to_pasids(&a->w))
 		rest = c->next; /* PASIDs make no difference, but 0 may be special */
 	else
-		found = *passed || !absent(w, table, &rest);
+		found = *passed || !absent(&a->w, table, &rest);
 	c->next = *last + 1;
 	c->done = rest || *last >= id_last;
 	return found;
@@ -328,32 +376,31 @@ long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_ab
 	const struct pt_vendor *v = unit->vendor;
 	bool pasids = who->flags & IOMMU_ABI_HAS_PASID;
 	unsigned int table = pasids ? IOMMU_ABI_PASID : IOMMU_ABI_DEVICE;
-	struct iommu_abi_translation answer;
-	struct iommu_abi_trace trace;
-	struct iommu_abi_request q = *who;
-	struct pt_walk w;
+	struct iommu_abi_trace looked_up, trace;
+	struct asking a;
 	size_t found = 0;
 
-	q.iova = 0;
-	*(pasids ? &q.pasid : &q.rid) = 0;
-	q.access = IOMMU_ABI_READ;
-	if (!pt_sensible(&q, v))
+	a.q = *who;
+	a.q.iova = 0;
+	*(pasids ? &a.q.pasid : &a.q.rid) = 0;
+	a.q.access = IOMMU_ABI_READ;
+	if (!pt_sensible(&a.q, v))
 		return -EINVAL;
 	if (c->next > last_of(table, v)) /* there are no such IDs */
 		c->done = 1;
-	pt_open(&w, unit, mem, &q, pasids ? &trace : NULL, &answer);
+	ask(&a, unit, mem, pasids ? &looked_up : NULL, pasids ? &trace : NULL);
 	while (!c->done && steps-- && found < n) {
 		struct iommu_abi_context now = { .first = (u32)c->next };
 		bool passed;
 		u64 last;
 
-		if (!look_up(&w, &q, table, c, &passed, &last))
+		if (!next_id(&a, table, c, &passed, &last))
 			continue;
 		now.last = (u32)last;
-		now.state = state_of(&w, passed);
+		now.state = state_of(&a.w, passed);
 		if (now.state >= IOMMU_ABI_REFUSES) {
-			v->native(&w);
-			now.fault = answer.fault;
+			v->native(&a.w);
+			now.fault = a.answer.fault;
 		}
 		if (!found || !goes_on(&out[found - 1], &now))
 			out[found++] = now;
@@ -397,39 +444,40 @@ long iommu_abi_tables(const struct iommu_abi_unit *unit, const struct iommu_abi_
 		      struct iommu_abi_table_cursor *c, struct iommu_abi_table *out, size_t n)
 {
 	const struct pt_vendor *v = unit->vendor;
-	struct iommu_abi_translation answer;
-	struct iommu_abi_trace trace;
-	struct iommu_abi_request q = *who;
-	struct pt_walk w;
+	struct iommu_abi_trace looked_up, trace;
+	struct asking a;
 	size_t found = 0;
 
-	q.access = IOMMU_ABI_READ;
+	a.q = *who;
+	a.q.access = IOMMU_ABI_READ;
 	if (of != IOMMU_ABI_S1)
-		q.iova = 0;
-	if (!pt_sensible(&q, v) || of > IOMMU_ABI_S1 ||
-	    (of == IOMMU_ABI_PASID && !(q.flags & IOMMU_ABI_HAS_PASID)) || n <= IOMMU_ABI_MAX_REFS)
+		a.q.iova = 0;
+	if (!pt_sensible(&a.q, v) || of > IOMMU_ABI_S1 ||
+	    (of == IOMMU_ABI_PASID && !(a.q.flags & IOMMU_ABI_HAS_PASID)) || n <= IOMMU_ABI_MAX_REFS)
 		return -EINVAL;
 	if (of != IOMMU_ABI_S1 && c->at.next > last_of(of, v))
 		c->at.done = 1;
-	pt_open(&w, unit, mem, &q, &trace, &answer);
+	ask(&a, unit, mem, &looked_up, &trace);
+	if (of == IOMMU_ABI_S1)
+		look_up(&a);
 	while (!c->at.done && steps-- && n - found > IOMMU_ABI_MAX_REFS) {
 		struct iommu_abi_table place = { .first = c->at.next };
 		bool passed;
 
 		if (of == IOMMU_ABI_S1) {
 			trace.n = 0;
-			q.iova = c->at.next;
-			passed = probe(&w, &q, &place.last);
-			place.last += q.iova;
+			a.q.iova = c->at.next;
+			passed = probe(&a, &place.last);
+			place.last += a.q.iova;
 			c->at.next = place.last + 1;
 			c->at.done = !c->at.next;
 		} else {
-			look_up(&w, &q, of, &c->at, &passed, &place.last);
+			next_id(&a, of, &c->at, &passed, &place.last);
 		}
 		found += new_pages(&trace, of, c, &place, out + found);
-		if (of == IOMMU_ABI_S1 && !passed && entry_is_bad(&answer.fault)) {
-			v->native(&w);
-			place.fault = answer.fault;
+		if (of == IOMMU_ABI_S1 && !passed && entry_is_bad(&a.answer.fault)) {
+			v->native(&a.w);
+			place.fault = a.answer.fault;
 			out[found++] = place;
 		}
 	}

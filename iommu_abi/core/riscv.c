@@ -7,6 +7,8 @@
  * registers; the reference model (RM) for the order of checks. Page tables: the privileged
  * specification as RM restates it. docs/walk_riscv.md decides what these leave open.
  */
+#include <string.h>
+
 #include "error.h"
 #include "riscv_context.h"
 
@@ -51,6 +53,7 @@ static int riscv_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
 		return refuse(err, RULE_UNIT_ENDIAN, FCTL, u->state[FCTL], 0);
 	if (!(cap & CAP_SVRSW60T59B))
 		always |= BITS(60, 59);
+	u->state[PT_PAS_LAST] = BIT(CAP_PAS(cap)) - 1; /* PAS has 6 bits */
 	u->state[MSI_PAGES] = gpa_last >> 12;
 	for (unsigned int level = 0; level < PT_MAX_LEVELS; level++) {
 		sv64[level] = always | PBMT | NAPOT | TABLE_FLAGS;
@@ -126,10 +129,6 @@ static u64 iotval2(const struct iommu_abi_fault *f)
 	return (f->input & ~3ull) | implicit;
 }
 
-/* pt_walk.flags: the device's faults are not recorded; its ATS answers are GPAs; its first stage is not
- * modelled. */
-enum { DTF = 1, ANSWER_GPA = 2, BIG_ENDIAN_S1 = 4 };
-
 static bool recorded_with_dtf(u32 cause)
 {
 	return (cause >= ALL_DISALLOWED && cause <= DDT_MISCONFIGURED) || cause == DDT_CORRUPTED ||
@@ -156,7 +155,7 @@ static void riscv_native(struct pt_walk *w)
 		f->native = of_stage ? cause_of_stage(w) : cause_of_context(f);
 	if (f->native >= GUEST_PAGE_FAULT && f->native <= GUEST_PAGE_FAULT + 3)
 		f->detail = iotval2(f);
-	if (w->flags & DTF && !recorded_with_dtf(f->native))
+	if (w->c->flags & DTF && !recorded_with_dtf(f->native))
 		f->recorded = 0;
 	if (w->q->at == IOMMU_ABI_TRANSLATION && silent_for_ats(f->native))
 		f->recorded = 0;
@@ -164,8 +163,7 @@ static void riscv_native(struct pt_walk *w)
 
 /* ---- MSI page table ---- */
 
-enum { MSI_TABLE, MSI_TABLE_MASK, MSI_TABLE_PATTERN }; /* pt_walk.own; no table: MSI_OFF */
-#define MSI_OFF 0ull
+enum { MSI_TABLE, MSI_TABLE_MASK, MSI_TABLE_PATTERN }; /* pt_context.own */
 
 /* The bits of @value under @mask, closed up. */
 static u64 extract(u64 value, u64 mask)
@@ -181,14 +179,14 @@ static u64 extract(u64 value, u64 mask)
 /* Bits in which this page's number differs from those of interrupt files; 0: it is one. */
 static u64 msi_apart(const struct pt_walk *w, u64 page)
 {
-	return (page ^ w->own[MSI_TABLE_PATTERN]) & ~w->own[MSI_TABLE_MASK] & w->unit->state[MSI_PAGES];
+	return (page ^ w->c->own[MSI_TABLE_PATTERN]) & ~w->c->own[MSI_TABLE_MASK] & w->unit->state[MSI_PAGES];
 }
 
 static enum pt_verdict refuse_msi(struct pt_walk *w, unsigned int reason, u32 cause,
 				  const struct pt_place *at, u64 gpa, const u64 *raw)
 {
 	pt_fault(w, reason, at, gpa, raw, raw ? *raw : 0);
-	w->out->fault.native = cause;
+	w->fault->native = cause;
 	return PT_FAULT;
 }
 
@@ -222,7 +220,7 @@ static enum pt_verdict msi_translate(struct pt_walk *w, u64 gpa)
 	unsigned int mode;
 
 	w->alias = page & ~counts;
-	at.hpa = PAGE_OF_PPN(w->own[MSI_TABLE]) | extract(page, w->own[MSI_TABLE_MASK] & counts) * 16;
+	at.hpa = PAGE_OF_PPN(w->c->own[MSI_TABLE]) | extract(page, w->c->own[MSI_TABLE_MASK] & counts) * 16;
 	at.gpa = at.hpa;
 	if (!pt_read_hpa(w, IOMMU_ABI_S2, 0, at.hpa, 2, entry))
 		return refuse_msi(w, IOMMU_ABI_UNREADABLE, MSI_LOAD, &at, gpa, NULL);
@@ -243,114 +241,155 @@ static enum pt_verdict msi_translate(struct pt_walk *w, u64 gpa)
 
 static enum pt_verdict riscv_intercept(struct pt_walk *w, u64 gpa)
 {
-	if (w->own[MSI_TABLE] == MSI_OFF || msi_apart(w, gpa >> 12))
+	if (!(w->flags & MSI) || msi_apart(w, gpa >> 12))
 		return PT_GO;
 	return msi_translate(w, gpa);
 }
 
-/* ---- the whole request ---- */
+/* ---- who ---- */
+
+/* Does the device have requests with, or without, this process_id? */
+static unsigned int process_allowed(const struct pt_context *c, const u64 *dc)
+{
+	static const u8 width[] = { 20, 8, 17, 20 };
+
+	if (!c->has_pasid)
+		return IOMMU_ABI_OK;
+	if (!(dc[TC] & TC_PDTV))
+		return IOMMU_ABI_BLOCKED;
+	return c->pasid >> width[MODE(dc[FSC]) & 3] ? IOMMU_ABI_PASID_RANGE : IOMMU_ABI_OK;
+}
+
+/* A legal device context: which stages? */
+static void stages(struct pt_walk *w, struct pt_context *c, const u64 *dc, const struct pt_place *at)
+{
+	bool pdtv = dc[TC] & TC_PDTV, uses_pdt = pdtv && MODE(dc[FSC]) && (dc[TC] & TC_DPE || c->has_pasid);
+
+	second_stage(c, dc);
+	if (dc[TC] & TC_SBE && (uses_pdt || (!pdtv && MODE(dc[FSC])))) {
+		c->flags |= BIG_ENDIAN_S1;
+		pt_refuse(w, IOMMU_ABI_INVALID, 0, at, dc);
+	} else if (uses_pdt) {
+		process(w, c, dc);
+	} else if (!pdtv) {
+		c->process = PC_PSCID(dc[TA]);
+		first_stage(c, dc[TC], dc[FSC], false);
+	}
+}
+
+/* false: a refusal. */
+static bool with_dc(struct pt_walk *w, struct pt_context *c, const u64 *dc, const struct pt_place *at)
+{
+	const u64 *state = c->unit->state;
+	u64 cap = state[CAPABILITIES];
+	unsigned int reason;
+
+	if (dc[TC] & TC_DTF)
+		c->flags |= DTF;
+	if (!(dc[TC] & BIT(0)))
+		return !pt_refuse(w, IOMMU_ABI_NOT_PRESENT, 0, at, dc);
+	if (dc_reserved(dc, cap))
+		return !pt_refuse(w, IOMMU_ABI_RESERVED, 0, at, dc);
+	if (!dc_legal(state, dc))
+		return !pt_refuse(w, IOMMU_ABI_INVALID, 0, at, dc);
+	pt_decides(w, c, IOMMU_ABI_DEVICE, at->gpa, at->hpa, dc[TC]);
+	c->flags |= ENTRY;
+	c->domain = GSCID(dc[IOHGATP]);
+	reason = process_allowed(c, dc);
+	if (reason)
+		return !pt_refuse(w, reason, 0, at, dc);
+	c->flags |= TAKES;
+	if (cap & CAP_MSI_FLAT && MODE(dc[MSIPTP])) {
+		memcpy(c->own, &dc[MSIPTP], sizeof(c->own));
+		c->flags |= MSI;
+	}
+	stages(w, c, dc, at);
+	return true;
+}
+
+static void riscv_look_up(struct pt_walk *w, struct pt_context *c)
+{
+	struct pt_place at = { .stage = IOMMU_ABI_DEVICE };
+	u64 ddtp = c->unit->state[DDTP], dc[DC_WORDS] = { 0 };
+
+	switch (ddtp & 15) {
+	case 0:
+		pt_refuse(w, IOMMU_ABI_ABORTED, ALL_DISALLOWED, &at, NULL);
+		break;
+	case 1:
+		c->flags = BARE;
+		break;
+	case 2:
+	case 3:
+	case 4:
+		if (find_dc(w, c->rid, &at, dc) == PT_GO)
+			with_dc(w, c, dc, &at);
+		break;
+	default:
+		pt_refuse(w, IOMMU_ABI_INVALID, ALL_DISALLOWED, &at, NULL);
+	}
+}
+
+/* ---- the request: may it? ---- */
 
 static enum pt_verdict pass(struct pt_walk *w)
 {
-	w->out->hpa = w->out->gpa = w->q->iova;
+	w->out->hpa = w->out->gpa = w->iova;
 	w->out->size_lg2 = 12;
 	w->out->access = PT_R | PT_W | PT_X;
 	return PT_DONE;
 }
 
-/* Is a request of this type this device's to make? */
-static unsigned int type_allowed(const struct iommu_abi_request *q, const u64 *dc)
+static enum pt_verdict bare(struct pt_walk *w)
 {
-	static const u8 width[] = { 20, 8, 17, 20 };
-	bool with_pasid = q->flags & IOMMU_ABI_HAS_PASID;
+	struct pt_place none = { .stage = IOMMU_ABI_DEVICE };
 
-	if (q->at != IOMMU_ABI_UNTRANSLATED && !(dc[TC] & TC_EN_ATS))
-		return IOMMU_ABI_BLOCKED;
-	if (with_pasid && !(dc[TC] & TC_PDTV))
-		return IOMMU_ABI_BLOCKED;
-	if (with_pasid && q->pasid >> width[MODE(dc[FSC]) & 3])
-		return IOMMU_ABI_PASID_RANGE;
-	return IOMMU_ABI_OK;
+	return w->q->at == IOMMU_ABI_UNTRANSLATED ? pass(w) : pt_refuse(w, IOMMU_ABI_BLOCKED, 0, &none, NULL);
 }
 
-/* A legal context that allows the request: which stages? */
-static enum pt_verdict stages(struct pt_walk *w, const u64 *dc, const struct pt_place *at)
+/* A GPA with T2GPA, else an SPA: no process has a say. */
+static enum pt_verdict translated(struct pt_walk *w)
 {
-	bool translated = w->q->at == IOMMU_ABI_TRANSLATED;
-	bool uses_pdt =
-		dc[TC] & TC_PDTV && MODE(dc[FSC]) && (dc[TC] & TC_DPE || w->q->flags & IOMMU_ABI_HAS_PASID);
-
-	if (translated && !(dc[TC] & TC_T2GPA))
+	pt_forget(w, w->c->refs[IOMMU_ABI_DEVICE]);
+	if (!(w->c->entry[IOMMU_ABI_DEVICE].raw & TC_T2GPA))
 		return pass(w);
-	second_stage(w, dc);
-	if (translated)
-		return PT_GO;
-	if (w->q->at == IOMMU_ABI_TRANSLATION)
-		w->judge = PT_JUDGE_NONE;
-	if (dc[TC] & TC_SBE && (uses_pdt || (!(dc[TC] & TC_PDTV) && MODE(dc[FSC])))) {
-		w->flags |= BIG_ENDIAN_S1;
-		return pt_refuse(w, IOMMU_ABI_INVALID, 0, at, dc);
-	}
-	if (uses_pdt)
-		return process(w, dc);
-	if (!(dc[TC] & TC_PDTV))
-		first_stage(w, dc[TC], dc[FSC], false, false);
+	w->s2 = w->c->s2;
 	return PT_GO;
 }
 
-static enum pt_verdict with_dc(struct pt_walk *w, const u64 *dc, const struct pt_place *at)
+PT_INLINE enum pt_verdict riscv_admit(struct pt_walk *w)
 {
-	const u64 *state = w->unit->state;
-	u64 cap = state[CAPABILITIES];
-	unsigned int reason;
+	const struct pt_context *c = w->c;
 
-	if (dc[TC] & TC_DTF)
-		w->flags |= DTF;
-	if (!(dc[TC] & BIT(0)))
-		return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, 0, at, dc);
-	if (dc_reserved(dc, cap))
-		return pt_refuse(w, IOMMU_ABI_RESERVED, 0, at, dc);
-	if (!dc_legal(state, dc))
-		return pt_refuse(w, IOMMU_ABI_INVALID, 0, at, dc);
-	reason = type_allowed(w->q, dc);
-	if (reason)
-		return pt_refuse(w, reason, 0, at, dc);
-	if (dc[TC] & TC_T2GPA)
-		w->flags |= ANSWER_GPA;
-	if (cap & CAP_MSI_FLAT && MODE(dc[MSIPTP]))
-		memcpy(w->own, &dc[MSIPTP], sizeof(w->own));
-	return stages(w, dc, at);
-}
-
-static enum pt_verdict riscv_resolve(struct pt_walk *w)
-{
-	u64 ddtp = w->unit->state[DDTP], dc[DC_WORDS] = { 0 };
-	struct pt_place at = { .stage = IOMMU_ABI_DEVICE };
-	unsigned int pas = CAP_PAS(w->unit->state[CAPABILITIES]);
-
-	w->pas_last = BIT(pas) - 1; /* PAS has 6 bits */
-	w->own[MSI_TABLE] = MSI_OFF;
 	w->report = PT_R | PT_W | PT_X;
-	switch (ddtp & 15) {
-	case 0:
-		return pt_refuse(w, IOMMU_ABI_ABORTED, ALL_DISALLOWED, &at, NULL);
-	case 1:
-		return w->q->at == IOMMU_ABI_UNTRANSLATED ? pass(w)
-							  : pt_refuse(w, IOMMU_ABI_BLOCKED, 0, &at, NULL);
-	case 2:
-	case 3:
-	case 4:
-		return find_dc(w, &at, dc) == PT_FAULT ? PT_FAULT : with_dc(w, dc, &at);
-	default:
-		return pt_refuse(w, IOMMU_ABI_INVALID, ALL_DISALLOWED, &at, NULL);
+	if (PT_UNLIKELY(c->flags & BARE))
+		return bare(w);
+	if (PT_UNLIKELY(!(c->flags & ENTRY)))
+		return pt_refused(w);
+	if (PT_UNLIKELY(w->q->at != IOMMU_ABI_UNTRANSLATED) && !(c->entry[IOMMU_ABI_DEVICE].raw & TC_EN_ATS))
+		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, 0, IOMMU_ABI_DEVICE);
+	if (PT_UNLIKELY(!(c->flags & TAKES)))
+		return pt_refused(w);
+	w->flags = c->flags & MSI;
+	if (PT_UNLIKELY(w->q->at == IOMMU_ABI_TRANSLATED))
+		return translated(w);
+	if (w->q->at == IOMMU_ABI_TRANSLATION)
+		w->judge = w->access == PT_X ? PT_JUDGE_NONE_X : PT_JUDGE_NONE;
+	if (PT_UNLIKELY(c->refusal.reason)) {
+		w->flags |= c->flags & BIG_ENDIAN_S1;
+		return pt_refused(w);
 	}
+	w->priv = c->has_pasid && w->q->flags & IOMMU_ABI_PRIV;
+	if (PT_UNLIKELY(c->flags & USERS_ONLY) && w->priv)
+		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, 0, IOMMU_ABI_PASID);
+	return pt_go(w, 0);
 }
 
 /* A page may hold an interrupt file, which has another answer, or GPAs that this stage 2 does not take. */
 static u8 size_of_answer(const struct pt_walk *w)
 {
 	const struct iommu_abi_translation *out = w->out;
-	u64 apart = w->own[MSI_TABLE] == MSI_OFF ? 0 : msi_apart(w, out->gpa >> 12);
+	u64 apart = !(w->flags & MSI) ? 0 : msi_apart(w, out->gpa >> 12);
 	unsigned int lg2 = out->size_lg2;
 
 	if (apart && lg2 > 75 - (unsigned int)__builtin_clzll(apart))
@@ -368,7 +407,7 @@ static enum pt_verdict riscv_output(struct pt_walk *w)
 		out->size_lg2 = size_of_answer(w);
 	if (w->q->at != IOMMU_ABI_TRANSLATION)
 		return PT_GO;
-	if (w->flags & ANSWER_GPA)
+	if (w->c->entry[IOMMU_ABI_DEVICE].raw & TC_T2GPA)
 		out->hpa = out->gpa;
 	if (!(out->access & PT_R)) /* ATS has no pages that can be executed only */
 		out->access &= PT_W;
@@ -397,9 +436,9 @@ static u64 riscv_window(const struct pt_walk *w, u64 addr)
 {
 	u64 page = addr >> 12, counts = w->unit->state[MSI_PAGES], next;
 
-	if (w->own[MSI_TABLE] == MSI_OFF)
+	if (!(w->flags & MSI))
 		return ~0ull;
-	next = next_msi_page(page, w->own[MSI_TABLE_PATTERN], w->own[MSI_TABLE_MASK], counts);
+	next = next_msi_page(page, w->c->own[MSI_TABLE_PATTERN], w->c->own[MSI_TABLE_MASK], counts);
 	if (next == ~0ull)
 		return addr | counts << 12 | 0xfff;
 	return next == page ? addr | 0xfff : (next << 12) - 1;
@@ -419,7 +458,7 @@ const struct pt_vendor pt_vendor_riscv = {
 	.rid_last = 0xffffff,
 	.regs = regs,
 	.init = riscv_init,
-	.resolve = riscv_resolve,
+	.look_up = riscv_look_up,
 	.intercept = riscv_intercept,
 	.output = riscv_output,
 	.native = riscv_native,
@@ -434,11 +473,12 @@ const struct pt_vendor pt_vendor_riscv = {
 static int riscv_translate(struct pt_walk *w)
 {
 	const struct pt_vendor *v = &pt_vendor_riscv;
-	enum pt_verdict verdict = riscv_resolve(w);
+	enum pt_verdict verdict = riscv_admit(w);
+	const struct pt_format *f1 = w->c->f1[0], *f2 = w->c->f2;
 
 	if (verdict != PT_GO)
 		return verdict == PT_FAULT;
-	if (w->f1 != &sv64 || w->f2 != &sv64)
-		return pt_stages(v, w->f1, w->f2, w, w->trace);
+	if (f1 != &sv64 || f2 != &sv64)
+		return pt_stages(v, f1, f2, w, w->trace);
 	return w->trace ? pt_stages(v, &sv64, &sv64, w, true) : pt_stages(v, &sv64, &sv64, w, false);
 }

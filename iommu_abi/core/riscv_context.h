@@ -9,7 +9,19 @@
 #ifndef IOMMU_ABI_RISCV_CONTEXT_H
 #define IOMMU_ABI_RISCV_CONTEXT_H
 
+#include "pt_tables.h"
 #include "riscv_pt.h"
+
+/* pt_context.flags */
+enum {
+	BARE = 1,           /* ddtp: everything passes */
+	ENTRY = 2,          /* there is a legal DC */
+	TAKES = 4,          /* it takes this process_id, or that there is none */
+	DTF = 8,            /* DC.tc.DTF: few faults are recorded */
+	MSI = 16,           /* the words of own[] are an MSI page table; pt_walk.flags: and count */
+	BIG_ENDIAN_S1 = 32, /* refused, since not modelled; pt_walk.flags: this is why */
+	USERS_ONLY = 64,    /* PC.ta.ENS is clear */
+};
 
 /* ---- device directory ---- */
 
@@ -28,6 +40,7 @@ enum { TC, IOHGATP, TA, FSC, MSIPTP, MSI_MASK, MSI_PATTERN, DC_WORDS = 8 };
 #define TC_SBE BIT(10)
 #define TC_SXL BIT(11)
 
+#define GSCID(iohgatp) ((u32)((iohgatp) >> 44 & 0xffff))
 #define MODE(word) ((unsigned int)((word) >> 60))
 #define DIRECTORY_RSVD (BITS(9, 1) | BITS(63, 54))
 
@@ -104,14 +117,13 @@ static bool dc_legal(const u64 *state, const u64 *dc)
 	return !MODE(dc[MSIPTP]) || (MODE(dc[MSIPTP]) == 1 && MODE(dc[IOHGATP]));
 }
 
-/* From ddtp to the device context, whose address is left in @at. */
-static enum pt_verdict find_dc(struct pt_walk *w, struct pt_place *at, u64 *dc)
+/* From ddtp to the device context of @rid, whose address is left in @at. */
+static enum pt_verdict find_dc(struct pt_walk *w, u32 rid, struct pt_place *at, u64 *dc)
 {
 	const u64 *state = w->unit->state;
 	bool ext = state[CAPABILITIES] & CAP_MSI_FLAT;
 	unsigned int first = ext ? 6 : 7, mode = state[DDTP] & 15, top = mode - 2;
 	u64 table = TABLE_OF_ENTRY(state[DDTP]), entry;
-	u32 rid = w->q->rid;
 
 	/* three levels hold 24 bits, which no device_id exceeds */
 	if (top < 2 && rid >> (first + 9 * top))
@@ -134,61 +146,69 @@ static enum pt_verdict find_dc(struct pt_walk *w, struct pt_place *at, u64 *dc)
 
 /* ---- stages ---- */
 
-static void second_stage(struct pt_walk *w, const u64 *dc)
+static void second_stage(struct pt_context *c, const u64 *dc)
 {
-	bool gxl = w->unit->state[FCTL] & FCTL_GXL;
+#define GUEST_RULES                                                                                       \
+	{                                                                                                 \
+		[PT_JUDGE_R] = PT_NEED(PT_R | PT_USER, 0), [PT_JUDGE_W] = PT_NEED(PT_W | PT_USER, 0),     \
+		[PT_JUDGE_X] = PT_NEED(PT_X | PT_USER, 0), [PT_JUDGE_TABLE] = PT_NEED(PT_R | PT_USER, 0), \
+		[PT_JUDGE_NONE] = PT_NEED(PT_USER, 0), [PT_JUDGE_NONE_X] = PT_NEED(PT_USER, 0),           \
+	}
+	static pt_rules rules = { GUEST_RULES, GUEST_RULES };
+	const u64 *state = c->unit->state;
+	bool gxl = state[FCTL] & FCTL_GXL;
 	unsigned int mode = MODE(dc[IOHGATP]), bits = gxl ? 34 : 41 + 9 * (mode - 8);
 
 	if (!mode)
 		return;
-	w->f2 = gxl ? &sv32 : &sv64;
-	w->s2 = (struct pt_stage){
+	c->f2 = gxl ? &sv32 : &sv64;
+	c->s2 = (struct pt_stage){
 		.root = PAGE_OF_PPN(dc[IOHGATP]),
 		/* a guest of 32 bits has no GPA above bit 33, whatever the tables could take */
 		.in_span = BIT(dc[TC] & TC_SXL ? 34 : bits) - 1,
 		.in_mask = BIT(bits) - 1,
-		.rsvd = (const u64(*)[PT_MAX_LEVELS]) & w->unit->state[gxl ? SV32_RSVD : SV64_RSVD],
+		.rsvd = (const u64(*)[PT_MAX_LEVELS]) & state[gxl ? SV32_RSVD : SV64_RSVD],
+		.rules = &rules,
 		.top = (u8)(gxl ? 1 : mode - 6),
-		.grant = PT_ALL,
 		.ad = dc[TC] & TC_GADE ? PT_AD_SET : PT_AD_FAULT,
-		.rule = {
-			[PT_JUDGE_R] = PT_NEED(PT_R | PT_USER, 0),
-			[PT_JUDGE_W] = PT_NEED(PT_W | PT_USER, 0),
-			[PT_JUDGE_X] = PT_NEED(PT_X | PT_USER, 0),
-			[PT_JUDGE_TABLE] = PT_NEED(PT_R | PT_USER, 0),
-			[PT_JUDGE_NONE] = PT_NEED(PT_USER, 0),
-		},
 	};
 }
 
-/* @priv: the request is a supervisor's; @sum: who may read and write users' pages. */
-static void first_stage(struct pt_walk *w, u64 tc, u64 iosatp, bool priv, bool sum)
+/* Pages of users are theirs; a supervisor never executes them, and reads and writes them with SUM. */
+#define USER_RULES                                                                                    \
+	{                                                                                             \
+		[PT_JUDGE_R] = PT_NEED(PT_R | PT_USER, 0), [PT_JUDGE_W] = PT_NEED(PT_W | PT_USER, 0), \
+		[PT_JUDGE_X] = PT_NEED(PT_X | PT_USER, 0), [PT_JUDGE_NONE] = PT_NEED(PT_USER, 0),     \
+		[PT_JUDGE_NONE_X] = PT_NEED(PT_USER, 0),                                              \
+	}
+#define SUPERVISOR_RULES(data)                                                             \
+	{                                                                                  \
+		[PT_JUDGE_R] = PT_NEED(PT_R, data), [PT_JUDGE_W] = PT_NEED(PT_W, data),    \
+		[PT_JUDGE_X] = PT_NEED(PT_X, PT_USER), [PT_JUDGE_NONE] = PT_NEED(0, data), \
+		[PT_JUDGE_NONE_X] = PT_NEED(0, PT_USER),                                   \
+	}
+
+static void first_stage(struct pt_context *c, u64 tc, u64 iosatp, bool sum)
 {
+	static pt_rules rules[2] = { /* [SUM] */
+				     { USER_RULES, SUPERVISOR_RULES(PT_USER) },
+				     { USER_RULES, SUPERVISOR_RULES(0) }
+	};
 	bool sxl = tc & TC_SXL;
-	unsigned int mode = MODE(iosatp), bits;
-	u64 half;
-	u8 user = priv ? 0 : PT_USER, not_user = priv ? PT_USER : 0, data = sum ? 0 : not_user;
+	unsigned int mode = MODE(iosatp), bits = sxl ? 32 : 39 + 9 * (mode - 8);
 
 	if (!mode)
 		return;
-	bits = sxl ? 32 : 39 + 9 * (mode - 8);
-	half = sxl ? BIT(32) : BIT(bits - 1);
-	w->f1 = sxl ? &sv32 : &sv64;
-	w->s1 = (struct pt_stage){
+	c->f1[0] = sxl ? &sv32 : &sv64;
+	c->s1[0] = (struct pt_stage){
 		.root = PAGE_OF_PPN(iosatp),
-		.in_first = !sxl && w->q->iova >> 63 ? -half : 0,
-		.in_span = half - 1,
+		.in_first = sxl ? 0 : -BIT(bits - 1), /* canonical */
+		.in_span = BIT(bits) - 1,
 		.in_mask = BIT(bits) - 1,
-		.rsvd = (const u64(*)[PT_MAX_LEVELS]) & w->unit->state[sxl ? SV32_RSVD : SV64_RSVD],
+		.rsvd = (const u64(*)[PT_MAX_LEVELS]) & c->unit->state[sxl ? SV32_RSVD : SV64_RSVD],
+		.rules = &rules[sum],
 		.top = (u8)(sxl ? 1 : mode - 6),
-		.grant = PT_ALL,
 		.ad = tc & TC_SADE ? PT_AD_SET : PT_AD_FAULT,
-		.rule = {
-			[PT_JUDGE_R] = PT_NEED(PT_R | user, data),
-			[PT_JUDGE_W] = PT_NEED(PT_W | user, data),
-			[PT_JUDGE_X] = PT_NEED(PT_X | user, not_user),
-			[PT_JUDGE_NONE] = PT_NEED(user, w->access == PT_X ? not_user : data),
-		},
 	};
 }
 
@@ -196,6 +216,7 @@ static void first_stage(struct pt_walk *w, u64 tc, u64 iosatp, bool priv, bool s
 
 #define PC_ENS BIT(1)
 #define PC_SUM BIT(2)
+#define PC_PSCID(ta) ((u32)((ta) >> 12 & BITS(19, 0)))
 
 /* The process context of @pasid; its tables lie in GPA where stage 2 is on. */
 static enum pt_verdict find_pc(struct pt_walk *w, u64 pdtp, u32 pasid, struct pt_place *at, u64 *pc)
@@ -205,7 +226,7 @@ static enum pt_verdict find_pc(struct pt_walk *w, u64 pdtp, u32 pasid, struct pt
 	at->stage = IOMMU_ABI_PASID;
 	for (unsigned int level = MODE(pdtp) - 1; level; level--) {
 		at->level = (u8)level;
-		if (!pt_read_gpa(w, w->f2, at, table + (pasid >> (9 * level - 1) & 511) * 8, 1, &entry))
+		if (!pt_read_gpa(w, w->c->f2, at, table + (pasid >> (9 * level - 1) & 511) * 8, 1, &entry))
 			return PT_FAULT;
 		if (!(entry & BIT(0)))
 			return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, 0, at, &entry);
@@ -214,28 +235,28 @@ static enum pt_verdict find_pc(struct pt_walk *w, u64 pdtp, u32 pasid, struct pt
 		table = TABLE_OF_ENTRY(entry);
 	}
 	at->level = 0;
-	return pt_read_gpa(w, w->f2, at, table + (pasid & 255) * 16, 2, pc) ? PT_GO : PT_FAULT;
+	return pt_read_gpa(w, w->c->f2, at, table + (pasid & 255) * 16, 2, pc) ? PT_GO : PT_FAULT;
 }
 
-static enum pt_verdict process(struct pt_walk *w, const u64 *dc)
+static void process(struct pt_walk *w, struct pt_context *c, const u64 *dc)
 {
-	bool priv = w->q->flags & IOMMU_ABI_HAS_PASID && w->q->flags & IOMMU_ABI_PRIV;
-	u32 pasid = w->q->flags & IOMMU_ABI_HAS_PASID ? w->q->pasid : 0;
 	struct pt_place at = { 0 };
 	u64 pc[2];
 
-	if (find_pc(w, dc[FSC], pasid, &at, pc) == PT_FAULT)
-		return PT_FAULT;
-	if (!(pc[0] & BIT(0)))
-		return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, 0, &at, pc);
-	if (pc[0] & (BITS(11, 3) | BITS(63, 32)) || pc[1] & BITS(59, 44))
-		return pt_refuse(w, IOMMU_ABI_RESERVED, 0, &at, pc);
-	if (!iosatp_known(pc[1], dc[TC] & TC_SXL, w->unit->state[CAPABILITIES]))
-		return pt_refuse(w, IOMMU_ABI_INVALID, 0, &at, pc);
-	if (priv && !(pc[0] & PC_ENS))
-		return pt_refuse(w, IOMMU_ABI_BLOCKED, 0, &at, pc);
-	first_stage(w, dc[TC], pc[1], priv, pc[0] & PC_SUM);
-	return PT_GO;
+	if (find_pc(w, dc[FSC], c->pasid, &at, pc) == PT_FAULT)
+		return;
+	if (!(pc[0] & BIT(0))) {
+		pt_refuse(w, IOMMU_ABI_NOT_PRESENT, 0, &at, pc);
+	} else if (pc[0] & (BITS(11, 3) | BITS(63, 32)) || pc[1] & BITS(59, 44)) {
+		pt_refuse(w, IOMMU_ABI_RESERVED, 0, &at, pc);
+	} else if (!iosatp_known(pc[1], dc[TC] & TC_SXL, c->unit->state[CAPABILITIES])) {
+		pt_refuse(w, IOMMU_ABI_INVALID, 0, &at, pc);
+	} else {
+		pt_decides(w, c, IOMMU_ABI_PASID, at.gpa, at.hpa, pc[0]);
+		c->flags |= pc[0] & PC_ENS ? 0 : USERS_ONLY;
+		c->process = PC_PSCID(pc[0]);
+		first_stage(c, dc[TC], pc[1], pc[0] & PC_SUM);
+	}
 }
 
 #endif

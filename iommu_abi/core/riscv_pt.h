@@ -43,7 +43,7 @@ enum { DDTP, CAPABILITIES, FCTL, GXL_WRITABLE };
 #define FCTL_GXL BIT(2)
 
 enum {
-	SV64_RSVD = PT_MAX_REGS, /* [leaf][level] */
+	SV64_RSVD = PT_OWN_STATE, /* [leaf][level] */
 	SV32_RSVD = SV64_RSVD + 2 * PT_MAX_LEVELS,
 	MSI_PAGES = SV32_RSVD + 2 * PT_MAX_LEVELS, /* bits of a page number that name an interrupt file */
 };
@@ -118,7 +118,6 @@ static const struct pt_format sv64 = {
 	.has_rsvd = true,
 	.ad_faults = true,
 	.user_last = true,
-	.checks_pas = true,
 	.decode = sv64_decode,
 	.update = update,
 };
@@ -129,7 +128,6 @@ static const struct pt_format sv32 = {
 	.has_rsvd = true,
 	.ad_faults = true,
 	.user_last = true,
-	.checks_pas = true,
 	.decode = sv32_decode,
 	.update = update,
 };

@@ -7,6 +7,8 @@
  * AArch64 tables (smmuv3_pt.h); smmuv3_config.h has STE and CD. What the text leaves open is decided in
  * docs/walk_smmuv3.md.
  */
+#include <string.h>
+
 #include "smmuv3_config.h"
 
 /* ---- registers ---- */
@@ -119,7 +121,7 @@ enum {
 
 enum { CLASS_CD, CLASS_TT, CLASS_IN };
 
-/* What resolve() has not named yet: entries that cannot be read, and the faults of both stages. */
+/* What look_up() and admit() have not named yet: entries that cannot be read, and the faults of both stages. */
 static u32 event_of(const struct iommu_abi_fault *f)
 {
 	switch (f->reason) {
@@ -172,9 +174,9 @@ static bool recorded(const struct pt_walk *w, const struct iommu_abi_fault *f)
 	if (f->native >= F_TRANSLATION && w->q->at == IOMMU_ABI_TRANSLATION)
 		return false;
 	if (f->native >= F_TRANSLATION && !is_bypass(f)) {
-		if (w->flags & (s2 ? STALLS_S2 : STALLS_S1))
+		if (w->c->flags & (s2 ? STALLS_S2 : STALLS_S1))
 			return true; /* waits for the queue */
-		return state[CR0] & CR0_EVENTQEN && w->flags & (s2 ? RECORDS_S2 : RECORDS_S1);
+		return state[CR0] & CR0_EVENTQEN && w->c->flags & (s2 ? RECORDS_S2 : RECORDS_S1);
 	}
 	if (!(state[CR0] & CR0_EVENTQEN))
 		return false;
@@ -193,40 +195,13 @@ static void smmuv3_native(struct pt_walk *w)
 	f->recorded = 0;
 	if (f->reason == IOMMU_ABI_ABORTED)
 		return;
-	if (w->flags & UNMODELLED) {
-		f->native = 0;
-		f->detail = w->own[0];
-		return;
-	}
+	if (f->reason == IOMMU_ABI_INVALID && !f->native)
+		return; /* not modelled: the detail says what */
 	if (!f->native)
 		f->native = event_of(f);
 	if (f->native >= F_WALK_EABT)
 		f->detail = (f->stage == IOMMU_ABI_S2) | class_of(f) << 1;
 	f->recorded = recorded(w, f);
-}
-
-/* ---- requests that no stage translates ---- */
-
-static enum pt_verdict pass(struct pt_walk *w, unsigned int access)
-{
-	w->out->gpa = w->q->iova;
-	w->out->hpa = w->q->iova & (BIT(w->unit->state[OAS]) - 1);
-	w->out->size_lg2 = 12;
-	w->out->access = (__u8)access;
-	return PT_DONE;
-}
-
-static enum pt_verdict switched_off(struct pt_walk *w)
-{
-	struct pt_place none = { .stage = IOMMU_ABI_DEVICE };
-
-	if (w->q->at == IOMMU_ABI_TRANSLATION)
-		return pt_refuse(w, IOMMU_ABI_BLOCKED, F_BAD_ATS_TREQ, &none, NULL);
-	if (w->q->at == IOMMU_ABI_TRANSLATED)
-		return pt_refuse(w, IOMMU_ABI_BLOCKED, F_TRANSL_FORBIDDEN, &none, NULL);
-	if (w->unit->state[GBPA] & GBPA_ABORT || w->q->iova >> w->unit->state[OAS])
-		return pt_refuse(w, IOMMU_ABI_ABORTED, 0, &none, NULL);
-	return pass(w, PT_R | PT_W | PT_X);
 }
 
 /* ---- stream table ---- */
@@ -239,16 +214,16 @@ static bool within_oas(struct pt_walk *w, struct pt_place *at)
 	return !pt_refuse(w, IOMMU_ABI_UNREADABLE, F_STE_FETCH, at, NULL);
 }
 
-/* Through the level 1 table to the STEs; false: a fault is in w->out. */
-static bool second_table(struct pt_walk *w, struct pt_place *at, u64 base, unsigned int log2size,
+/* Through the level 1 table to the STEs; false: a fault is in *w->fault. */
+static bool second_table(struct pt_walk *w, u32 sid, struct pt_place *at, u64 base, unsigned int log2size,
 			 unsigned int split)
 {
 	unsigned int lg2 = log2size + 3 > split + 6 ? log2size + 3 - split : 6, span;
-	u64 index = w->q->rid & (BIT(split) - 1), desc = 0;
+	u64 index = sid & (BIT(split) - 1), desc = 0;
 
 	base = lg2 < 64 ? base & ~0ull << lg2 : 0;
 	at->level = 1;
-	at->gpa = at->hpa = base + 8 * (u64)(w->q->rid >> split);
+	at->gpa = at->hpa = base + 8 * (u64)(sid >> split);
 	if (!within_oas(w, at) || !pt_read_hpa(w, IOMMU_ABI_DEVICE, 1, at->hpa, 1, &desc))
 		return false;
 	span = FIELD(desc, 4, 0);
@@ -270,30 +245,30 @@ static unsigned int split_of(u64 cfg)
 	return split == 8 || split == 10 ? split : 6;
 }
 
-/* Where is the STE? false: a fault is in w->out. */
-static bool find_ste(struct pt_walk *w, struct pt_place *at)
+/* Where is the STE? false: a fault is in *w->fault. */
+static bool find_ste(struct pt_walk *w, u32 sid, struct pt_place *at)
 {
 	const u64 *state = w->unit->state;
 	u64 cfg = state[STRTAB_BASE_CFG], base = state[STRTAB_BASE] & BITS(55, 6);
 	unsigned int log2size = FIELD(cfg, 5, 0), sidsize = IDR1_SIDSIZE(state[IDR1]);
 
-	if ((u64)w->q->rid >> (log2size < sidsize ? log2size : sidsize))
+	if ((u64)sid >> (log2size < sidsize ? log2size : sidsize))
 		return !pt_refuse(w, IOMMU_ABI_RID_RANGE, C_BAD_STREAMID, at, NULL);
 	if (FIELD(cfg, 17, 16) == 1 && IDR0_ST_LEVEL(state[IDR0]))
-		return second_table(w, at, base, log2size, split_of(cfg));
+		return second_table(w, sid, at, base, log2size, split_of(cfg));
 	base = log2size + 6 < 64 ? base & ~0ull << (log2size + 6) : 0;
-	at->gpa = at->hpa = base + 64 * (u64)w->q->rid;
+	at->gpa = at->hpa = base + 64 * (u64)sid;
 	return within_oas(w, at);
 }
 
 /* ---- CD table ---- */
 
-/* An L1CD or CD at @addr, which is an IPA if there is a stage 2; false: a fault is in w->out. */
+/* An L1CD or CD at @addr, which is an IPA if there is a stage 2; false: a fault is in *w->fault. */
 static bool read_cd(struct pt_walk *w, struct pt_place *at, u64 addr, unsigned int n, u64 *q)
 {
-	if (w->f2 == &s2_4k)
+	if (w->c->f2 == &s2_4k)
 		return pt_read_gpa(w, &s2_4k, at, addr, n, q);
-	return pt_read_gpa(w, w->f2, at, addr, n, q);
+	return pt_read_gpa(w, w->c->f2, at, addr, n, q);
 }
 
 /* In a table of 2^@lg2 bytes: low bits of @table, RES0, only choose another entry (5.2, S1Fmt, allows any). */
@@ -304,7 +279,7 @@ static u64 inside(u64 table, unsigned int lg2, u64 offset)
 	return (table & ~mask) | ((table + offset) & mask);
 }
 
-/* Reads the CD of @ssid, valid or not; false: a fault is in w->out. */
+/* Reads the CD of @ssid, valid or not; false: a fault is in *w->fault. */
 static bool find_cd(struct pt_walk *w, const u64 *ste, u32 ssid, struct pt_place *at, u64 *cd)
 {
 	bool many = IDR1_SSIDSIZE(w->unit->state[IDR1]) && STE_S1CDMAX(ste);
@@ -322,7 +297,7 @@ static bool find_cd(struct pt_walk *w, const u64 *ste, u32 ssid, struct pt_place
 		table = desc & BITS(55, 12);
 		if (fmt == 2)
 			table &= ~BITS(15, 12);
-		if (w->s2.top == PT_OFF && table >> w->unit->state[OAS])
+		if (w->c->s2.top == PT_OFF && table >> w->unit->state[OAS])
 			return !pt_refuse(w, IOMMU_ABI_OUTPUT_RANGE, C_BAD_SUBSTREAMID, at, &desc);
 		at->level = 0;
 		return read_cd(w, at, table + 64 * (u64)(ssid & ((1u << split) - 1)), 8, cd);
@@ -338,115 +313,101 @@ static bool is_flat(const u64 *state, u64 word, u64 word2)
 	return (word & CD_HAD && state[IDR3] & IDR3_HAD) || (word2 & CD_AIE && state[IDR3] & IDR3_AIE);
 }
 
-/* The half that serves the input becomes stage 1. */
-static enum pt_verdict s1_stage(struct pt_walk *w, const u64 *cd, const struct half halves[2], bool el2,
-				bool priv, unsigned int instcfg)
+/* Stage 1 of both halves, each with its TTB. */
+static void s1_stages(struct pt_context *c, const u64 *ste, const u64 *cd, const struct half halves[2],
+		      bool el2)
 {
-	const u64 *state = w->unit->state;
-	bool upper = w->q->iova >> 55 & 1;
-	const struct half *h = &halves[upper];
-	struct pt_place none = { .stage = IOMMU_ABI_S1, .level = (u8)h->top };
-	u64 word = cd[1 + upper];
+	const u64 *state = c->unit->state;
+	unsigned int out_bits = output_bits(state, CD_IPS(cd));
+	pt_rules *rules = &s1_rules[instcfg_of(state, ste)][regime_of(state, cd, el2)][!!(cd[0] & CD_WXN)];
+	u32 flags = flag_handling(cd[0] & CD_AFFD, cd[0] & CD_HA, cd[0] & CD_HD,
+				  cd[1] & CD_HAFT && has_haft(state));
 
-	if (!in_half(h, w->q->iova, upper))
-		return pt_refuse(w, IOMMU_ABI_INPUT_RANGE, F_TRANSLATION, &none, NULL);
-	none.level = 0;
-	if (word & CD_E0PD && state[IDR3] & IDR3_E0PD && !priv && !el2)
-		return pt_refuse(w, IOMMU_ABI_PRIVILEGE, F_TRANSLATION, &none, NULL);
-	w->f1 = s1_format(h->granule_lg2, h->ds, cd[0] & CD_ENDI);
-	w->s1 = make_stage(state, h->ttb, h->granule_lg2, h->bits, h->top, output_bits(state, CD_IPS(cd)));
-	w->s1.flags |= flag_handling(cd[0] & CD_AFFD, cd[0] & CD_HA, cd[0] & CD_HD,
-				     cd[1] & CD_HAFT && has_haft(state)) |
-		       (is_flat(state, word, cd[2]) ? FLAT : 0);
-	s1_rules(&w->s1, cd, el2, priv, state[IDR3] & IDR3_EPAN);
-	override_rules(&w->s1, instcfg);
-	return PT_GO;
+	for (unsigned int upper = 0; upper < 2; upper++) {
+		const struct half *h = &halves[upper];
+		struct pt_stage *s = &c->s1[upper];
+		u64 word = cd[1 + upper];
+
+		s->top = PT_OFF;
+		if (!h->granule_lg2)
+			continue;
+		*s = make_stage(state, h->ttb, h->granule_lg2, h->bits, h->top, out_bits);
+		s->rules = rules;
+		s->flags |= flags | (is_flat(state, word, cd[2]) ? FLAT : 0);
+		c->f1[upper] = s1_format(h->granule_lg2, h->ds, cd[0] & CD_ENDI);
+		c->flags |= h->drops_top_byte ? NO_TOP_BYTE << upper : 0;
+		c->flags |= word & CD_E0PD && state[IDR3] & IDR3_E0PD && !el2 ? E0PD << upper : 0;
+	}
 }
+
+/* ---- who ---- */
 
 /* Refuses by name what would be used and is not modelled; @what: a bit of fault.detail, or 0. */
 static bool is_modelled(struct pt_walk *w, unsigned int what, const struct pt_place *at, const u64 *entry)
 {
 	if (!what)
 		return true;
-	w->flags |= UNMODELLED;
-	w->own[0] = what;
-	return !pt_refuse(w, IOMMU_ABI_INVALID, 0, at, entry);
+	pt_refuse(w, IOMMU_ABI_INVALID, 0, at, entry);
+	w->fault->detail = what;
+	return false;
 }
 
-/* A legal CD and what became of it. */
-struct context {
-	struct pt_place at;
-	u64 cd[8];
-	struct half halves[2];
-	bool el2;
-};
-
-/* The CD of @ssid; false: a fault is in w->out. @at: of the STE. */
-static bool fetch_cd(struct pt_walk *w, const u64 *ste, const struct pt_place *at, u32 ssid,
-		     struct context *c)
+/* The CD of @ssid and its stage 1. @at: of the STE. */
+static void s1_on(struct pt_walk *w, struct pt_context *c, const u64 *ste, const struct pt_place *at,
+		  u32 ssid)
 {
-	const u64 *state = w->unit->state;
+	const u64 *state = c->unit->state;
 	bool hyp = STE_STRW(ste) == STRW_EL2 && !(STE_CONFIG(ste) & CONFIG_S2) && state[IDR0] & IDR0_HYP;
-	bool e2h = hyp && state[CR2] & CR2_E2H;
+	bool e2h = hyp && state[CR2] & CR2_E2H, el2 = hyp && !e2h;
+	struct pt_place cd_at = { .stage = IOMMU_ABI_PASID };
+	struct half halves[2];
+	u64 cd[8];
 
-	c->at = (struct pt_place){ .stage = IOMMU_ABI_PASID };
-	c->el2 = hyp && !e2h;
-	if (!is_modelled(w, s2_unmodelled(state, ste), at, ste) || !find_cd(w, ste, ssid, &c->at, c->cd))
-		return false;
-	if (!(c->cd[0] & CD_V))
-		return !pt_refuse(w, IOMMU_ABI_NOT_PRESENT, C_BAD_CD, &c->at, c->cd);
-	if (!cd_legal(state, ste, c->cd, c->el2, e2h, c->halves))
-		return !pt_refuse(w, IOMMU_ABI_INVALID, C_BAD_CD, &c->at, c->cd);
+	if (!is_modelled(w, (unsigned int)c->own[0], at, ste) || !find_cd(w, ste, ssid, &cd_at, cd))
+		return;
+	if (!(cd[0] & CD_V)) {
+		pt_refuse(w, IOMMU_ABI_NOT_PRESENT, C_BAD_CD, &cd_at, cd);
+		return;
+	}
+	if (!cd_legal(state, ste, cd, el2, e2h, halves)) {
+		pt_refuse(w, IOMMU_ABI_INVALID, C_BAD_CD, &cd_at, cd);
+		return;
+	}
+	pt_decides(w, c, IOMMU_ABI_PASID, cd_at.gpa, cd_at.hpa, cd[0]);
+	c->process = CD_ASID(cd);
+	c->flags |= FETCHED | (cd[0] & CD_R ? RECORDS_S1 : 0) | (cd[0] & CD_S ? STALLS_S1 : 0);
+	if (is_modelled(w, s1_unmodelled(state, ste, cd), &cd_at, cd))
+		s1_stages(c, ste, cd, halves, el2);
+}
+
+/* S1CDMax, S1DSS and the SubstreamID: do they agree? false: a fault is in *w->fault. */
+static bool substream_fits(struct pt_walk *w, const struct pt_context *c, const u64 *ste,
+			   const struct pt_place *at, u64 cdmax)
+{
+	unsigned int dss = STE_S1DSS(ste);
+
+	if (c->has_pasid && !cdmax)
+		return !pt_refuse(w, IOMMU_ABI_BLOCKED, C_BAD_SUBSTREAMID, at, ste);
+	if (c->pasid >> cdmax)
+		return !pt_refuse(w, IOMMU_ABI_PASID_RANGE, C_BAD_SUBSTREAMID, at, ste);
+	if (cdmax && (c->has_pasid ? dss == 2 && !c->pasid : dss == 0 || dss == 3))
+		return !pt_refuse(w, IOMMU_ABI_BLOCKED, F_STREAM_DISABLED, at, ste);
 	return true;
 }
 
-static enum pt_verdict s1_on(struct pt_walk *w, const u64 *ste, const struct pt_place *at, u32 ssid,
-			     bool priv)
+/* They choose stage 1, or none. */
+static void substream(struct pt_walk *w, struct pt_context *c, const u64 *ste, const struct pt_place *at)
 {
-	const u64 *state = w->unit->state;
-	struct context c;
+	bool s1 = STE_CONFIG(ste) & CONFIG_S1;
+	u64 cdmax = s1 && IDR1_SSIDSIZE(c->unit->state[IDR1]) ? STE_S1CDMAX(ste) : 0;
 
-	if (!fetch_cd(w, ste, at, ssid, &c) || !is_modelled(w, s1_unmodelled(state, ste, c.cd), &c.at, c.cd))
-		return PT_FAULT;
-	w->flags |= (c.cd[0] & CD_R ? RECORDS_S1 : 0) | (c.cd[0] & CD_S ? STALLS_S1 : 0);
-	return s1_stage(w, c.cd, c.halves, c.el2, priv, instcfg_of(state, ste));
-}
-
-/* Config 100 is measured by OAS, else an IPA by IAS (3.4). @at: of the STE. */
-static enum pt_verdict s1_off(struct pt_walk *w, const u64 *ste, const struct pt_place *at)
-{
-	struct pt_place none = { .stage = IOMMU_ABI_S1 };
-	const u64 *state = w->unit->state;
-
-	if (w->q->iova >> state[STE_CONFIG(ste) == CONFIG_PASSES ? OAS : IAS])
-		return pt_refuse(w, IOMMU_ABI_INPUT_RANGE, F_ADDR_SIZE, &none, NULL);
-	if (!is_modelled(w, s2_unmodelled(state, ste), at, ste))
-		return PT_FAULT;
-	if (w->s2.top != PT_OFF)
-		return PT_GO;
-	if (w->q->at == IOMMU_ABI_UNTRANSLATED)
-		return pass(w, PT_R | PT_W | PT_X);
-	pass(w, PT_R | PT_W);
-	w->out->hpa = w->q->iova; /* a completion is 1:1 (13.6.4) */
-	return PT_DONE;
-}
-
-/* ---- the request ---- */
-
-/* Is the PASID one of this request? Translated ones without PASIDTT have none (3.9.1.3). */
-static bool has_pasid(const struct pt_walk *w)
-{
-	if (w->q->at == IOMMU_ABI_TRANSLATED && !(w->unit->state[IDR3] & IDR3_PASIDTT))
-		return false;
-	return w->q->flags & IOMMU_ABI_HAS_PASID;
-}
-
-/* As the request says, or PRIVCFG. */
-static bool is_privileged(const struct pt_walk *w, const u64 *ste, bool asked)
-{
-	if (!(w->unit->state[IDR1] & IDR1_ATTR_PERMS_OVR) || !(STE_PRIVCFG(ste) & 2))
-		return asked;
-	return STE_PRIVCFG(ste) == 3;
+	if (!substream_fits(w, c, ste, at, cdmax))
+		return;
+	c->flags |= FITS;
+	if (!s1 || (cdmax && !c->has_pasid && STE_S1DSS(ste) == 1))
+		c->flags |= BYPASSES_S1;
+	else
+		s1_on(w, c, ste, at, c->pasid);
 }
 
 /* EATS, where it counts: 01 and 11 are full ATS, 10 needs ATSCHK. */
@@ -461,119 +422,204 @@ static unsigned int effective_eats(const u64 *state, const u64 *ste)
 	return eats & EATS_SPLIT && !(state[CR0] & CR0_ATSCHK) ? EATS_NONE : eats;
 }
 
-/* S1CDMax, S1DSS and the SubstreamID: do they agree? false: a fault is in w->out. */
-static bool substream_fits(struct pt_walk *w, const u64 *ste, const struct pt_place *at, bool given,
-			   u64 cdmax)
+/* What a legal STE says of all its requests. c->own[0]: of stage 2, and not modelled. */
+static void stream(struct pt_context *c, const u64 *ste)
 {
-	u32 ssid = given ? w->q->pasid : 0;
-	unsigned int dss = STE_S1DSS(ste);
+	const u64 *state = c->unit->state;
 
-	if (given && !cdmax)
-		return !pt_refuse(w, IOMMU_ABI_BLOCKED, C_BAD_SUBSTREAMID, at, ste);
-	if (ssid >> cdmax)
-		return !pt_refuse(w, IOMMU_ABI_PASID_RANGE, C_BAD_SUBSTREAMID, at, ste);
-	if (cdmax && (given ? dss == 2 && !ssid : dss == 0 || dss == 3))
-		return !pt_refuse(w, IOMMU_ABI_BLOCKED, F_STREAM_DISABLED, at, ste);
-	return true;
+	c->flags |= ENTRY | effective_eats(state, ste) << EATS_SHIFT;
+	if (state[IDR1] & IDR1_ATTR_PERMS_OVR && STE_PRIVCFG(ste) & 2)
+		c->flags |= STE_PRIVCFG(ste) == 3 ? AS_PRIVILEGED : AS_USER;
+	if (c->s2.top != PT_OFF)
+		c->flags |= (STE_S2R(ste) ? RECORDS_S2 : 0) | (STE_S2S(ste) ? STALLS_S2 : 0);
+	c->own[0] = s2_unmodelled(state, ste);
+	c->domain = STE_S2VMID(ste);
 }
 
-static u64 cdmax_of(const struct pt_walk *w, const u64 *ste)
+static void smmuv3_look_up(struct pt_walk *w, struct pt_context *c)
 {
-	bool on = STE_CONFIG(ste) & CONFIG_S1;
+	const u64 *state = c->unit->state;
+	struct pt_place at = { .stage = IOMMU_ABI_DEVICE };
+	u64 ste[8];
 
-	return on && IDR1_SSIDSIZE(w->unit->state[IDR1]) ? STE_S1CDMAX(ste) : 0;
+	if (!(state[CR0] & CR0_SMMUEN))
+		return;
+	if (!find_ste(w, c->rid, &at) || !pt_read_hpa(w, IOMMU_ABI_DEVICE, 0, at.hpa, 8, ste))
+		return;
+	if (!(ste[0] & STE_V)) {
+		pt_refuse(w, IOMMU_ABI_NOT_PRESENT, C_BAD_STE, &at, ste);
+	} else if (!(STE_CONFIG(ste) & CONFIG_PASSES)) {
+		pt_refuse(w, IOMMU_ABI_ABORTED, 0, &at, ste);
+	} else if (!ste_legal(c, ste)) {
+		pt_refuse(w, IOMMU_ABI_INVALID, C_BAD_STE, &at, ste);
+	} else {
+		pt_decides(w, c, IOMMU_ABI_DEVICE, at.gpa, at.hpa, ste[0]);
+		stream(c, ste);
+		substream(w, c, ste, &at);
+	}
 }
 
-/* They choose stage 1, or none. */
-static enum pt_verdict substream(struct pt_walk *w, const u64 *ste, const struct pt_place *at, bool given,
-				 bool priv)
-{
-	u64 cdmax = cdmax_of(w, ste);
+/* ---- the request: may it? ---- */
 
-	if (!substream_fits(w, ste, at, given, cdmax))
-		return PT_FAULT;
-	if (!(STE_CONFIG(ste) & CONFIG_S1) || (cdmax && !given && STE_S1DSS(ste) == 1))
-		return s1_off(w, ste, at);
-	return s1_on(w, ste, at, given ? w->q->pasid : 0, priv);
+static enum pt_verdict pass(struct pt_walk *w, unsigned int access)
+{
+	w->out->gpa = w->iova;
+	w->out->hpa = w->iova & (BIT(w->unit->state[OAS]) - 1);
+	w->out->size_lg2 = 12;
+	w->out->access = (__u8)access;
+	return PT_DONE;
+}
+
+/* A request that is refused for what registers say, before any table is read. */
+static enum pt_verdict refuse_at_once(struct pt_walk *w, unsigned int reason, u32 native)
+{
+	struct pt_place none = { .stage = IOMMU_ABI_DEVICE };
+
+	pt_forget(w, 0);
+	return pt_refuse(w, reason, native, &none, NULL);
+}
+
+static enum pt_verdict switched_off(struct pt_walk *w)
+{
+	if (w->q->at == IOMMU_ABI_TRANSLATION)
+		return refuse_at_once(w, IOMMU_ABI_BLOCKED, F_BAD_ATS_TREQ);
+	if (w->q->at == IOMMU_ABI_TRANSLATED)
+		return refuse_at_once(w, IOMMU_ABI_BLOCKED, F_TRANSL_FORBIDDEN);
+	if (w->unit->state[GBPA] & GBPA_ABORT || w->iova >> w->unit->state[OAS])
+		return refuse_at_once(w, IOMMU_ABI_ABORTED, 0);
+	return pass(w, PT_R | PT_W | PT_X);
+}
+
+/* Is the PASID one of this request? Translated ones without PASIDTT have none (3.9.1.3). */
+static bool has_pasid(const struct pt_walk *w)
+{
+	if (w->q->at == IOMMU_ABI_TRANSLATED && !(w->unit->state[IDR3] & IDR3_PASIDTT))
+		return false;
+	return w->c->has_pasid;
+}
+
+static enum pt_verdict unchecked(struct pt_walk *w)
+{
+	if (!(w->unit->state[IDR0] & IDR0_ATS))
+		return refuse_at_once(w, IOMMU_ABI_BLOCKED, F_TRANSL_FORBIDDEN);
+	pt_forget(w, 0);
+	return pass(w, has_pasid(w) ? PT_R | PT_W | PT_X : PT_R | PT_W);
+}
+
+/* As the request says, or PRIVCFG. */
+static bool is_privileged(const struct pt_context *c, bool asked)
+{
+	if (PT_UNLIKELY(c->flags & (AS_USER | AS_PRIVILEGED)))
+		return c->flags & AS_PRIVILEGED;
+	return asked;
+}
+
+/* Of what the STE asks for, and is not modelled; @what: a bit of fault.detail. A CD may have been read. */
+static enum pt_verdict refuse_by_name(struct pt_walk *w, unsigned int what)
+{
+	const struct pt_decided *ste = &w->c->entry[IOMMU_ABI_DEVICE];
+	struct pt_place at = { .stage = IOMMU_ABI_DEVICE, .gpa = ste->gpa, .hpa = ste->hpa };
+
+	is_modelled(w, what, &at, &ste->raw);
+	return PT_FAULT;
+}
+
+/* Config 100 is measured by OAS, else an IPA by IAS (3.4). */
+static enum pt_verdict bypass(struct pt_walk *w)
+{
+	struct pt_place none = { .stage = IOMMU_ABI_S1 };
+	const struct pt_context *c = w->c;
+	const u64 *state = w->unit->state, *ste = &c->entry[IOMMU_ABI_DEVICE].raw;
+
+	if (w->iova >> state[STE_CONFIG(ste) == CONFIG_PASSES ? OAS : IAS])
+		return pt_refuse(w, IOMMU_ABI_INPUT_RANGE, F_ADDR_SIZE, &none, NULL);
+	if (c->own[0])
+		return refuse_by_name(w, (unsigned int)c->own[0]);
+	w->s2 = c->s2;
+	if (c->s2.top != PT_OFF)
+		return PT_GO;
+	if (w->q->at == IOMMU_ABI_UNTRANSLATED)
+		return pass(w, PT_R | PT_W | PT_X);
+	pass(w, PT_R | PT_W);
+	w->out->hpa = w->iova; /* a completion is 1:1 (13.6.4) */
+	return PT_DONE;
 }
 
 /* A translated request that is checked: of stage 1 only the context is looked at (3.9.1.3). */
-static enum pt_verdict translated(struct pt_walk *w, const u64 *ste, const struct pt_place *at, bool given)
+static enum pt_verdict translated(struct pt_walk *w, unsigned int eats, bool given)
 {
-	const u64 *state = w->unit->state;
-	unsigned int eats = effective_eats(state, ste);
-	struct context c;
+	const struct pt_context *c = w->c;
 
-	if (state[IDR3] & IDR3_PASIDTT && !substream_fits(w, ste, at, given, cdmax_of(w, ste)))
-		return PT_FAULT;
-	if (given && !fetch_cd(w, ste, at, w->q->pasid, &c))
-		return PT_FAULT;
+	if (w->unit->state[IDR3] & IDR3_PASIDTT && !(c->flags & FITS))
+		return pt_refused(w);
+	if (given && !(c->flags & FETCHED))
+		return pt_refused(w);
+	if (!given)
+		pt_forget(w, c->refs[IOMMU_ABI_DEVICE]);
+	w->s2 = c->s2; /* it has one, wherever the request goes */
 	if (eats == EATS_SPLIT)
-		return s1_off(w, ste, at);
-	return is_modelled(w, eats == EATS_DPT ? NO_DPT : 0, at, ste) ? pass(w, w->report) : PT_FAULT;
-}
-
-/* Any ATS? false: a fault is in w->out. */
-static bool ats_allowed(struct pt_walk *w, const u64 *ste, const struct pt_place *at)
-{
-	u32 event = w->q->at == IOMMU_ABI_TRANSLATION ? F_BAD_ATS_TREQ : F_TRANSL_FORBIDDEN;
-
-	if (effective_eats(w->unit->state, ste) == EATS_NONE)
-		return !pt_refuse(w, IOMMU_ABI_BLOCKED, event, at, ste);
-	return true;
+		return bypass(w);
+	if (eats == EATS_DPT)
+		return refuse_by_name(w, NO_DPT);
+	return pass(w, w->report);
 }
 
 /* ATS without a PASID is data and unprivileged (13.7). */
 static bool read_as_data(struct pt_walk *w, bool given)
 {
-	if (w->q->at == IOMMU_ABI_UNTRANSLATED || given)
+	if (PT_LIKELY(w->q->at == IOMMU_ABI_UNTRANSLATED) || given)
 		return false;
 	w->access = w->access == PT_X ? PT_R : w->access;
 	w->judge = w->access >> 1;
 	return true;
 }
 
-/* Beyond a legal STE. */
-static enum pt_verdict follow(struct pt_walk *w, const u64 *ste, const struct pt_place *at)
+/* Through the half of the input, whose unused bits are copies of bit 55. */
+static enum pt_verdict halves(struct pt_walk *w)
 {
-	bool given = has_pasid(w), data = read_as_data(w, given);
-	bool priv = is_privileged(w, ste, !data && w->q->flags & IOMMU_ABI_PRIV);
+	const struct pt_context *c = w->c;
+	unsigned int upper = w->iova >> 55 & 1;
+	const struct pt_stage *s = &c->s1[upper];
+	struct pt_place none = { .stage = IOMMU_ABI_S1 };
+	u64 counts = c->flags & NO_TOP_BYTE << upper ? BITS(55, 0) : ~0ull;
 
-	if (w->q->at != IOMMU_ABI_UNTRANSLATED && !ats_allowed(w, ste, at))
-		return PT_FAULT;
-	w->report = data ? PT_R | PT_W : PT_R | PT_W | PT_X;
-	if (w->s2.top != PT_OFF) {
-		w->flags |= (STE_S2R(ste) ? RECORDS_S2 : 0) | (STE_S2S(ste) ? STALLS_S2 : 0);
-		s2_rules(w, ste, priv);
+	if (PT_UNLIKELY(s->top == PT_OFF))
+		return pt_refuse(w, IOMMU_ABI_INPUT_RANGE, F_TRANSLATION, &none, NULL);
+	if (PT_UNLIKELY(((upper ? ~w->iova : w->iova) & ~s->in_mask) & counts)) {
+		none.level = s->top;
+		return pt_refuse(w, IOMMU_ABI_INPUT_RANGE, F_TRANSLATION, &none, NULL);
 	}
-	if (w->q->at == IOMMU_ABI_TRANSLATED)
-		return translated(w, ste, at, given);
-	if (effective_eats(w->unit->state, ste) == EATS_SPLIT)
-		w->flags |= SPLIT;
-	return substream(w, ste, at, given, priv);
+	if (PT_UNLIKELY(c->flags & E0PD << upper) && !w->priv)
+		return pt_refuse(w, IOMMU_ABI_PRIVILEGE, F_TRANSLATION, &none, NULL);
+	return pt_go(w, upper);
 }
 
-static enum pt_verdict smmuv3_resolve(struct pt_walk *w)
+PT_INLINE enum pt_verdict smmuv3_admit(struct pt_walk *w)
 {
+	const struct pt_context *c = w->c;
 	const u64 *state = w->unit->state;
-	struct pt_place at = { .stage = IOMMU_ABI_DEVICE };
-	u64 ste[8];
+	unsigned int eats = c->flags >> EATS_SHIFT & 3;
+	bool given, data;
 
-	if (!(state[CR0] & CR0_SMMUEN))
+	if (PT_UNLIKELY(!(state[CR0] & CR0_SMMUEN)))
 		return switched_off(w);
-	if (w->q->at == IOMMU_ABI_TRANSLATED && !(state[IDR0] & IDR0_ATS) && !(state[CR0] & CR0_ATSCHK))
-		return pt_refuse(w, IOMMU_ABI_BLOCKED, F_TRANSL_FORBIDDEN, &at, NULL);
-	if (w->q->at == IOMMU_ABI_TRANSLATED && !(state[CR0] & CR0_ATSCHK))
-		return pass(w, has_pasid(w) ? PT_R | PT_W | PT_X : PT_R | PT_W);
-	if (!find_ste(w, &at) || !pt_read_hpa(w, IOMMU_ABI_DEVICE, 0, at.hpa, 8, ste))
-		return PT_FAULT;
-	if (!(ste[0] & STE_V))
-		return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, C_BAD_STE, &at, ste);
-	if (!(STE_CONFIG(ste) & CONFIG_PASSES))
-		return pt_refuse(w, IOMMU_ABI_ABORTED, 0, &at, ste);
-	if (!ste_legal(w, ste))
-		return pt_refuse(w, IOMMU_ABI_INVALID, C_BAD_STE, &at, ste);
-	return follow(w, ste, &at);
+	if (PT_UNLIKELY(w->q->at == IOMMU_ABI_TRANSLATED) && !(state[CR0] & CR0_ATSCHK))
+		return unchecked(w);
+	if (PT_UNLIKELY(!(c->flags & ENTRY)))
+		return pt_refused(w);
+	if (PT_UNLIKELY(w->q->at != IOMMU_ABI_UNTRANSLATED) && eats == EATS_NONE)
+		return pt_refuse_by(w, IOMMU_ABI_BLOCKED,
+				    w->q->at == IOMMU_ABI_TRANSLATION ? F_BAD_ATS_TREQ : F_TRANSL_FORBIDDEN,
+				    IOMMU_ABI_DEVICE);
+	given = has_pasid(w);
+	data = read_as_data(w, given);
+	w->priv = is_privileged(c, !data && w->q->flags & IOMMU_ABI_PRIV);
+	w->report = data ? PT_R | PT_W : PT_R | PT_W | PT_X;
+	if (PT_UNLIKELY(w->q->at == IOMMU_ABI_TRANSLATED))
+		return translated(w, eats, given);
+	if (PT_UNLIKELY(c->refusal.reason))
+		return pt_refused(w);
+	return c->flags & BYPASSES_S1 ? bypass(w) : halves(w);
 }
 
 /* A second-level CD table has 64 or 1024 CDs; to count in 64s is right for both. */
@@ -590,7 +636,7 @@ const struct pt_vendor pt_vendor_smmuv3 = {
 	.rid_last = 0xffffffff,
 	.regs = regs,
 	.init = smmuv3_init,
-	.resolve = smmuv3_resolve,
+	.look_up = smmuv3_look_up,
 	.native = smmuv3_native,
 	.covers_lg2 = smmuv3_covers_lg2,
 	.translate = smmuv3_translate,
@@ -606,17 +652,23 @@ static unsigned int granted(unsigned int rights)
 	return rights & PT_R ? rights : rights & ~PT_X;
 }
 
-/* Once more behind resolve(), judged as @judge, with the flags that @access sets. */
+PT_INLINE int any_stages(struct pt_walk *w)
+{
+	const struct pt_format *f1 = w->c->f1[w->half], *f2 = w->c->f2;
+
+	return w->trace ? pt_stages(&pt_vendor_smmuv3, f1, f2, w, true)
+			: pt_stages(&pt_vendor_smmuv3, f1, f2, w, false);
+}
+
+/* Once more behind admit(), judged as @judge, with the flags that @access sets. */
 static int ats_stages(struct pt_walk *w, u32 refs, unsigned int judge, unsigned int access)
 {
-	const struct pt_vendor *v = &pt_vendor_smmuv3;
-
 	memset(w->out, 0, sizeof(*w->out));
 	if (w->trace)
 		w->trace->n = refs;
 	w->judge = (u8)judge;
 	w->access = (u8)access;
-	return w->trace ? pt_stages(v, w->f1, w->f2, w, true) : pt_stages(v, w->f1, w->f2, w, false);
+	return any_stages(w);
 }
 
 /* Is it the page itself that lacks the right? */
@@ -656,7 +708,7 @@ static int ats_translate(struct pt_walk *w)
 	if (ats_walk(w))
 		return 1;
 	out->access = (__u8)granted(out->access);
-	if (w->flags & SPLIT)
+	if ((w->c->flags >> EATS_SHIFT & 3) == EATS_SPLIT)
 		out->hpa = out->gpa; /* the completion holds the IPA (13.6.3) */
 	return 0;
 }
@@ -665,14 +717,14 @@ static int ats_translate(struct pt_walk *w)
 static int smmuv3_translate(struct pt_walk *w)
 {
 	const struct pt_vendor *v = &pt_vendor_smmuv3;
-	enum pt_verdict verdict = smmuv3_resolve(w);
+	enum pt_verdict verdict = smmuv3_admit(w);
 
 	if (verdict != PT_GO)
 		return verdict == PT_FAULT;
 	if (w->q->at == IOMMU_ABI_TRANSLATION)
 		return ats_translate(w);
-	if (w->f1 == &s1_4k && w->f2 == &s2_4k)
+	if (w->c->f1[w->half] == &s1_4k && w->c->f2 == &s2_4k)
 		return w->trace ? pt_stages(v, &s1_4k, &s2_4k, w, true)
 				: pt_stages(v, &s1_4k, &s2_4k, w, false);
-	return w->trace ? pt_stages(v, w->f1, w->f2, w, true) : pt_stages(v, w->f1, w->f2, w, false);
+	return any_stages(w);
 }

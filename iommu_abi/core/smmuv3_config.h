@@ -8,6 +8,7 @@
 #ifndef IOMMU_ABI_SMMUV3_CONFIG_H
 #define IOMMU_ABI_SMMUV3_CONFIG_H
 
+#include "pt_tables.h"
 #include "smmuv3_pt.h"
 
 #define FIELD(word, hi, lo) ((word) >> (lo) & (~0ull >> (63 - (hi) + (lo))))
@@ -63,8 +64,8 @@ enum { STRTAB_BASE, STRTAB_BASE_CFG, IDR0, IDR1, IDR3, IDR5, CR0, CR2, GBPA, AID
 #define GBPA_ABORT BIT(20)
 
 enum {
-	OAS = PT_MAX_REGS, /* bits of a physical address */
-	IAS,               /* of an intermediate one */
+	OAS = PT_OWN_STATE, /* bits of a physical address */
+	IAS,                /* of an intermediate one */
 };
 
 /* Of IDR5.OAS, CD.IPS and STE.S2PS; 56 bits need D128, which is not modelled. */
@@ -72,14 +73,21 @@ static const u8 address_bits[8] = { 32, 36, 40, 42, 44, 48, 52, 52 };
 
 enum { V3_0, V3_1, V3_2, V3_3, V3_4 }; /* of AIDR */
 
-/* pt_walk.flags */
+/* pt_context.flags */
 enum {
-	RECORDS_S1 = 1,  /* CD.R, or CD.S: a stall is always recorded */
-	RECORDS_S2 = 2,  /* STE.S2R, S2S */
-	STALLS_S1 = 4,   /* CD.S */
-	STALLS_S2 = 8,   /* STE.S2S */
-	SPLIT = 16,      /* split-stage ATS */
-	UNMODELLED = 32, /* pt_walk.own[0] says what */
+	RECORDS_S1 = 1,      /* CD.R, or CD.S: a stall is always recorded */
+	RECORDS_S2 = 2,      /* STE.S2R, S2S */
+	STALLS_S1 = 4,       /* CD.S */
+	STALLS_S2 = 8,       /* STE.S2S */
+	ENTRY = 16,          /* there is a legal STE */
+	FITS = 32,           /* S1DSS and S1CDMax take this SubstreamID, or that there is none */
+	FETCHED = 64,        /* there is a legal CD */
+	BYPASSES_S1 = 128,   /* by Config or S1DSS */
+	AS_USER = 256,       /* PRIVCFG */
+	AS_PRIVILEGED = 512, /* the same */
+	NO_TOP_BYTE = 1024,  /* TBI0; shifted by 1, TBI1 */
+	E0PD = 4096,         /* the same of E0PD0, E0PD1 */
+	EATS_SHIFT = 14,     /* two bits: EATS where it counts */
 };
 
 /* What legal tables may ask for and this model does not have: bits of fault.detail, beside S2 and CLASS. */
@@ -234,7 +242,6 @@ static struct pt_stage make_stage(const u64 *state, u64 ttb, unsigned int granul
 		.out_last = BIT(out_bits) - 1,
 		.flags = state[OAS] == 52 ? WIDE : 0,
 		.top = (u8)top,
-		.grant = PT_ALL,
 	};
 }
 
@@ -251,19 +258,31 @@ static bool has_haft(const u64 *state)
 	return IDR0_HTTU(state[IDR0]) == 3;
 }
 
-/* INSTCFG makes of each read a fetch, or of each fetch a read: then both are judged by the one rule. */
-static void override_rules(struct pt_stage *s, unsigned int instcfg)
-{
-	if (instcfg == 3)
-		s->rule[PT_JUDGE_R] = s->rule[PT_JUDGE_X];
-	else if (instcfg == 2)
-		s->rule[PT_JUDGE_X] = s->rule[PT_JUDGE_R];
-}
+/* Rules of one privilege: of reads, writes, fetches, and reads of tables. INSTCFG makes of each fetch a read, or of
+ * each read a fetch: then both are judged by the one rule. */
+#define RULE(need, forbid, never)                                \
+	{                                                        \
+		(u8)((need) | (forbid)), (u8)(need), (u8)(never) \
+	}
+#define AS_THEY_COME(r, w, x, t) \
+	{                        \
+		r, w, x, t       \
+	}
+#define AS_READS(r, w, x, t) \
+	{                    \
+		r, w, r, t   \
+	}
+#define AS_FETCHES(r, w, x, t) \
+	{                      \
+		x, w, x, t     \
+	}
 
-/* Of a unit whose attributes can be overridden; 0 and 1: as they come. */
+/* Which of the three: [0] as they come. Only of a unit whose attributes can be overridden. */
 static unsigned int instcfg_of(const u64 *state, const u64 *ste)
 {
-	return state[IDR1] & IDR1_ATTR_PERMS_OVR ? (unsigned int)STE_INSTCFG(ste) : 0;
+	unsigned int instcfg = state[IDR1] & IDR1_ATTR_PERMS_OVR ? (unsigned int)STE_INSTCFG(ste) : 0;
+
+	return instcfg & 2 ? instcfg - 1 : 0;
 }
 
 /* ---- STE: stage 2 ---- */
@@ -295,11 +314,24 @@ static bool s2_bits_fit(const u64 *state, unsigned int granule_lg2, bool ds, uns
 	       state[OAS] >= needed;
 }
 
-/* Fills w->s2, w->f2; false: the STE is illegal. */
-static bool s2_stage(struct pt_walk *w, const u64 *ste)
+#define S2_ROW(how, x, table) \
+	how(RULE(PT_R, 0, 0), RULE(PT_W, 0, 0), RULE(x, 0, 0), RULE(PT_R | (table), 0, 0))
+#define S2_RULES(how, table)                                               \
+	{                                                                  \
+		S2_ROW(how, PT_X, table), S2_ROW(how, GRANT_PRIV_X, table) \
+	}
+
+static pt_rules s2_rules[3][2] = { /* [INSTCFG][S2PTW] */
+				   { S2_RULES(AS_THEY_COME, 0), S2_RULES(AS_THEY_COME, GRANT_NOT_DEVICE) },
+				   { S2_RULES(AS_READS, 0), S2_RULES(AS_READS, GRANT_NOT_DEVICE) },
+				   { S2_RULES(AS_FETCHES, 0), S2_RULES(AS_FETCHES, GRANT_NOT_DEVICE) }
+};
+
+/* Fills c->s2, c->f2; false: the STE is illegal. */
+static bool s2_stage(struct pt_context *c, const u64 *ste)
 {
 	static const u8 granules[4] = { 12, 16, 14, 0 };
-	const u64 *state = w->unit->state;
+	const u64 *state = c->unit->state;
 	unsigned int granule_lg2 = granules[STE_S2TG(ste)], in_bits = 64 - (unsigned int)STE_S2T0SZ(ste);
 	unsigned int out_bits = output_bits(state, STE_S2PS(ste)), sl0 = (unsigned int)STE_S2SL0(ste);
 	bool ds = granule_lg2 != 16 && STE_S2DS(ste) && state[IDR5] & IDR5_DS;
@@ -313,26 +345,15 @@ static bool s2_stage(struct pt_walk *w, const u64 *ste)
 	top = s2_top(state, granule_lg2, ds, sl0);
 	if (top < 0 || !s2_bits_fit(state, granule_lg2, ds, (unsigned int)top, in_bits))
 		return false;
-	w->f2 = s2_format(granule_lg2, ds, STE_S2ENDI(ste));
-	w->s2 = make_stage(state, ttb, granule_lg2, in_bits, (unsigned int)top, out_bits);
-	w->s2.in_span = w->s2.in_mask;
-	w->s2.flags |= flag_handling(STE_S2AFFD(ste), STE_S2HA(ste), STE_S2HD(ste),
+	c->f2 = s2_format(granule_lg2, ds, STE_S2ENDI(ste));
+	c->s2 = make_stage(state, ttb, granule_lg2, in_bits, (unsigned int)top, out_bits);
+	c->s2.in_span = c->s2.in_mask;
+	c->s2.rules = &s2_rules[instcfg_of(state, ste)][!!STE_S2PTW(ste)];
+	c->s2.flags |= flag_handling(STE_S2AFFD(ste), STE_S2HA(ste), STE_S2HD(ste),
 				     STE_S2HAFT(ste) && has_haft(state)) |
 		       (state[IDR3] & IDR3_XNX ? HAS_XNX : 0) |
 		       (STE_S2FWB(ste) && state[IDR3] & IDR3_FWB ? FORCES_WB : 0);
 	return true;
-}
-
-static void s2_rules(struct pt_walk *w, const u64 *ste, bool priv)
-{
-	struct pt_rule *rule = w->s2.rule;
-	unsigned int table = PT_R | (STE_S2PTW(ste) ? GRANT_NOT_DEVICE : 0);
-
-	rule[PT_JUDGE_R] = (struct pt_rule)PT_NEED(PT_R, 0);
-	rule[PT_JUDGE_W] = (struct pt_rule)PT_NEED(PT_W, 0);
-	rule[PT_JUDGE_X] = (struct pt_rule)PT_NEED(priv ? GRANT_PRIV_X : PT_X, 0);
-	rule[PT_JUDGE_TABLE] = (struct pt_rule)PT_NEED(table, 0);
-	override_rules(&w->s2, instcfg_of(w->unit->state, ste));
 }
 
 /* ---- STE: legal? ---- */
@@ -419,10 +440,10 @@ static unsigned int s2_unmodelled(const u64 *state, const u64 *ste)
 	return idr3 & IDR3_THE && STE_HARDENING(ste) ? NO_THE : 0;
 }
 
-/* Fills w->s2, if its tables are VMSAv8-64; false: C_BAD_STE. */
-static bool ste_legal(struct pt_walk *w, const u64 *ste)
+/* Fills c->s2, if its tables are VMSAv8-64; false: C_BAD_STE. */
+static bool ste_legal(struct pt_context *c, const u64 *ste)
 {
-	const u64 *state = w->unit->state;
+	const u64 *state = c->unit->state;
 	unsigned int config = (unsigned int)STE_CONFIG(ste);
 	bool vmid_counts = state[IDR0] & IDR0_S2P && is_el1(state, ste);
 
@@ -436,7 +457,7 @@ static bool ste_legal(struct pt_walk *w, const u64 *ste)
 		return false;
 	if (!(config & CONFIG_S2))
 		return true;
-	return s2_fields_legal(state, ste) && (!STE_S2AA64(ste) || s2_stage(w, ste));
+	return s2_fields_legal(state, ste) && (!STE_S2AA64(ste) || s2_stage(c, ste));
 }
 
 /* ---- CD: legal? its stage 1 ---- */
@@ -535,36 +556,41 @@ static bool cd_legal(const u64 *state, const u64 *ste, const u64 *cd, bool el2, 
 }
 
 /* AP, PAN, EPAN, WXN; in EL2 there is no other privilege. */
-static void s1_rules(struct pt_stage *s, const u64 *cd, bool el2, bool priv, bool epan)
-{
-	bool wxn = cd[0] & CD_WXN;
-	u8 pan = cd[0] & CD_PAN ? PT_USER : 0;
-
-	if (el2) {
-		s->rule[PT_JUDGE_R] = (struct pt_rule)PT_NEED(0, 0);
-		s->rule[PT_JUDGE_W] = (struct pt_rule)PT_NEED(PT_W, 0);
-		s->rule[PT_JUDGE_X] = (struct pt_rule)PT_NEED(PT_X, wxn ? PT_W : 0);
-	} else if (priv) {
-		if (pan && epan && cd[1] & CD_EPAN)
-			pan |= PT_X;
-		s->rule[PT_JUDGE_R] = (struct pt_rule)PT_NEED(0, pan);
-		s->rule[PT_JUDGE_W] = (struct pt_rule)PT_NEED(PT_W, pan);
-		s->rule[PT_JUDGE_X] = (struct pt_rule)PT_NEED(GRANT_PRIV_X, wxn ? PT_W : 0);
-		s->rule[PT_JUDGE_X].never = PT_USER | PT_W;
-	} else {
-		s->rule[PT_JUDGE_R] = (struct pt_rule)PT_NEED(PT_USER, 0);
-		s->rule[PT_JUDGE_W] = (struct pt_rule)PT_NEED(PT_USER | PT_W, 0);
-		s->rule[PT_JUDGE_X] = (struct pt_rule)PT_NEED(PT_X, 0);
-		s->rule[PT_JUDGE_X].never = wxn ? PT_USER | PT_W : 0;
+#define EL2_ROW(how, wxn) how(RULE(0, 0, 0), RULE(PT_W, 0, 0), RULE(PT_X, (wxn) ? PT_W : 0, 0), RULE(0, 0, 0))
+#define USER_ROW(how, wxn)                                                                              \
+	how(RULE(PT_USER, 0, 0), RULE(PT_USER | PT_W, 0, 0), RULE(PT_X, 0, (wxn) ? PT_USER | PT_W : 0), \
+	    RULE(0, 0, 0))
+#define PRIVILEGED_ROW(how, wxn, pan)                                                                  \
+	how(RULE(0, pan, 0), RULE(PT_W, pan, 0), RULE(GRANT_PRIV_X, (wxn) ? PT_W : 0, PT_USER | PT_W), \
+	    RULE(0, 0, 0))
+#define EL2_RULES(how, wxn)                          \
+	{                                            \
+		EL2_ROW(how, wxn), EL2_ROW(how, wxn) \
 	}
-}
+#define EL1_RULES(how, wxn, pan)                                  \
+	{                                                         \
+		USER_ROW(how, wxn), PRIVILEGED_ROW(how, wxn, pan) \
+	}
+#define S1_RULES(how)                                                                                     \
+	{                                                                                                 \
+		{ EL2_RULES(how, 0), EL2_RULES(how, 1) }, { EL1_RULES(how, 0, 0), EL1_RULES(how, 1, 0) }, \
+			{ EL1_RULES(how, 0, PT_USER), EL1_RULES(how, 1, PT_USER) },                       \
+			{ EL1_RULES(how, 0, PT_USER | PT_X), EL1_RULES(how, 1, PT_USER | PT_X) },         \
+	}
 
-/* Is the IOVA in this half, whose unused bits are copies of bit 55? */
-static bool in_half(const struct half *h, u64 iova, bool upper)
+enum { EL2, EL1, EL1_PAN, EL1_EPAN, REGIMES };
+
+static pt_rules s1_rules[3][REGIMES][2] = { /* [INSTCFG][regime][WXN] */
+					    S1_RULES(AS_THEY_COME), S1_RULES(AS_READS), S1_RULES(AS_FETCHES)
+};
+
+static unsigned int regime_of(const u64 *state, const u64 *cd, bool el2)
 {
-	u64 unused = (upper ? ~iova : iova) >> h->bits << h->bits;
-
-	return h->granule_lg2 && !(unused & (h->drops_top_byte ? BITS(55, 0) : ~0ull));
+	if (el2)
+		return EL2;
+	if (!(cd[0] & CD_PAN))
+		return EL1;
+	return state[IDR3] & IDR3_EPAN && cd[1] & CD_EPAN ? EL1_EPAN : EL1_PAN;
 }
 
 #endif

@@ -11,7 +11,8 @@
 #include <errno.h>
 
 #include "error.h"
-#include "vtd_context.h"
+#include "pt_request.h"
+#include "vtd_request.h"
 
 /* ---- registers ---- */
 
@@ -207,13 +208,27 @@ static int vtd_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
 
 /* ---- the hooks ---- */
 
-/* An untranslated request without PASID into 0xFEEx_xxxx (3.15): no mode and no table matters. */
-static PT_COLD enum pt_verdict interrupt_message(struct pt_walk *w)
+static void vtd_look_up(struct pt_walk *w, struct pt_context *c)
 {
-	if (w->q->access != PT_W) /* whether it is a zero-length read is not known here */
-		return refuse_request(w, IOMMU_ABI_INTERRUPT_RANGE, 0x29, IOMMU_ABI_DEVICE);
-	w->out->target = IOMMU_ABI_INTERRUPT;
-	return pass(w, PT_W);
+	const u64 *state = c->unit->state;
+	unsigned int ttm = state[RTADDR] >> 10 & 3;
+
+	c->flags = ttm;
+	if (PT_UNLIKELY(!(state[GSTS] & GSTS_TES))) {
+		c->flags = OFF;
+	} else if (ttm == SCALABLE && state[ECAP] & ECAP_SMTS) {
+		scalable_context(w, c);
+	} else if (ttm == LEGACY) {
+		legacy_context(w, c);
+	} else if (ttm == ECS && state[ECAP] & ECAP_ECS) {
+		ecs_context(w, c);
+	} else {
+		bool aborts = ttm == NO_MODE && state[ECAP] & ECAP_ADMS;
+
+		c->flags = NO_MODE;
+		refuse_request(w, aborts ? IOMMU_ABI_ABORTED : IOMMU_ABI_INVALID, aborts ? 0x33 : 0x30,
+			       IOMMU_ABI_DEVICE);
+	}
 }
 
 /* TES=0 (4.2.1). A PASID counts for nothing (3.1). */
@@ -221,39 +236,26 @@ static PT_COLD enum pt_verdict remapping_off(struct pt_walk *w)
 {
 	if (w->q->at != IOMMU_ABI_UNTRANSLATED)
 		return unsupported(w);
-	if (in_interrupt_range(w->q->iova))
+	if (in_interrupt_range(w->iova))
 		return interrupt_message(w);
 	return pass(w, PT_R | PT_W);
 }
 
-static enum pt_verdict vtd_resolve(struct pt_walk *w)
+PT_INLINE enum pt_verdict vtd_admit(struct pt_walk *w)
 {
-	const u64 *state = w->unit->state;
-	unsigned int ttm = state[RTADDR] >> 10 & 3;
+	unsigned int mode;
 
-	w->flags |= ttm;
-	if (PT_UNLIKELY(!(state[GSTS] & GSTS_TES)))
-		return remapping_off(w);
-	if (PT_UNLIKELY(in_interrupt_range(w->q->iova)) && w->q->at == IOMMU_ABI_UNTRANSLATED &&
-	    !(w->q->flags & IOMMU_ABI_HAS_PASID))
+	if (PT_UNLIKELY(in_interrupt_range(w->iova)) && w->q->at == IOMMU_ABI_UNTRANSLATED &&
+	    !w->c->has_pasid)
 		return interrupt_message(w);
-	switch (ttm) {
-	case LEGACY:
-		return legacy(w);
-	case SCALABLE:
-		if (!(state[ECAP] & ECAP_SMTS))
-			break;
+	mode = w->c->flags & MODE;
+	if (PT_LIKELY(mode == SCALABLE))
 		return scalable(w);
-	case ECS:
-		if (!(state[ECAP] & ECAP_ECS))
-			break;
+	if (mode == LEGACY)
+		return legacy(w);
+	if (mode == ECS)
 		return ecs(w);
-	default:
-		if (!(state[ECAP] & ECAP_ADMS))
-			break;
-		return refuse_request(w, IOMMU_ABI_ABORTED, 0x33, IOMMU_ABI_DEVICE);
-	}
-	return refuse_request(w, IOMMU_ABI_INVALID, 0x30, IOMMU_ABI_DEVICE);
+	return mode == OFF ? remapping_off(w) : pt_refused(w);
 }
 
 /* The page must not reach into ranges that have another answer: interrupts, and beyond the second stage. */
@@ -263,7 +265,7 @@ static PT_COLD void cut_page(struct pt_walk *w)
 
 	lg2 = apart < lg2 ? apart : lg2;
 	if (!(w->q->flags & IOMMU_ABI_HAS_PASID)) {
-		apart = pt_apart(w->q->iova, 0xfee00000, 20);
+		apart = pt_apart(w->iova, 0xfee00000, 20);
 		lg2 = apart < lg2 ? apart : lg2;
 	}
 	if (w->s2.top != PT_OFF)
@@ -273,11 +275,11 @@ static PT_COLD void cut_page(struct pt_walk *w)
 
 static PT_COLD enum pt_verdict to_interrupts(struct pt_walk *w)
 {
-	return refuse_request(w, IOMMU_ABI_INTERRUPT_RANGE, w->flags & SCALABLE ? 0x87 : 0x0e,
+	return refuse_request(w, IOMMU_ABI_INTERRUPT_RANGE, is_scalable(w) ? 0x87 : 0x0e,
 			      w->s2.top != PT_OFF ? IOMMU_ABI_S2 : IOMMU_ABI_S1);
 }
 
-static enum pt_verdict vtd_output(struct pt_walk *w)
+static inline enum pt_verdict vtd_output(struct pt_walk *w)
 {
 	if (PT_UNLIKELY(in_interrupt_range(w->out->hpa)))
 		return to_interrupts(w);
@@ -300,7 +302,7 @@ static u64 vtd_window(const struct pt_walk *w, u64 addr)
 static unsigned int vtd_covers_lg2(const struct pt_walk *w, unsigned int stage, unsigned int level)
 {
 	(void)level;
-	return stage == IOMMU_ABI_PASID ? 6 : (w->flags & MODE) == LEGACY ? 8 : 7;
+	return stage == IOMMU_ABI_PASID ? 6 : (w->c->flags & MODE) == LEGACY ? 8 : 7;
 }
 
 /* ---- fault reasons (7.1) ---- */
@@ -328,7 +330,7 @@ static u32 native_legacy(const struct pt_walk *w)
 	case IOMMU_ABI_UPDATE_DENIED:
 		return denied_access(w) == PT_W ? 0x05 : 0x06;
 	case IOMMU_ABI_UNREADABLE:
-		return !(w->flags & WITH_PASID) && f->level == w->s2.top ? 0x03 : 0x07;
+		return !w->c->has_pasid && f->level == w->s2.top ? 0x03 : 0x07;
 	case IOMMU_ABI_RESERVED:
 		return 0x0c;
 	}
@@ -400,8 +402,8 @@ static u32 native_unreadable(const struct pt_walk *w)
 	const struct iommu_abi_fault *f = &w->out->fault;
 
 	if (f->stage == IOMMU_ABI_PASID)
-		return w->flags & SCALABLE ? (f->level ? 0x50 : 0x58) : 0;
-	if (w->flags & SCALABLE)
+		return is_scalable(w) ? (f->level ? 0x50 : 0x58) : 0;
+	if (is_scalable(w))
 		return f->level ? 0x38 : 0x40;
 	return f->level ? 0x08 : 0x09;
 }
@@ -450,19 +452,25 @@ static bool recoverable(u32 native)
 	return false;
 }
 
+/* By FPD of an entry that this request came to. */
+static bool suppressed(const struct pt_walk *w)
+{
+	return w->c->flags & FPD || (w->c->flags & FPD_PASID && w->flags & PROCESS);
+}
+
 static void vtd_native(struct pt_walk *w)
 {
 	struct iommu_abi_fault *f = &w->out->fault;
 
 	if (f->native || f->reason == IOMMU_ABI_BLOCKED)
-		; /* resolve() has said it */
+		; /* look_up() or admit() has said it */
 	else if (f->stage == IOMMU_ABI_S1)
-		f->native = w->flags & SCALABLE ? native_scalable_s1(w) : 0;
+		f->native = is_scalable(w) ? native_scalable_s1(w) : 0;
 	else if (f->stage == IOMMU_ABI_S2)
-		f->native = w->flags & SCALABLE ? native_scalable_s2(w) : native_legacy(w);
+		f->native = is_scalable(w) ? native_scalable_s2(w) : native_legacy(w);
 	else if (f->reason == IOMMU_ABI_UNREADABLE)
 		f->native = native_unreadable(w);
-	if (w->flags & FPD && !always_recorded(f->native))
+	if (suppressed(w) && !always_recorded(f->native))
 		f->recorded = 0;
 	if (w->q->at == IOMMU_ABI_TRANSLATION && recoverable(f->native))
 		f->recorded = 0;
@@ -475,7 +483,7 @@ const struct pt_vendor pt_vendor_vtd = {
 	.rid_last = 0xffff,
 	.regs = regs,
 	.init = vtd_init,
-	.resolve = vtd_resolve,
+	.look_up = vtd_look_up,
 	.output = vtd_output,
 	.native = vtd_native,
 	.window = vtd_window,
@@ -488,7 +496,7 @@ const struct pt_vendor pt_vendor_vtd = {
 /* A translation request gets a page, of which no byte may be an interrupt (SGN.8.2, since 4.1). */
 static bool page_has_interrupts(const struct pt_walk *w)
 {
-	return w->q->at == IOMMU_ABI_TRANSLATION && w->flags & SCALABLE && w->out->size_lg2 > 20 &&
+	return w->q->at == IOMMU_ABI_TRANSLATION && is_scalable(w) && w->out->size_lg2 > 20 &&
 	       w->unit->state[REV] >= REV_4_1 && !((w->out->hpa ^ 0xfee00000) >> w->out->size_lg2);
 }
 
@@ -510,30 +518,35 @@ static PT_COLD int rare_stages(struct pt_walk *w)
 	return 0;
 }
 
-/* A translation request that is left without a right fails as the access fails that it wants (4.2.3). */
-static PT_COLD int say_why(struct pt_walk *w)
+/* A translation request that is left without a right fails as the access fails that it wants (4.2.3). @refs:
+ * those before the stages. */
+static PT_COLD int say_why(struct pt_walk *w, u32 refs)
 {
-	pt_begin(w, &pt_vendor_vtd);
+	u32 before = w->refs;
+
+	pt_begin(w, w->q, w->out);
+	w->refs = before;
 	w->flags = JUDGED;
 	if (w->trace)
-		w->trace->n = 0;
+		w->trace->n = refs;
 	return vtd_translate(w);
 }
 
 static PT_COLD int translate_rarely(struct pt_walk *w)
 {
+	u32 refs = w->trace ? w->trace->n : 0;
 	int blocked = rare_stages(w);
 
-	return !blocked && !w->out->access && !(w->flags & JUDGED) ? say_why(w) : blocked;
+	return !blocked && !w->out->access && !(w->flags & JUDGED) ? say_why(w, refs) : blocked;
 }
 
 static int vtd_translate(struct pt_walk *w)
 {
-	enum pt_verdict verdict = vtd_resolve(w);
+	enum pt_verdict verdict = vtd_admit(w);
 
 	if (PT_UNLIKELY(verdict != PT_GO))
 		return verdict == PT_FAULT;
-	if (PT_UNLIKELY(w->flags & RARE))
+	if (PT_UNLIKELY((w->flags | w->c->flags) & RARE))
 		return translate_rarely(w);
 	return w->trace ? pt_stages(&pt_vendor_vtd, &fs, &ss, w, true)
 			: pt_stages(&pt_vendor_vtd, &fs, &ss, w, false);

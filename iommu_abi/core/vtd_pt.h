@@ -8,7 +8,7 @@
 #ifndef IOMMU_ABI_VTD_PT_H
 #define IOMMU_ABI_VTD_PT_H
 
-#include "pt_walk.h"
+#include "pt_tables.h"
 
 enum { ADDR_LO = 12, ADDR_HI = 51, PAGE_LG2 = 12, INDEX_LG2 = 9 };
 
@@ -60,10 +60,10 @@ enum { REV_3_2 = 0x302, REV_3_4 = 0x304, REV_4_0 = 0x400, REV_4_1 = 0x401, REV_5
 
 /* What init() makes of them. */
 enum {
-	ABOVE_HAW = PT_MAX_REGS, /* pointer bits that are reserved */
-	DID_ABOVE,               /* bits of a DID that are reserved, as in a context's q1 */
-	SS_LAST,                 /* [AW]: highest input of a second stage; 0: not supported */
-	SS_RSVD = SS_LAST + 8,   /* [leaf][level] */
+	ABOVE_HAW = PT_OWN_STATE, /* pointer bits that are reserved */
+	DID_ABOVE,                /* bits of a DID that are reserved, as in a context's q1 */
+	SS_LAST,                  /* [AW]: highest input of a second stage; 0: not supported */
+	SS_RSVD = SS_LAST + 8,    /* [leaf][level] */
 	SS_RSVD_ECS = SS_RSVD + 2 * PT_MAX_LEVELS,  /* the same in 2.x, which has a bit more */
 	FS_RSVD = SS_RSVD_ECS + 2 * PT_MAX_LEVELS,  /* [XD is a bit][leaf][level] */
 	CONTEXT_RSVD = FS_RSVD + 4 * PT_MAX_LEVELS, /* [q]: a scalable context */
@@ -167,45 +167,63 @@ static const struct pt_format ss_rare = {
 
 /* ---- stages ---- */
 
-enum { RARE = 1 << 8 }; /* pt_walk.flags: a stage needs the formats with everything */
+enum { /* pt_context.flags */
+       LEGACY = 0,
+       SCALABLE = 1,
+       ECS = 2,
+       NO_MODE = 3, /* reserved, or one that the unit lacks */
+       OFF = 4,     /* TES=0 */
+       MODE = 7,
+       ENTRY = 1 << 3,     /* there is a legal context entry */
+       FPD = 1 << 4,       /* a root or context entry suppresses fault records */
+       FPD_PASID = 1 << 5, /* an entry of the PASID tables does */
+       BAD_PASID = 1 << 6, /* refused by the context entry, for this PASID; LONE: for this one alone */
+       LONE = 1 << 7,
+       EXECUTES = 1 << 8,   /* ERE of the entry that decides */
+       SUPERVISES = 1 << 9, /* its SRE */
+       RID_PRIV = 1 << 10,  /* requests without PASID are privileged */
+       RARE = 1 << 11,      /* of pt_walk.flags too: a stage needs the formats with everything */
+};
 
+/* The rules of a second stage. */
 #define SS_RULES(execute, table)                                                            \
 	{                                                                                   \
 		PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(execute, 0), PT_NEED(table, 0), \
-		{                                                                           \
-			0                                                                   \
-		}                                                                           \
+	}
+/* They know no privilege. */
+#define SS_BOTH(execute, table)                                     \
+	{                                                           \
+		SS_RULES(execute, table), SS_RULES(execute, table), \
 	}
 
-static const struct pt_rule ss_rules[4][PT_JUDGES] = {
-	[0] = SS_RULES(PT_R, PT_R),
-	[SS_SLEE] = SS_RULES(PT_R | PT_X, PT_R),
-	[SS_SSADE] = SS_RULES(PT_R, PT_R | PT_W),
-	[SS_SLEE | SS_SSADE] = SS_RULES(PT_R | PT_X, PT_R | PT_W),
+static pt_rules ss_rules[4] = {
+	[0] = SS_BOTH(PT_R, PT_R),
+	[SS_SLEE] = SS_BOTH(PT_R | PT_X, PT_R),
+	[SS_SSADE] = SS_BOTH(PT_R, PT_R | PT_W),
+	[SS_SLEE | SS_SSADE] = SS_BOTH(PT_R | PT_X, PT_R | PT_W),
 };
 
-PT_INLINE void ss_stage(struct pt_walk *w, u64 root, unsigned int aw, unsigned int flags)
+PT_INLINE void ss_stage(struct pt_context *c, u64 root, unsigned int aw, unsigned int flags)
 {
-	const u64 *state = w->unit->state;
+	const u64 *state = c->unit->state;
+	struct pt_stage *s = &c->s2;
 
-	w->s2.root = root & BITS(63, ADDR_LO);
-	w->s2.in_first = 0;
-	w->s2.in_span = state[SS_LAST + aw];
-	w->s2.in_mask = last_of(30 + 9 * aw);
-	w->s2.rsvd = (const u64(*)[PT_MAX_LEVELS]) & state[flags & SS_ECS ? SS_RSVD_ECS : SS_RSVD];
-	w->s2.flags = flags;
-	w->s2.top = (u8)(aw + 1);
-	w->s2.grant = PT_ALL;
-	w->s2.ad = PT_AD_SET;
-	memcpy(w->s2.rule, ss_rules[flags & 3], sizeof(w->s2.rule));
-	if (PT_UNLIKELY(flags & (SS_SSADE | SS_IO) || w->s2.in_span < last_of(PAGE_LG2)))
-		w->flags |= RARE;
+	s->root = root & BITS(63, ADDR_LO);
+	s->in_span = state[SS_LAST + aw];
+	s->in_mask = BIT(30 + 9 * aw) - 1; /* 57 bits at most: wider ones are not supported */
+	s->rsvd = (const u64(*)[PT_MAX_LEVELS]) & state[flags & SS_ECS ? SS_RSVD_ECS : SS_RSVD];
+	s->rules = &ss_rules[flags & 3];
+	s->flags = flags;
+	s->top = (u8)(aw + 1);
+	s->ad = PT_AD_SET;
+	if (PT_UNLIKELY(flags & (SS_SSADE | SS_IO) || s->in_span < last_of(PAGE_LG2)))
+		c->flags |= RARE;
 	if (PT_UNLIKELY(flags & SS_SSADE) && flags & SS_UNSNOOPED)
-		w->s2.ad = PT_AD_UNSNOOPED;
+		s->ad = PT_AD_UNSNOOPED;
 }
 
-/* First-stage controls: the low three choose the rules. */
-enum { FS_PRIV = 1, FS_WPE = 2, FS_SMEP = 4, FS_NXE = 8, FS_EAF = 16, FS_UNSNOOPED = 32 };
+/* First-stage controls: the low two choose the rules. */
+enum { FS_WPE = 1, FS_SMEP = 2, FS_NXE = 4, FS_EAF = 8, FS_UNSNOOPED = 16 };
 
 /* For read, write, execute, none: a user needs U/S everywhere; R/W binds supervisors with WPE only. */
 #define USER                                                                                        \
@@ -213,42 +231,32 @@ enum { FS_PRIV = 1, FS_WPE = 2, FS_SMEP = 4, FS_NXE = 8, FS_EAF = 16, FS_UNSNOOP
 		PT_NEED(PT_USER, 0), PT_NEED(PT_USER | PT_W, 0), PT_NEED(PT_USER | PT_X, 0), { 0 }, \
 			PT_NEED(PT_USER, 0)                                                         \
 	}
-#define SUPERVISOR(write, no_execute)                                               \
-	{                                                                           \
-		PT_NEED(0, 0), PT_NEED(write, 0), PT_NEED(PT_X, no_execute), { 0 }, \
-		{                                                                   \
-			0                                                           \
-		}                                                                   \
+#define SUPERVISOR(write, no_execute)                                        \
+	{                                                                    \
+		PT_NEED(0, 0), PT_NEED(write, 0), PT_NEED(PT_X, no_execute), \
 	}
 
-static const struct pt_rule fs_rules[8][PT_JUDGES] = {
-	[0] = USER,
-	[FS_WPE] = USER,
-	[FS_SMEP] = USER,
-	[FS_WPE | FS_SMEP] = USER,
-	[FS_PRIV] = SUPERVISOR(0, 0),
-	[FS_PRIV | FS_WPE] = SUPERVISOR(PT_W, 0),
-	[FS_PRIV | FS_SMEP] = SUPERVISOR(0, PT_USER),
-	[FS_PRIV | FS_WPE | FS_SMEP] = SUPERVISOR(PT_W, PT_USER),
+static pt_rules fs_rules[4] = {
+	[0] = { USER, SUPERVISOR(0, 0) },
+	[FS_WPE] = { USER, SUPERVISOR(PT_W, 0) },
+	[FS_SMEP] = { USER, SUPERVISOR(0, PT_USER) },
+	[FS_WPE | FS_SMEP] = { USER, SUPERVISOR(PT_W, PT_USER) },
 };
 
-PT_INLINE void fs_stage(struct pt_walk *w, u64 root, bool five, unsigned int controls)
+PT_INLINE void fs_stage(struct pt_context *c, u64 root, bool five, unsigned int controls)
 {
-	const u64 *rsvd = &w->unit->state[controls & FS_NXE ? FS_RSVD + 2 * PT_MAX_LEVELS : FS_RSVD];
+	const u64 *rsvd = &c->unit->state[controls & FS_NXE ? FS_RSVD + 2 * PT_MAX_LEVELS : FS_RSVD];
+	struct pt_stage *s = &c->s1[0];
 	unsigned int bits = five ? 57 : 48;
-	u64 half = BIT(bits - 1);
-	bool upper = w->q->iova >> 63;
 
-	w->s1.root = root & BITS(63, ADDR_LO);
-	w->s1.in_first = upper ? -half : 0;
-	w->s1.in_span = half - 1;
-	w->s1.in_mask = 2 * half - 1;
-	w->s1.rsvd = (const u64(*)[PT_MAX_LEVELS])rsvd;
-	w->s1.flags = controls & FS_EAF ? FS_A | FS_EA : FS_A;
-	w->s1.top = five ? 4 : 3;
-	w->s1.grant = PT_ALL;
-	w->s1.ad = controls & FS_UNSNOOPED ? PT_AD_UNSNOOPED : PT_AD_SET;
-	memcpy(w->s1.rule, fs_rules[controls & 7], sizeof(w->s1.rule));
+	s->root = root & BITS(63, ADDR_LO);
+	s->in_first = ~0ull << (bits - 1);
+	s->in_span = s->in_mask = BIT(bits) - 1;
+	s->rsvd = (const u64(*)[PT_MAX_LEVELS])rsvd;
+	s->rules = &fs_rules[controls & (FS_WPE | FS_SMEP)];
+	s->flags = controls & FS_EAF ? FS_A | FS_EA : FS_A;
+	s->top = five ? 4 : 3;
+	s->ad = controls & FS_UNSNOOPED ? PT_AD_UNSNOOPED : PT_AD_SET;
 }
 
 #endif
