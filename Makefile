@@ -143,15 +143,17 @@ cross-run: $(VENV)/ready ## the C core on 32-bit and big-endian machines, by zig
 	$(PIP) install --no-build-isolation -e '.[cross]'
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/check_foreign.py
 
-# The wheels that bring the headers of Linux 6.19, 6.13 and 6.3, 300 MB.
-OLD_ZIG := 0.16.0 0.15.2 0.13.0
+# The wheels that bring the headers of Linux 6.19, 6.13, 6.3, 5.16 and 4.19, 450 MB; those of 5.10, 6.1 and 6.12 are Debian's.
+OLD_ZIG := 0.16.0 0.15.2 0.13.0 0.10.0 0.8.1
 ZIG_INCLUDE = ziglang/lib/libc/include
 
-cross-history: $(OLD_ZIG:%=build/zig/%/ready) ## the same against the headers of Linux 6.3, 6.13 and 6.19
-	CROSS_HEADERS="$(OLD_ZIG:%=$(CURDIR)/build/zig/%/$(ZIG_INCLUDE)/any-linux-any)" $(MAKE) cross
+cross-history: $(OLD_ZIG:%=build/zig/%/ready) ## the same against the headers of Linux 4.19, 5.10, 5.16, 6.1, 6.3, 6.12, 6.13 and 6.19
+	tests/header_pairs/fetch
+	CROSS_HEADERS="$(OLD_ZIG:%=$(CURDIR)/build/zig/%/$(ZIG_INCLUDE)/any-linux-any) \
+	  $$(for tree in build/headers/*/usr/include; do echo "$(CURDIR)/$$tree"; done)" $(MAKE) cross
 
 # What breaks between kernels' headers, and why: those of the wheels and of Debian's suites.
-PAIR_ZIG := 0.10.0 $(OLD_ZIG)
+PAIR_ZIG := 0.16.0 0.15.2 0.13.0 0.10.0
 
 header-pairs: $(PAIR_ZIG:%=build/zig/%/ready) ## compat on 100 and more pairs of kernel headers (500 MB): every break is a known fact
 	$(PIP) install --no-build-isolation -e '.[cross]'

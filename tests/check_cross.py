@@ -1,8 +1,8 @@
 """Structs x ABIs against the kernels' own headers: `make cross`, for ziglang is large.
 
 The newest ziglang brings the headers of Linux 7.2. CROSS_HEADERS names directories with linux/ of other
-kernels, `make cross-history` fetches those of 6.3, 6.13 and 6.19. Both machines' words are compared on every
-fact: sizes, alignments, offsets, enumerators, flags, ioctl numbers.
+kernels, `make cross-history` fetches those of 4.19 to 6.19; one of each kernel is asked. Both machines' words
+are compared on every fact: sizes, alignments, offsets, enumerators, flags, ioctl numbers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from iommu_abi.uapi import layout
 
 M68K = json.loads((Path(__file__).parent / "data/layouts.json").read_text())["kernels"]
 
-HEADERS = [witness.bundled(), *map(witness.Headers, map(Path, os.environ.get("CROSS_HEADERS", "").split()))]
+_GIVEN = [witness.bundled(), *map(witness.Headers, map(Path, os.environ.get("CROSS_HEADERS", "").split()))]
+HEADERS = [
+    each for kernel, each in {h.kernel: h for h in reversed(_GIVEN)}.items() if kernel in witness.KERNELS
+]
 
 
 def _m68k(kernel: str, header: str, struct: str) -> str:

@@ -65,10 +65,11 @@ def test_the_constants_of_vfio_are_those_of_its_kernel_and_every_ioctl_is_there(
     expected |= {"VFIO_DEVICE_IOEVENTFD": 0x3B74, "VFIO_EEH_PE_OP": 0x3B79}
     found = declared("vfio_7_2")
 
-    assert found.items() <= expected.items()
-    # what stays out: values inside VFIO_DEVICE_FEATURE, indices of regions, interrupts and SPAPR windows
-    missing = expected.keys() - found.keys()
-    assert {name for name in missing if expected[name] >= 0x3B00 and "FEATURE" not in name} == set()
+    # what stays out: indices of s390's channels and crypto cards, SPAPR windows
+    wanted = {name: n for name, n in expected.items() if not re.search(r"_CCW_|_AP_|SPAPR_INFO", name)}
+    assert {name: found.get(name) for name in wanted} == wanted
+    # layouts.json has only some of the header's; `make cross` holds every constant against the header itself
+    assert len(found) > len(expected)
 
 
 def test_history_between_kernels_is_what_the_headers_say():

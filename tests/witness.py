@@ -42,9 +42,11 @@ TARGETS = {
 
 #: Headers that have a generation's structs, by the kernel they came with.
 KERNELS = {
-    "5.10": {"linux_5_10": "iommu.h"},
-    "6.1": {"linux_6_1": "iommu.h"},
-    "6.3": {"iommufd_6_3": "iommufd.h", "linux_6_1": "iommu.h"},
+    "4.19": {"vfio_4_19": "vfio.h"},
+    "5.10": {"linux_5_10": "iommu.h", "vfio_5_10": "vfio.h"},
+    "5.16": {"vfio_5_16": "vfio.h"},
+    "6.1": {"linux_6_1": "iommu.h", "vfio_6_1": "vfio.h"},
+    "6.3": {"iommufd_6_3": "iommufd.h", "linux_6_1": "iommu.h", "vfio_6_3": "vfio.h"},
     "6.12": {"iommufd_6_12": "iommufd.h", "vfio_6_12": "vfio.h"},
     "6.13": {"iommufd_6_13": "iommufd.h", "vfio_6_12": "vfio.h"},
     "6.19": {"iommufd_6_19": "iommufd.h", "vfio_6_19": "vfio.h"},

@@ -82,22 +82,32 @@ def _decoded(call: Call, kernel: str, abi: Abi, pieces: tuple[Piece, ...]) -> De
 
 
 def _payload(call: Call, meaning: Meaning, pieces: tuple[Piece, ...]) -> Payload | None:
-    """Of several commands the first with a struct counts: VFIO's others have none here."""
-    kinds = [each.kind for each in meaning.commands if each.kind]
-    if len(kinds) != 1 or not call.arg:
+    """Of several commands the one whose struct the bytes can be: VFIO's numbers depend on the file.
+
+    Where that does not tell, a container's command, which logs are full of.
+    """
+    if not call.arg:
         return None
     unplaced = next((piece for piece in call.below if piece.address is None), None)
     if unplaced:
         pieces = (Piece(unplaced.data, call.arg), *pieces)
-    return payload.at(kinds[0], call.arg, pieces)
+    container_first = sorted(meaning.commands, key=lambda each: not each.name.startswith("VFIO_IOMMU_"))
+    found = [payload.at(each.kind, call.arg, pieces) for each in container_first if each.kind]
+    read = [each for each in found if each]
+    accepted = [each for each in read if _answer(each).error is None]
+    return next(iter(accepted if len(accepted) == 1 else read), None)
+
+
+def _answer(found: Payload) -> rules.Answer:
+    kind = found.blob.kind
+    return rules.answer(rules.any_struct(kind.name), found.blob.data, kind.plain_abi)
 
 
 def _verdict(call: Call, found: Payload | None) -> str:
     """The broken rule, if a kernel answers it with the errno of the call."""
     if found is None or not call.errno:
         return ""
-    kind = found.blob.kind
-    answer = rules.answer(rules.any_struct(kind.name), found.blob.data, kind.plain_abi)
+    answer = _answer(found)
     if answer.error is None:
         return ""
     if errno_name(answer.error.rule.errno) == call.errno:

@@ -17,7 +17,7 @@ from iommu_abi.structs.names import to_value
 from iommu_abi.structs.plan import plan
 from iommu_abi.structs.slots import Slot, names
 from iommu_abi.structs.unpack import check
-from iommu_abi.uapi.layout import Array, Record, size_align
+from iommu_abi.uapi.layout import Array, size_align
 from iommu_abi.uapi.types import tail_count
 
 #: A first member of one of these names says how many bytes the caller gives.
@@ -37,7 +37,7 @@ def pack(kind: Kind, words: Mapping[str, str], tail: bytes = b"") -> bytes:
     """
     made = kind.layout
     flexible = made.record.flexible
-    if tail and (flexible is None or isinstance(_item(kind), Record)):
+    if tail and _item_size(kind) != 1:
         raise UsageError(f"{kind.struct} ends with no array of bytes")
     tail = tail or bytes(_elements(kind, words))
     found = {slot.name: slot for slot in plan(kind, len(tail)).slots}
@@ -65,23 +65,26 @@ def _names(kind: Kind, path: str) -> plain.Values | None:
 # ---------------------------------------------------------------- the fast ledger
 
 
-def _item(kind: Kind) -> object:
+def _item_size(kind: Kind) -> int:
+    """Bytes of an element of the array at the end; 0 if there is no such array."""
     flexible = kind.layout.record.flexible
-    return flexible.type.item if flexible and isinstance(flexible.type, Array) else None
+    if flexible is None or not isinstance(flexible.type, Array):
+        return 0
+    return size_align(flexible.type.item, kind.abi)[0]
 
 
 def _elements(kind: Kind, words: Mapping[str, str]) -> int:
-    """Bytes of an array of structs at the end, up to the last element that is named."""
-    flexible, item = kind.layout.record.flexible, _item(kind)
-    if flexible is None or not isinstance(item, Record):
+    """Bytes of an array at the end that is none of bytes, up to the last element that is named."""
+    flexible, item = kind.layout.record.flexible, _item_size(kind)
+    if flexible is None or item == 1:
         return 0
-    named = [re.match(rf"{flexible.name}\[(\d{{1,9}})\]\.", name) for name in words]
+    named = [re.match(rf"{flexible.name}\[(\d{{1,9}})\](\.|$)", name) for name in words]
     last = max((int(each[1]) for each in named if each), default=-1)
     if last >= MOST_ELEMENTS:
         raise UsageError(
             f"{kind.struct}.{flexible.name}: got element {last}, expected 0 to {MOST_ELEMENTS - 1}"
         )
-    return (last + 1) * size_align(item, kind.abi)[0]
+    return (last + 1) * item
 
 
 def _values(kind: Kind, words: Mapping[str, str], found: Mapping[str, Slot]) -> dict[str, int | bytes]:
@@ -156,7 +159,8 @@ def _tree(struct: plain.Struct, given: Mapping[str, Any], prefix: str, tail: byt
         path = prefix + field.name
         inner = field.type
         if field.flexible:
-            made[field.name] = _list(inner, given, path) if isinstance(inner, plain.Struct) else tail
+            one_byte = isinstance(inner, plain.Integer) and inner.size == 1
+            made[field.name] = tail if one_byte else _list(inner, given, path)
         elif isinstance(inner, plain.Struct) and not field.name:
             made |= _union(inner, given, prefix) or _tree(_first(inner), {}, prefix, b"")
         elif isinstance(inner, plain.Struct):
@@ -189,7 +193,9 @@ def _union(union: plain.Struct, given: Mapping[str, Any], prefix: str) -> dict[s
     return _tree(plain.Struct(union.name, wanted), given, prefix, b"")
 
 
-def _list(item: plain.Struct, given: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
+def _list(item: plain.Struct | plain.Integer, given: Mapping[str, Any], path: str) -> list[Any]:
     found = [re.match(rf"{re.escape(path)}\[(\d+)\]", name) for name in given]
     last = max((int(each[1]) for each in found if each), default=-1)
+    if isinstance(item, plain.Integer):
+        return [given.get(f"{path}[{i}]", 0) for i in range(last + 1)]
     return [_tree(item, given, f"{path}[{i}].", b"") for i in range(last + 1)]

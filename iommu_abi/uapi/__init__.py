@@ -19,13 +19,13 @@ from iommu_abi.uapi.layout import Layout
 #: Generations in the order of time; most were never merged. Their headers are cdefs/iommu_abi/uapi/.
 GENERATIONS = (
     "rfc2017", "v1_2017", "v4_2018", "v5_2018",
-    "ptc_v1", "ptc_v3", "fault_early_2019", "ptc_v4",
+    "ptc_v1", "vfio_4_19", "ptc_v3", "fault_early_2019", "ptc_v4",
     "sva_v3_2019", "fault_jun_2019", "sva_v4_2019", "page_response_v8_2019", "sva_v5_2019",
     "vfio_ptc_v8", "linux_5_5", "vfio_ptc_v9", "vfio_sva_v1", "argsz_v2_2020", "vfio_sva_v2",
-    "argsz_v7_2020", "vfio_sva_v7", "ptc_v12", "vfio_ptc_v11", "linux_5_10",
+    "argsz_v7_2020", "vfio_sva_v7", "ptc_v12", "vfio_ptc_v11", "linux_5_10", "vfio_5_10",
     "virtio_2021", "ptc_asid_2021", "ptc_v14", "vfio_ptc_v12", "vfio_sva_v8",
-    "linux_5_17", "linux_6_1", "iommufd_6_3", "iommufd_6_12", "vfio_6_12", "iommufd_6_13",
-    "iommufd_6_19", "vfio_6_19", "iommufd_7_2", "vfio_7_2",
+    "vfio_5_16", "linux_5_17", "linux_6_1", "vfio_6_1", "iommufd_6_3", "vfio_6_3",
+    "iommufd_6_12", "vfio_6_12", "iommufd_6_13", "iommufd_6_19", "vfio_6_19", "iommufd_7_2", "vfio_7_2",
 )  # fmt: skip
 
 _import.install(GENERATIONS)

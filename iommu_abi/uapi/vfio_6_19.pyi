@@ -13,12 +13,381 @@ __structs__: tuple[str, ...]
 
 VFIO_TYPE: int
 VFIO_BASE: int
+VFIO_API_VERSION: int
+VFIO_TYPE1_IOMMU: int
+VFIO_SPAPR_TCE_IOMMU: int
+VFIO_TYPE1v2_IOMMU: int
+VFIO_DMA_CC_IOMMU: int
+VFIO_EEH: int
+VFIO_SPAPR_TCE_v2_IOMMU: int
+VFIO_NOIOMMU_IOMMU: int
+VFIO_UNMAP_ALL: int
+VFIO_UPDATE_VADDR: int
+VFIO_GROUP_FLAGS_VIABLE: int
+VFIO_GROUP_FLAGS_CONTAINER_SET: int
+VFIO_GET_API_VERSION: int
+VFIO_CHECK_EXTENSION: int
+VFIO_SET_IOMMU: int
+VFIO_GROUP_GET_STATUS: int
+VFIO_GROUP_SET_CONTAINER: int
+VFIO_GROUP_UNSET_CONTAINER: int
+VFIO_GROUP_GET_DEVICE_FD: int
+VFIO_DEVICE_FLAGS_RESET: int
+VFIO_DEVICE_FLAGS_PCI: int
+VFIO_DEVICE_FLAGS_PLATFORM: int
+VFIO_DEVICE_FLAGS_AMBA: int
+VFIO_DEVICE_FLAGS_CCW: int
+VFIO_DEVICE_FLAGS_AP: int
+VFIO_DEVICE_FLAGS_FSL_MC: int
+VFIO_DEVICE_FLAGS_CAPS: int
+VFIO_DEVICE_FLAGS_CDX: int
+VFIO_REGION_INFO_FLAG_READ: int
+VFIO_REGION_INFO_FLAG_WRITE: int
+VFIO_REGION_INFO_FLAG_MMAP: int
+VFIO_REGION_INFO_FLAG_CAPS: int
+VFIO_REGION_INFO_CAP_SPARSE_MMAP: int
+VFIO_REGION_INFO_CAP_TYPE: int
+VFIO_REGION_INFO_CAP_MSIX_MAPPABLE: int
+VFIO_IRQ_INFO_EVENTFD: int
+VFIO_IRQ_INFO_MASKABLE: int
+VFIO_IRQ_INFO_AUTOMASKED: int
+VFIO_IRQ_INFO_NORESIZE: int
+VFIO_IRQ_SET_DATA_NONE: int
+VFIO_IRQ_SET_DATA_BOOL: int
+VFIO_IRQ_SET_DATA_EVENTFD: int
+VFIO_IRQ_SET_ACTION_MASK: int
+VFIO_IRQ_SET_ACTION_UNMASK: int
+VFIO_IRQ_SET_ACTION_TRIGGER: int
+VFIO_DEVICE_GET_INFO: int
+VFIO_DEVICE_GET_REGION_INFO: int
+VFIO_DEVICE_GET_IRQ_INFO: int
+VFIO_DEVICE_SET_IRQS: int
+VFIO_DEVICE_RESET: int
+VFIO_PCI_BAR0_REGION_INDEX: int
+VFIO_PCI_BAR1_REGION_INDEX: int
+VFIO_PCI_BAR2_REGION_INDEX: int
+VFIO_PCI_BAR3_REGION_INDEX: int
+VFIO_PCI_BAR4_REGION_INDEX: int
+VFIO_PCI_BAR5_REGION_INDEX: int
+VFIO_PCI_ROM_REGION_INDEX: int
+VFIO_PCI_CONFIG_REGION_INDEX: int
+VFIO_PCI_VGA_REGION_INDEX: int
+VFIO_PCI_NUM_REGIONS: int
+VFIO_PCI_INTX_IRQ_INDEX: int
+VFIO_PCI_MSI_IRQ_INDEX: int
+VFIO_PCI_MSIX_IRQ_INDEX: int
+VFIO_PCI_ERR_IRQ_INDEX: int
+VFIO_PCI_REQ_IRQ_INDEX: int
+VFIO_PCI_NUM_IRQS: int
+VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP: int
+VFIO_PCI_ATOMIC_COMP32: int
+VFIO_PCI_ATOMIC_COMP64: int
+VFIO_PCI_ATOMIC_COMP128: int
+VFIO_PCI_HOT_RESET_FLAG_DEV_ID: int
+VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED: int
+VFIO_GFX_PLANE_TYPE_PROBE: int
+VFIO_GFX_PLANE_TYPE_DMABUF: int
+VFIO_GFX_PLANE_TYPE_REGION: int
+VFIO_DEVICE_IOEVENTFD_8: int
+VFIO_DEVICE_IOEVENTFD_16: int
+VFIO_DEVICE_IOEVENTFD_32: int
+VFIO_DEVICE_IOEVENTFD_64: int
+VFIO_DEVICE_IOEVENTFD_SIZE_MASK: int
+VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: int
+VFIO_DEVICE_PCI_HOT_RESET: int
+VFIO_DEVICE_QUERY_GFX_PLANE: int
+VFIO_DEVICE_GET_GFX_DMABUF: int
+VFIO_DEVICE_IOEVENTFD: int
+VFIO_IOMMU_INFO_PGSIZES: int
+VFIO_DMA_MAP_FLAG_READ: int
+VFIO_DMA_MAP_FLAG_WRITE: int
+VFIO_IOMMU_INFO_CAPS: int
+VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE: int
+VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION: int
+VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL: int
+VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP: int
+VFIO_IOMMU_DIRTY_PAGES_FLAG_START: int
+VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP: int
+VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP: int
+VFIO_DMA_MAP_FLAG_VADDR: int
+VFIO_DMA_UNMAP_FLAG_ALL: int
+VFIO_DMA_UNMAP_FLAG_VADDR: int
+VFIO_IOMMU_GET_INFO: int
+VFIO_IOMMU_MAP_DMA: int
+VFIO_IOMMU_UNMAP_DMA: int
+VFIO_IOMMU_ENABLE: int
+VFIO_IOMMU_DISABLE: int
+VFIO_IOMMU_DIRTY_PAGES: int
+VFIO_IOMMU_SPAPR_TCE_GET_INFO: int
+VFIO_IOMMU_SPAPR_REGISTER_MEMORY: int
+VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY: int
+VFIO_IOMMU_SPAPR_TCE_CREATE: int
+VFIO_IOMMU_SPAPR_TCE_REMOVE: int
+VFIO_EEH_PE_OP: int
+VFIO_DEVICE_FEATURE_MASK: int
+VFIO_DEVICE_FEATURE_GET: int
+VFIO_DEVICE_FEATURE_SET: int
+VFIO_DEVICE_FEATURE_PROBE: int
+VFIO_DEVICE_FEATURE: int
+VFIO_DEVICE_FEATURE_PCI_VF_TOKEN: int
+VFIO_DEVICE_FEATURE_MIGRATION: int
+VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE: int
+VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY: int
+VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP: int
+VFIO_DEVICE_FEATURE_LOW_POWER_EXIT: int
+VFIO_DEVICE_FEATURE_DMA_LOGGING_START: int
+VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP: int
+VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT: int
+VFIO_DEVICE_FEATURE_MIG_DATA_SIZE: int
+VFIO_DEVICE_FEATURE_BUS_MASTER: int
+VFIO_DEVICE_FEATURE_CLEAR_MASTER: int
+VFIO_DEVICE_FEATURE_SET_MASTER: int
+VFIO_DEVICE_FEATURE_DMA_BUF: int
+VFIO_MIGRATION_STOP_COPY: int
+VFIO_MIGRATION_P2P: int
+VFIO_MIGRATION_PRE_COPY: int
+VFIO_MIG_GET_PRECOPY_INFO: int
+VFIO_DEVICE_STATE_ERROR: int
+VFIO_DEVICE_STATE_STOP: int
+VFIO_DEVICE_STATE_RUNNING: int
+VFIO_DEVICE_STATE_STOP_COPY: int
+VFIO_DEVICE_STATE_RESUMING: int
+VFIO_DEVICE_STATE_RUNNING_P2P: int
+VFIO_DEVICE_STATE_PRE_COPY: int
+VFIO_DEVICE_STATE_PRE_COPY_P2P: int
+VFIO_DEVICE_STATE_NR: int
+class vfio_device_mig_state(enum.IntEnum):
+    VFIO_DEVICE_STATE_ERROR = 0
+    VFIO_DEVICE_STATE_STOP = 1
+    VFIO_DEVICE_STATE_RUNNING = 2
+    VFIO_DEVICE_STATE_STOP_COPY = 3
+    VFIO_DEVICE_STATE_RESUMING = 4
+    VFIO_DEVICE_STATE_RUNNING_P2P = 5
+    VFIO_DEVICE_STATE_PRE_COPY = 6
+    VFIO_DEVICE_STATE_PRE_COPY_P2P = 7
+    VFIO_DEVICE_STATE_NR = 8
 VFIO_DEVICE_BIND_IOMMUFD: int
 VFIO_DEVICE_ATTACH_IOMMUFD_PT: int
 VFIO_DEVICE_DETACH_IOMMUFD_PT: int
 VFIO_DEVICE_BIND_FLAG_TOKEN: int
 VFIO_DEVICE_ATTACH_PASID: int
 VFIO_DEVICE_DETACH_PASID: int
+class vfio_info_cap_header(Struct):
+    id: int
+    version: int
+    next: int
+    def __init__(self, *, id: int = ..., version: int = ..., next: int = ...) -> None: ...
+class vfio_group_status(Struct):
+    argsz: int
+    flags: int
+    def __init__(self, *, argsz: int = ..., flags: int = ...) -> None: ...
+class vfio_device_info(Struct):
+    argsz: int
+    flags: int
+    num_regions: int
+    num_irqs: int
+    cap_offset: int
+    pad: int
+    def __init__(self, *, argsz: int = ..., flags: int = ..., num_regions: int = ..., num_irqs: int = ..., cap_offset: int = ..., pad: int = ...) -> None: ...
+class vfio_region_info(Struct):
+    argsz: int
+    flags: int
+    index: int
+    cap_offset: int
+    size: int
+    offset: int
+    def __init__(self, *, argsz: int = ..., flags: int = ..., index: int = ..., cap_offset: int = ..., size: int = ..., offset: int = ...) -> None: ...
+class vfio_region_sparse_mmap_area(Struct):
+    offset: int
+    size: int
+    def __init__(self, *, offset: int = ..., size: int = ...) -> None: ...
+class vfio_region_info_cap_sparse_mmap(Flexible):
+    header: vfio_info_cap_header
+    nr_areas: int
+    reserved: int
+    areas: Any
+    def __init__(self, *, header: vfio_info_cap_header | Mapping[str, Any] = ..., nr_areas: int = ..., reserved: int = ..., areas: _bytes | Sequence[Any] = ...) -> None: ...
+class vfio_region_info_cap_type(Struct):
+    header: vfio_info_cap_header
+    type: int
+    subtype: int
+    def __init__(self, *, header: vfio_info_cap_header | Mapping[str, Any] = ..., type: int = ..., subtype: int = ...) -> None: ...
+class vfio_irq_info(Struct):
+    argsz: int
+    flags: int
+    index: int
+    count: int
+    def __init__(self, *, argsz: int = ..., flags: int = ..., index: int = ..., count: int = ...) -> None: ...
+class vfio_irq_set(Flexible):
+    argsz: int
+    flags: int
+    index: int
+    start: int
+    count: int
+    data: Any
+    def __init__(self, *, argsz: int = ..., flags: int = ..., index: int = ..., start: int = ..., count: int = ..., data: _bytes | Sequence[int] = ...) -> None: ...
+class vfio_device_info_cap_pci_atomic_comp(Struct):
+    header: vfio_info_cap_header
+    flags: int
+    reserved: int
+    def __init__(self, *, header: vfio_info_cap_header | Mapping[str, Any] = ..., flags: int = ..., reserved: int = ...) -> None: ...
+class vfio_pci_dependent_device(Struct):
+    group_id: int
+    devid: int
+    segment: int
+    bus: int
+    devfn: int
+    def __init__(self, *, group_id: int = ..., devid: int = ..., segment: int = ..., bus: int = ..., devfn: int = ...) -> None: ...
+class vfio_pci_hot_reset_info(Flexible):
+    argsz: int
+    flags: int
+    count: int
+    devices: Any
+    def __init__(self, *, argsz: int = ..., flags: int = ..., count: int = ..., devices: _bytes | Sequence[Any] = ...) -> None: ...
+class vfio_pci_hot_reset(Flexible):
+    argsz: int
+    flags: int
+    count: int
+    group_fds: Any
+    def __init__(self, *, argsz: int = ..., flags: int = ..., count: int = ..., group_fds: _bytes | Sequence[int] = ...) -> None: ...
+class vfio_device_gfx_plane_info(Struct):
+    argsz: int
+    flags: int
+    drm_plane_type: int
+    drm_format: int
+    drm_format_mod: int
+    width: int
+    height: int
+    stride: int
+    size: int
+    x_pos: int
+    y_pos: int
+    x_hot: int
+    y_hot: int
+    region_index: int
+    dmabuf_id: int
+    reserved: int
+    def __init__(self, *, argsz: int = ..., flags: int = ..., drm_plane_type: int = ..., drm_format: int = ..., drm_format_mod: int = ..., width: int = ..., height: int = ..., stride: int = ..., size: int = ..., x_pos: int = ..., y_pos: int = ..., x_hot: int = ..., y_hot: int = ..., region_index: int = ..., dmabuf_id: int = ..., reserved: int = ...) -> None: ...
+class vfio_device_ioeventfd(Struct):
+    argsz: int
+    flags: int
+    offset: int
+    data: int
+    fd: int
+    reserved: int
+    def __init__(self, *, argsz: int = ..., flags: int = ..., offset: int = ..., data: int = ..., fd: int = ..., reserved: int = ...) -> None: ...
+class vfio_iommu_type1_info(Struct):
+    argsz: int
+    flags: int
+    iova_pgsizes: int
+    cap_offset: int
+    pad: int
+    def __init__(self, *, argsz: int = ..., flags: int = ..., iova_pgsizes: int = ..., cap_offset: int = ..., pad: int = ...) -> None: ...
+class vfio_iommu_type1_dma_map(Struct):
+    argsz: int
+    flags: int
+    vaddr: int
+    iova: int
+    size: int
+    def __init__(self, *, argsz: int = ..., flags: int = ..., vaddr: int = ..., iova: int = ..., size: int = ...) -> None: ...
+class vfio_iommu_type1_dma_unmap(Flexible):
+    argsz: int
+    flags: int
+    iova: int
+    size: int
+    data: Any
+    def __init__(self, *, argsz: int = ..., flags: int = ..., iova: int = ..., size: int = ..., data: _bytes | Sequence[int] = ...) -> None: ...
+class vfio_iova_range(Struct):
+    start: int
+    end: int
+    def __init__(self, *, start: int = ..., end: int = ...) -> None: ...
+class vfio_iommu_type1_info_cap_iova_range(Flexible):
+    header: vfio_info_cap_header
+    nr_iovas: int
+    reserved: int
+    iova_ranges: Any
+    def __init__(self, *, header: vfio_info_cap_header | Mapping[str, Any] = ..., nr_iovas: int = ..., reserved: int = ..., iova_ranges: _bytes | Sequence[Any] = ...) -> None: ...
+class vfio_iommu_type1_info_cap_migration(Struct):
+    header: vfio_info_cap_header
+    flags: int
+    pgsize_bitmap: int
+    max_dirty_bitmap_size: int
+    def __init__(self, *, header: vfio_info_cap_header | Mapping[str, Any] = ..., flags: int = ..., pgsize_bitmap: int = ..., max_dirty_bitmap_size: int = ...) -> None: ...
+class vfio_iommu_type1_info_dma_avail(Struct):
+    header: vfio_info_cap_header
+    avail: int
+    def __init__(self, *, header: vfio_info_cap_header | Mapping[str, Any] = ..., avail: int = ...) -> None: ...
+class vfio_bitmap(Struct):
+    pgsize: int
+    size: int
+    data: int
+    def __init__(self, *, pgsize: int = ..., size: int = ..., data: int = ...) -> None: ...
+class vfio_iommu_type1_dirty_bitmap(Flexible):
+    argsz: int
+    flags: int
+    data: Any
+    def __init__(self, *, argsz: int = ..., flags: int = ..., data: _bytes | Sequence[int] = ...) -> None: ...
+class vfio_iommu_type1_dirty_bitmap_get(Struct):
+    iova: int
+    size: int
+    bitmap: vfio_bitmap
+    def __init__(self, *, iova: int = ..., size: int = ..., bitmap: vfio_bitmap | Mapping[str, Any] = ...) -> None: ...
+class vfio_device_feature(Flexible):
+    argsz: int
+    flags: int
+    data: Any
+    def __init__(self, *, argsz: int = ..., flags: int = ..., data: _bytes | Sequence[int] = ...) -> None: ...
+class vfio_device_low_power_entry_with_wakeup(Struct):
+    wakeup_eventfd: int
+    reserved: int
+    def __init__(self, *, wakeup_eventfd: int = ..., reserved: int = ...) -> None: ...
+class vfio_device_feature_bus_master(Struct):
+    op: int
+    def __init__(self, *, op: int = ...) -> None: ...
+class vfio_region_dma_range(Struct):
+    offset: int
+    length: int
+    def __init__(self, *, offset: int = ..., length: int = ...) -> None: ...
+class vfio_device_feature_dma_buf(Flexible):
+    region_index: int
+    open_flags: int
+    flags: int
+    nr_ranges: int
+    dma_ranges: Any
+    def __init__(self, *, region_index: int = ..., open_flags: int = ..., flags: int = ..., nr_ranges: int = ..., dma_ranges: _bytes | Sequence[Any] = ...) -> None: ...
+class vfio_device_feature_migration(Struct):
+    flags: int
+    def __init__(self, *, flags: int = ...) -> None: ...
+class vfio_device_feature_mig_state(Struct):
+    device_state: int
+    data_fd: int
+    def __init__(self, *, device_state: int = ..., data_fd: int = ...) -> None: ...
+class vfio_device_feature_dma_logging_control(Struct):
+    page_size: int
+    num_ranges: int
+    __reserved: int
+    reserved: int
+    ranges: int
+    def __init__(self, *, page_size: int = ..., num_ranges: int = ..., __reserved: int = ..., reserved: int = ..., ranges: int = ...) -> None: ...
+class vfio_device_feature_dma_logging_range(Struct):
+    iova: int
+    length: int
+    def __init__(self, *, iova: int = ..., length: int = ...) -> None: ...
+class vfio_device_feature_dma_logging_report(Struct):
+    iova: int
+    length: int
+    page_size: int
+    bitmap: int
+    def __init__(self, *, iova: int = ..., length: int = ..., page_size: int = ..., bitmap: int = ...) -> None: ...
+class vfio_precopy_info(Struct):
+    argsz: int
+    flags: int
+    initial_bytes: int
+    dirty_bytes: int
+    def __init__(self, *, argsz: int = ..., flags: int = ..., initial_bytes: int = ..., dirty_bytes: int = ...) -> None: ...
+class vfio_device_feature_mig_data_size(Struct):
+    stop_copy_length: int
+    def __init__(self, *, stop_copy_length: int = ...) -> None: ...
 class vfio_device_bind_iommufd(Struct):
     argsz: int
     flags: int

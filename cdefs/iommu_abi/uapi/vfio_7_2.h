@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Generation vfio_7_2: containers, type 1 mappings and the ioctls that attach devices and PASIDs to
- * iommufd, linux/vfio.h of Linux 7.2.
+ * Generation vfio_7_2: linux/vfio.h of Linux 7.2.
  */
 #ifndef IOMMU_ABI_UAPI_VFIO_7_2_H
 #define IOMMU_ABI_UAPI_VFIO_7_2_H
@@ -9,9 +8,6 @@
 #include "iommu_abi/uapi/part/generation.h"
 
 #define IOMMU_ABI_LINUX 702
-#include "iommu_abi/uapi/part/vfio.h"
-#include "iommu_abi/uapi/part/vfio_cap.h"
-#include "iommu_abi/uapi/part/vfio_type1.h"
-#include "iommu_abi/uapi/part/vfio_cdev.h"
+#include "iommu_abi/uapi/part/vfio_linux.h"
 
 #endif

@@ -6,7 +6,8 @@ A later generation states only what changed. Modules by topic and time:
   ``build``: in construct, which is loaded when something is parsed or built
 - ``tables_2017``, ``tables_2018``, ``ptc``: PASID tables for bind and attach, 2017 to 2021
 - ``linux_iommu``, ``nesting``: <linux/iommu.h> and what was proposed for it
-- ``vfio_proposed``, ``vfio_cdev``: the ioctls around them
+- ``vfio_proposed``: the ioctls of VFIO around them
+- ``vfio_4_19``, ``vfio_5_10``, ``vfio_6_1``, ``vfio_cdev``: <linux/vfio.h>
 - ``iommufd_6_3``, ``iommufd_6_12``, ``iommufd_later``: what there is today
 """
 
@@ -21,7 +22,6 @@ from iommu_abi.schemas.uapi import (
     ptc,
     tables_2017,
     tables_2018,
-    vfio_cdev,
     vfio_proposed,
     virtio_2021,
 )
@@ -32,7 +32,12 @@ from iommu_abi.schemas.uapi.iommufd_6_3 import IOMMUFD_6_3
 from iommu_abi.schemas.uapi.iommufd_6_12 import IOMMUFD_6_12
 from iommu_abi.schemas.uapi.iommufd_later import IOMMUFD_6_13, IOMMUFD_6_19, IOMMUFD_7_2
 from iommu_abi.schemas.uapi.place import Layout, Leaf, element_size, layout, leaves, members, number
+from iommu_abi.schemas.uapi.vfio_4_19 import VFIO_4_19
+from iommu_abi.schemas.uapi.vfio_5_10 import VFIO_5_10, VFIO_5_16
+from iommu_abi.schemas.uapi.vfio_6_1 import VFIO_6_1, VFIO_6_3
+from iommu_abi.schemas.uapi.vfio_cdev import VFIO_6_12, VFIO_6_19, VFIO_7_2
 
+VFIO = (VFIO_4_19, VFIO_5_10, VFIO_5_16, VFIO_6_1, VFIO_6_3, VFIO_6_12, VFIO_6_19, VFIO_7_2)
 IOMMUFD = (IOMMUFD_6_3, IOMMUFD_6_12, IOMMUFD_6_13, IOMMUFD_6_19, IOMMUFD_7_2)
 
 #: Every generation by its name, each line of descent in the order of time.
@@ -45,7 +50,7 @@ GENERATIONS: Mapping[str, Generation] = {
         *linux_iommu.GENERATIONS,
         *vfio_proposed.GENERATIONS,
         *virtio_2021.GENERATIONS,
-        *vfio_cdev.GENERATIONS,
+        *VFIO,
         *IOMMUFD,
     )
 }
@@ -91,6 +96,7 @@ __all__ = [
     "ABIS",
     "GENERATIONS",
     "IOMMUFD",
+    "VFIO",
     "Abi",
     "Field",
     "Generation",

@@ -76,6 +76,8 @@ def _type(each: Field, abi: Abi) -> Any:
     if isinstance(each.type, Struct):
         one = schema(each.type, abi)
         return construct.GreedyRange(one) if each.flexible else one
+    if each.flexible and each.type.size > 1:
+        return construct.GreedyRange(_integer(each.type, abi))
     if each.flexible:
         return construct.Bytes(construct.this[each.length]) if each.length else construct.GreedyBytes
     if each.count is not None and each.type.size == 1:

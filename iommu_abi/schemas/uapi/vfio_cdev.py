@@ -1,7 +1,6 @@
-"""VFIO ioctls of a device's own file that tie it and its PASIDs to iommufd.
+"""VFIO since its devices attach to iommufd: Linux 6.12, 6.13, 6.19 and 7.2.
 
-Source: <linux/vfio.h> of Linux 6.12, 6.13, 6.19 and 7.2; the growth happened between 6.13 and 6.19. The
-scheme is argsz and flags.
+Source: <linux/vfio.h> of these kernels; the ioctls that tie a device to iommufd grew between 6.13 and 6.19.
 """
 
 from __future__ import annotations
@@ -9,41 +8,87 @@ from __future__ import annotations
 from iommu_abi.schemas.uapi.fields import (
     Field,
     Use,
+    Values,
     aligned_u64,
+    enumeration,
     flags,
-    member,
-    pointer,
     reserved,
     s32,
     struct,
-    tail,
     u32,
     u64,
+    union,
 )
-from iommu_abi.schemas.uapi.generation import Ioctl, generation
-from iommu_abi.schemas.uapi.vfio_proposed import CAP_HEADER
+from iommu_abi.schemas.uapi.generation import Ioctl
+from iommu_abi.schemas.uapi.vfio_4_19 import (
+    ARGSZ,
+    BASE,
+    CAP_OFFSET,
+    HEADER,
+    PAD,
+    dependent_device,
+    device_info,
+    hot_reset_info,
+    out_flags,
+    type1_info,
+    with_wide_numbers,
+)
+from iommu_abi.schemas.uapi.vfio_6_1 import VFIO_6_3
 
-_ARGSZ = u32("argsz", "bytes that the caller gives")
 _IOMMUFD = s32("iommufd", "file of /dev/iommu")
 _OUT_DEVID = u32("out_devid", "ID of the device in iommufd", use=Use.OUT)
 _PT_ID = u32("pt_id", "ID of what to attach; the HWPT that was used", use=Use.BOTH)
 _PASID = u32("pasid", "with its flag")
+_RESERVED = reserved("reserved", type_=u32)
+_DEPENDENT = dependent_device(union("", u32("group_id", use=Use.OUT), u32("devid", use=Use.OUT)))
 
-VFIO_6_12 = generation(
+VFIO_6_12 = VFIO_6_3.then(
     "vfio_6_12",
     "<linux/vfio.h> of Linux 6.12 and 6.13",
     structs=[
-        struct("vfio_device_bind_iommufd", _ARGSZ, u32("flags", "0"), _IOMMUFD, _OUT_DEVID),
-        struct("vfio_device_attach_iommufd_pt", _ARGSZ, u32("flags", "0"), _PT_ID),
-        struct("vfio_device_detach_iommufd_pt", _ARGSZ, u32("flags", "0")),
+        device_info(CAP_OFFSET, PAD),
+        struct(
+            "vfio_device_info_cap_pci_atomic_comp",
+            HEADER,
+            out_flags("VFIO_PCI_ATOMIC_COMP"),
+            _RESERVED,
+        ),
+        _DEPENDENT,
+        hot_reset_info(_DEPENDENT, "VFIO_PCI_HOT_RESET_FLAG"),
+        *with_wide_numbers(aligned_u64, _RESERVED),
+        type1_info(aligned_u64, "VFIO_IOMMU_INFO", CAP_OFFSET, PAD),
+        struct("vfio_device_bind_iommufd", ARGSZ, u32("flags", "0"), _IOMMUFD, _OUT_DEVID),
+        struct("vfio_device_attach_iommufd_pt", ARGSZ, u32("flags", "0"), _PT_ID),
+        struct("vfio_device_detach_iommufd_pt", ARGSZ, u32("flags", "0")),
+        struct("vfio_device_feature_bus_master", u32("op", "", values="VFIO_DEVICE_FEATURE_MASTER")),
+    ],
+    enums=[
+        VFIO_6_3.enums["VFIO_DEVICE_FLAGS"].and_also(VFIO_DEVICE_FLAGS_CDX=1 << 8),
+        flags("VFIO_PCI_ATOMIC_COMP", *(f"VFIO_PCI_ATOMIC_COMP{bits}" for bits in (32, 64, 128))),
+        flags(
+            "VFIO_PCI_HOT_RESET_FLAG",
+            "VFIO_PCI_HOT_RESET_FLAG_DEV_ID",
+            "VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED",
+        ),
+        enumeration(
+            "VFIO_DEVICE_FEATURE_MASTER",
+            "VFIO_DEVICE_FEATURE_CLEAR_MASTER",
+            "VFIO_DEVICE_FEATURE_SET_MASTER",
+        ),
+        Values(
+            "vfio_device_mig_state",
+            VFIO_6_3.enums["vfio_device_mig_state"].names,
+            bounds={"VFIO_DEVICE_STATE_NR": 8},
+        ),
     ],
     ioctls=[
-        Ioctl("VFIO_DEVICE_BIND_IOMMUFD", 118, "vfio_device_bind_iommufd", "out_devid"),
-        Ioctl("VFIO_DEVICE_ATTACH_IOMMUFD_PT", 119, "vfio_device_attach_iommufd_pt", "pt_id"),
-        Ioctl("VFIO_DEVICE_DETACH_IOMMUFD_PT", 120, "vfio_device_detach_iommufd_pt", "flags"),
+        Ioctl("VFIO_DEVICE_BIND_IOMMUFD", BASE + 18, "vfio_device_bind_iommufd", "out_devid"),
+        Ioctl("VFIO_DEVICE_ATTACH_IOMMUFD_PT", BASE + 19, "vfio_device_attach_iommufd_pt", "pt_id"),
+        Ioctl("VFIO_DEVICE_DETACH_IOMMUFD_PT", BASE + 20, "vfio_device_detach_iommufd_pt", "flags"),
     ],
 )
 
+_DMA_RANGE = struct("vfio_region_dma_range", u64("offset"), u64("length", "bytes"))
 
 VFIO_6_19 = VFIO_6_12.then(
     "vfio_6_19",
@@ -51,7 +96,7 @@ VFIO_6_19 = VFIO_6_12.then(
     structs=[
         struct(
             "vfio_device_bind_iommufd",
-            _ARGSZ,
+            ARGSZ,
             u32("flags", "", values="VFIO_DEVICE_BIND_FLAG"),
             _IOMMUFD,
             _OUT_DEVID,
@@ -59,13 +104,20 @@ VFIO_6_19 = VFIO_6_12.then(
         ),
         struct(
             "vfio_device_attach_iommufd_pt",
-            _ARGSZ,
+            ARGSZ,
             u32("flags", "", values="VFIO_DEVICE_ATTACH"),
             _PT_ID,
             _PASID,
         ),
+        struct("vfio_device_detach_iommufd_pt", ARGSZ, u32("flags", "", values="VFIO_DEVICE_DETACH"), _PASID),
+        _DMA_RANGE,
         struct(
-            "vfio_device_detach_iommufd_pt", _ARGSZ, u32("flags", "", values="VFIO_DEVICE_DETACH"), _PASID
+            "vfio_device_feature_dma_buf",
+            u32("region_index", "a BAR"),
+            u32("open_flags", "of open()"),
+            u32("flags", "0"),
+            u32("nr_ranges", "elements"),
+            Field("dma_ranges", _DMA_RANGE, "parts of the region", flexible=True),
         ),
     ],
     enums=[
@@ -75,114 +127,17 @@ VFIO_6_19 = VFIO_6_12.then(
     ],
 )
 
-# ---------------------------------------------------------------- the type 1 IOMMU and devices, as of 7.2
-
-_FLAGS = u32("flags", "what is valid, or wanted")
-_OUT_FLAGS = u32("flags", "", use=Use.OUT)
-_HEADER = member("header", CAP_HEADER)
-_RANGE = struct("vfio_iova_range", u64("start", use=Use.OUT), u64("end", "inclusive", use=Use.OUT))
-_CAP_OFFSET = u32("cap_offset", "of the first capability, 0 for none", use=Use.OUT)
-
-BASE = 100
-#: Commands of containers, groups and devices from BASE on; numbers mean different things on their files.
-_COMMANDS = (
-    ("GET_API_VERSION",),
-    ("CHECK_EXTENSION",),
-    ("SET_IOMMU",),
-    ("GROUP_GET_STATUS",),
-    ("GROUP_SET_CONTAINER",),
-    ("GROUP_UNSET_CONTAINER",),
-    ("GROUP_GET_DEVICE_FD",),
-    ("DEVICE_GET_INFO",),
-    ("DEVICE_GET_REGION_INFO",),
-    ("DEVICE_GET_IRQ_INFO",),
-    ("DEVICE_SET_IRQS",),
-    ("DEVICE_RESET",),
-    ("DEVICE_GET_PCI_HOT_RESET_INFO", "IOMMU_GET_INFO", "IOMMU_SPAPR_TCE_GET_INFO"),
-    ("DEVICE_PCI_HOT_RESET", "IOMMU_MAP_DMA"),
-    ("DEVICE_QUERY_GFX_PLANE", "IOMMU_UNMAP_DMA"),
-    ("DEVICE_GET_GFX_DMABUF", "IOMMU_ENABLE"),
-    ("DEVICE_IOEVENTFD", "IOMMU_DISABLE"),
-    ("DEVICE_FEATURE", "IOMMU_DIRTY_PAGES", "IOMMU_SPAPR_REGISTER_MEMORY"),
-    ("IOMMU_SPAPR_UNREGISTER_MEMORY",),
-    ("IOMMU_SPAPR_TCE_CREATE",),
-    ("IOMMU_SPAPR_TCE_REMOVE",),
-    ("EEH_PE_OP",),
-)
-#: Those whose struct is described here, and the last field that every caller gives.
-_STRUCTS = {
-    "DEVICE_GET_REGION_INFO": ("vfio_region_info", "offset"),
-    "DEVICE_GET_IRQ_INFO": ("vfio_irq_info", "count"),
-    "DEVICE_SET_IRQS": ("vfio_irq_set", "count"),
-    "IOMMU_GET_INFO": ("vfio_iommu_type1_info", "iova_pgsizes"),
-    "IOMMU_MAP_DMA": ("vfio_iommu_type1_dma_map", "size"),
-    "IOMMU_UNMAP_DMA": ("vfio_iommu_type1_dma_unmap", "size"),
-}
-
 VFIO_7_2 = VFIO_6_19.then(
     "vfio_7_2",
-    "<linux/vfio.h> of Linux 7.2; only here with what is older than iommufd",
+    "<linux/vfio.h> of Linux 7.2",
     structs=[
-        CAP_HEADER,
         struct(
-            "vfio_region_info",
-            _ARGSZ,
-            _OUT_FLAGS,
-            u32("index"),
-            _CAP_OFFSET,
-            aligned_u64("size", "bytes", use=Use.OUT),
-            aligned_u64("offset", "in the device's file", use=Use.OUT),
-        ),
-        struct("vfio_irq_info", _ARGSZ, _OUT_FLAGS, u32("index"), u32("count", use=Use.OUT)),
-        struct(
-            "vfio_irq_set",
-            _ARGSZ,
-            _FLAGS,
-            u32("index"),
-            u32("start"),
-            u32("count"),
-            tail("data", "as the flags say"),
-        ),
-        struct(
-            "vfio_iommu_type1_info",
-            _ARGSZ,
-            _OUT_FLAGS,
-            aligned_u64("iova_pgsizes", "sizes of pages, a bit map", use=Use.OUT),
-            _CAP_OFFSET,
-            reserved("pad", type_=u32),
-        ),
-        _RANGE,
-        struct(
-            "vfio_iommu_type1_info_cap_iova_range",
-            _HEADER,
-            u32("nr_iovas", use=Use.OUT),
-            reserved("reserved", type_=u32),
-            Field("iova_ranges", _RANGE, "what may be mapped", use=Use.OUT, flexible=True),
-        ),
-        struct(
-            "vfio_iommu_type1_info_cap_migration",
-            _HEADER,
-            _OUT_FLAGS,
-            u64("pgsize_bitmap", "sizes of pages, a bit map", use=Use.OUT),
-            u64("max_dirty_bitmap_size", "bytes", use=Use.OUT),
-        ),
-        struct("vfio_iommu_type1_info_dma_avail", _HEADER, u32("avail", "mappings left", use=Use.OUT)),
-        struct("vfio_iommu_type1_dma_map", _ARGSZ, _FLAGS, u64("vaddr"), u64("iova"), u64("size")),
-        struct("vfio_bitmap", u64("pgsize"), u64("size", "bytes"), pointer("data", "user pointer")),
-        struct(
-            "vfio_iommu_type1_dma_unmap",
-            _ARGSZ,
-            _FLAGS,
-            u64("iova"),
-            u64("size"),
-            tail("data", "a vfio_bitmap"),
+            "vfio_precopy_info",
+            ARGSZ,
+            out_flags("VFIO_PRECOPY_INFO"),
+            aligned_u64("initial_bytes", use=Use.OUT),
+            aligned_u64("dirty_bytes", use=Use.OUT),
         ),
     ],
-    ioctls=[
-        Ioctl(f"VFIO_{name}", BASE + i, *_STRUCTS.get(name, ("",)))
-        for i, names in enumerate(_COMMANDS)
-        for name in names
-    ],
+    enums=[flags("VFIO_PRECOPY_INFO", "VFIO_PRECOPY_INFO_REINIT")],
 )
-
-GENERATIONS = (VFIO_6_12, VFIO_6_19, VFIO_7_2)
