@@ -14,7 +14,7 @@ from cli_support import run, sentence
 
 from iommu_abi import rules
 from iommu_abi.errors import AbiError, UsageError, errno_name
-from iommu_abi.rules import iommufd, linux_iommu, ptc, vfio, vfio_cdev
+from iommu_abi.rules import iommufd, kernels, linux_iommu, ptc
 from iommu_abi.schemas import uapi
 
 X86, I386 = uapi.abi("x86_64"), uapi.abi("i386")
@@ -52,6 +52,15 @@ VALID: dict[str, dict[str, Any]] = {
     "vfio_iommu_type1_dma_map": {"flags": 3, "size": 0x1000},
     "vfio_iommu_type1_dma_unmap": {"size": 0x1000},
     "vfio_irq_set": {"flags": 0x21, "count": 1},
+    "vfio_bitmap": {"pgsize": 4096, "size": 8},
+    "vfio_iommu_type1_dirty_bitmap": {"flags": 1},
+    "vfio_iommu_type1_dirty_bitmap_get": {"size": 0x1000, "bitmap.pgsize": 4096, "bitmap.size": 8},
+    "vfio_pci_hot_reset": {"count": 1},
+    "vfio_device_ioeventfd": {"flags": 1, "fd": 5},
+    "vfio_device_feature": {"flags": 1 << 18},
+    "vfio_device_feature_dma_logging_control": {"num_ranges": 1},
+    "vfio_device_feature_dma_logging_report": {"page_size": 4096},
+    "vfio_device_feature_dma_buf": {"nr_ranges": 1},
     "vfio_iommu_type1_set_msi_binding": {"flags": 2},
 }
 
@@ -219,6 +228,91 @@ BYTES = [
     ("vfio_irq_set", {"flags": 0x23}, "flags.none_bool", E),
     ("vfio_irq_set", {"flags": 0x25}, "flags.none_eventfd", E),
     ("vfio_irq_set", {"flags": 0x26}, "flags.bool_eventfd", E),
+    ("vfio_irq_set", {"flags": 0x22}, "argsz.bools", E),
+    ("vfio_irq_set", {"flags": 0x24}, "argsz.eventfds", E),
+    # vfio_iommu_type1.c of 6.12 and 5.10: every range that ends too late is EINVAL, and VADDR came with 5.12
+    ("vfio_iommu_type1_dma_map@vfio_6_12", {"iova": U64 - 0xFFF, "size": 0x2000}, "iova.wraps", E),
+    ("vfio_iommu_type1_dma_map@vfio_6_12", {"vaddr": U64 - 0xFFF, "size": 0x2000}, "vaddr.wraps", E),
+    ("vfio_iommu_type1_dma_map@vfio_5_10", {"flags": 0}, "flags.rights", E),
+    ("vfio_iommu_type1_dma_map@vfio_5_10", {"flags": 5}, "flags.known", E),
+    ("vfio_iommu_type1_dma_unmap@vfio_6_12", {"iova": U64 - 0xFFF, "size": 0x2000}, "iova.wraps", E),
+    ("vfio_iommu_type1_dma_unmap@vfio_5_10", {"flags": 2}, "flags.known", E),
+    ("vfio_iommu_type1_dma_unmap@vfio_4_19", {"flags": 1}, "flags.known", E),
+    # the same of 7.2: verify_bitmap_size(), vfio_iommu_type1_dirty_pages(): START 1, STOP 2, GET_BITMAP 4
+    ("vfio_iommu_type1_dma_unmap", {"flags": 1}, "argsz.bitmap", E),
+    ("vfio_bitmap", {"pgsize": 0}, "pgsize.some", E),
+    ("vfio_bitmap", {"size": 0}, "size.some", E),
+    ("vfio_bitmap", {"size": 0x10000001}, "size.most", E),
+    ("vfio_bitmap", {"pgsize": 0x800}, "pgsize.page", E),
+    ("vfio_iommu_type1_dirty_bitmap", {"argsz": 7}, "argsz", E),
+    ("vfio_iommu_type1_dirty_bitmap", {"flags": 9}, "flags.one", E),
+    ("vfio_iommu_type1_dirty_bitmap", {"flags": 0}, "flags.one", E),
+    ("vfio_iommu_type1_dirty_bitmap", {"flags": 3}, "flags.one", E),
+    ("vfio_iommu_type1_dirty_bitmap", {"flags": 4}, "argsz.get", E),
+    ("vfio_iommu_type1_dirty_bitmap_get", {"size": 0}, "size.some", E),
+    ("vfio_iommu_type1_dirty_bitmap_get", {"iova": U64 - 0xFFF, "size": 0x2000}, "iova.end", OV),
+    ("vfio_iommu_type1_dirty_bitmap_get@vfio_6_12", {"iova": U64 - 0xFFF}, "iova.wraps", E),
+    ("vfio_iommu_type1_dirty_bitmap_get", {"iova": 0x800}, "iova.page", E),
+    ("vfio_iommu_type1_dirty_bitmap_get", {"size": 0x1800}, "size.page", E),
+    ("vfio_iommu_type1_dirty_bitmap_get", {"bitmap.pgsize": 0}, "bitmap.pgsize.some", E),
+    ("vfio_iommu_type1_dirty_bitmap_get", {"bitmap.pgsize": 0x1800}, "bitmap.pgsize.page", E),
+    ("vfio_iommu_type1_dirty_bitmap_get", {"bitmap.size": 0}, "bitmap.size.bits", E),
+    ("vfio_iommu_type1_dirty_bitmap_get", {"bitmap.size": 1 << 29}, "bitmap.size.most", E),
+    ("vfio_iommu_type1_dirty_bitmap_get", {"bitmap.size": 7}, "bitmap.size.bits", E),
+    ("vfio_iommu_type1_dirty_bitmap_get", {"size": 65 << 12}, "bitmap.size.bits", E),
+    ("vfio_iommu_type1_dirty_bitmap_get", {"bitmap.pgsize": 0x10000}, "bitmap.size.bits", E),
+    # group.c, pci/vfio_pci_core.c, pci/vfio_pci_rdwr.c of 7.2; a reset of no group was EINVAL up to 6.5
+    ("vfio_group_status", {"argsz": 7}, "argsz", E),
+    ("vfio_device_info", {"argsz": 15}, "argsz", E),
+    ("vfio_pci_hot_reset_info", {"argsz": 11}, "argsz", E),
+    ("vfio_pci_hot_reset", {"argsz": 11}, "argsz", E),
+    ("vfio_pci_hot_reset", {"flags": 1}, "flags", E),
+    ("vfio_pci_hot_reset@vfio_6_3", {"count": 0}, "count", E),
+    ("vfio_device_ioeventfd", {"argsz": 27}, "argsz", E),
+    ("vfio_device_ioeventfd", {"flags": 0x11}, "flags.one", E),
+    ("vfio_device_ioeventfd", {"flags": 3}, "flags.one", E),
+    ("vfio_device_ioeventfd", {"flags": 8}, "flags.wide", E),
+    ("vfio_device_ioeventfd", {"fd": U32 - 1}, "fd", E),
+    ("vfio_device_ioeventfd", {"offset": 6 << 40}, "offset", E),
+    ("vfio_device_bind_iommufd@vfio_6_12", {"argsz": 15}, "argsz", E),
+    # vfio_main.c, vfio_ioctl_device_feature(), and vfio_check_feature() of include/linux/vfio.h, of 7.2:
+    # GET 1 << 16, SET 1 << 17, PROBE 1 << 18
+    ("vfio_device_feature", {"argsz": 7}, "argsz", E),
+    ("vfio_device_feature", {"flags": 1 << 19}, "flags.known", E),
+    ("vfio_device_feature", {"flags": 3 << 16 | 2}, "flags.both", E),
+    ("vfio_device_feature", {"flags": 1 << 18 | 13}, "flags.feature", errno.ENOTTY),
+    ("vfio_device_feature@vfio_6_3", {"flags": 1 << 18 | 10}, "flags.feature", errno.ENOTTY),
+    ("vfio_device_feature@vfio_5_10", {"flags": 1 << 18 | 1}, "flags.feature", errno.ENOTTY),
+    ("vfio_device_feature", {"flags": 6 << 16 | 1}, "flags.get", E),
+    ("vfio_device_feature", {"flags": 5 << 16}, "flags.set", E),
+    ("vfio_device_feature", {"flags": 2}, "flags.op", E),
+    *(
+        ("vfio_device_feature", {"flags": op << 16 | number}, f"argsz.{data}", E)
+        for number, op, data in (
+            (0, 2, "token"),
+            (1, 1, "migration"),
+            (2, 1, "mig_state"),
+            (2, 2, "mig_state"),
+            (4, 2, "low_power_entry_with_wakeup"),
+            (6, 2, "dma_logging_control"),
+            (8, 1, "dma_logging_report"),
+            (9, 1, "mig_data_size"),
+            (10, 2, "bus_master"),
+            (11, 1, "dma_buf"),
+        )
+    ),
+    ("vfio_device_low_power_entry_with_wakeup", {"wakeup_eventfd": U32}, "wakeup_eventfd", E),
+    ("vfio_device_feature_dma_logging_control", {"num_ranges": 0}, "num_ranges", E),
+    ("vfio_device_feature_dma_logging_control", {"num_ranges": 257}, "num_ranges.most", errno.E2BIG),
+    ("vfio_device_feature_dma_logging_range", {"iova": U64, "length": 1}, "iova.end", OV),
+    ("vfio_device_feature_dma_logging_report", {"page_size": 0x800}, "page_size", E),
+    ("vfio_device_feature_dma_logging_report", {"page_size": 0x3000}, "page_size.power", E),
+    ("vfio_device_feature_dma_logging_report", {"iova": U64 - 0xFFF, "length": 0x1000}, "iova.end", OV),
+    ("vfio_device_feature_bus_master", {"op": 2}, "op", E),
+    ("vfio_device_feature_dma_buf", {"nr_ranges": 0}, "nr_ranges", E),
+    ("vfio_device_feature_dma_buf", {"flags": 1}, "flags", E),
+    ("vfio_device_feature_dma_buf", {"region_index": 6}, "region_index", errno.ENODEV),
+    ("vfio_precopy_info", {"argsz": 23}, "argsz", E),
     ("iommu_cache_invalidate_info", {"argsz": 15}, "argsz", E),
     ("iommu_cache_invalidate_info", {"argsz": 31, "granularity": 1}, "argsz.pasid", E),
     ("iommu_cache_invalidate_info", {"argsz": 55}, "argsz.addr", E),
@@ -276,6 +370,19 @@ BYTES = [
         for change, rule in (({"argsz": 31}, "argsz"), ({"flags": 3}, "flags"))
     ),
 ]
+#: Rows about ULONG_MAX of the kernel, which 64 bits never pass: rule -> errno.
+ONLY_ON_32_BITS = {
+    "iommu_vdevice_alloc.virt_id": E,
+    "vfio_iommu_type1_dma_map.size.room": E,
+    "vfio_iommu_type1_dma_map.vaddr.room": E,
+    "vfio_iommu_type1_dma_unmap.size.room": E,
+    "vfio_iommu_type1_dma_map.size.fits": OV,
+    "vfio_iommu_type1_dma_map.vaddr.fits": OV,
+    "vfio_iommu_type1_dma_unmap.size.fits": OV,
+    "vfio_iommu_type1_dirty_bitmap_get.size.fits": OV,
+    "vfio_device_feature_dma_logging_range.iova.fits": OV,
+    "vfio_device_feature_dma_logging_report.iova.fits": OV,
+}
 #: subject, what is changed, bytes that are in memory, rule
 MEMORY = [
     ("vfio_device_attach_iommufd_pt", {}, 11, "read"),
@@ -288,6 +395,27 @@ MEMORY = [
     ("vfio_region_info", {}, 31, "read"),
     ("vfio_irq_info", {}, 15, "read"),
     ("vfio_irq_set", {}, 19, "read"),
+    ("vfio_irq_set", {"flags": 0x22, "argsz": 21}, 20, "bools"),
+    ("vfio_irq_set", {"flags": 0x24, "argsz": 24}, 20, "eventfds"),
+    ("vfio_iommu_type1_dma_unmap", {"flags": 1, "argsz": 48}, 24, "rest"),
+    ("vfio_iommu_type1_dirty_bitmap", {}, 7, "read"),
+    ("vfio_iommu_type1_dirty_bitmap", {"flags": 4, "argsz": 48}, 8, "rest"),
+    ("vfio_group_status", {}, 7, "read"),
+    ("vfio_device_info", {}, 15, "read"),
+    ("vfio_pci_hot_reset_info", {}, 11, "read"),
+    ("vfio_pci_hot_reset", {}, 11, "read"),
+    ("vfio_device_ioeventfd", {}, 27, "read"),
+    ("vfio_device_bind_iommufd@vfio_6_12", {}, 15, "read"),
+    ("vfio_precopy_info", {}, 23, "read"),
+    ("vfio_device_feature", {}, 7, "read"),
+    *(
+        ("vfio_device_feature", {"flags": op << 16 | number, "argsz": 40}, 8, data)
+        for number, op, data in (
+            (0, 2, "token"), (1, 1, "migration"), (2, 2, "mig_state"), (4, 2, "low_power_entry_with_wakeup"),
+            (6, 2, "dma_logging_control"), (8, 1, "dma_logging_report"), (9, 1, "mig_data_size"),
+            (10, 2, "bus_master"), (11, 1, "dma_buf"),
+        )
+    ),
     ("iommu_cache_invalidate_info", {}, 15, "read"),
     ("iommu_cache_invalidate_info", {}, 55, "rest"),
     ("iommu_gpasid_bind_data", {}, 55, "read"),
@@ -373,14 +501,12 @@ def test_every_rule_has_a_blob_that_breaks_it() -> None:
     tested = {f"{row[0].partition('@')[0]}.{row[2]}" for row in BYTES}
     tested |= {f"{row[0].partition('@')[0]}.{row[3]}" for row in MEMORY}
     tested |= {f"{name.partition('@')[0]}.{rule}" for name, rule, _ in DOCUMENTED} | {
-        "iommu_vdevice_alloc.virt_id",
-        *(f"vfio_iommu_type1_dma_{what}" for what in ("map.size.fits", "map.vaddr.fits", "unmap.size.fits")),
+        *ONLY_ON_32_BITS,
     }
     tables = [
         iommufd.COMMANDS,
         iommufd.DATA,
-        vfio_cdev.COMMANDS,
-        vfio.COMMANDS,
+        *kernels.VFIO,
         linux_iommu.STRUCTS,
         *ptc.GENERATIONS.values(),
     ]
@@ -391,7 +517,7 @@ def test_every_rule_has_a_blob_that_breaks_it() -> None:
 
 
 def test_every_row_has_a_source() -> None:
-    for table in (iommufd.COMMANDS, iommufd.DATA, vfio_cdev.COMMANDS, vfio.COMMANDS, linux_iommu.STRUCTS):
+    for table in (iommufd.COMMANDS, iommufd.DATA, *kernels.VFIO, linux_iommu.STRUCTS):
         for rows in table.values():
             assert all(row.rule.source for row in rows if isinstance(row, rules.Check))
 
@@ -492,17 +618,14 @@ def test_an_id_beyond_ulong_max_is_refused_by_32_bit_kernels_only() -> None:
     assert refused(subject, data, I386).rule.name == "iommu_vdevice_alloc.virt_id"
 
 
-def test_a_kernel_of_32_bits_takes_no_vfio_range_beyond_its_addresses() -> None:
-    """vfio_dma_do_map() and vfio_dma_do_unmap() of 7.2 hold size_t and unsigned long against the 64 bits."""
-    above = 1 << 32
-    for name, change, rule in (
-        ("vfio_iommu_type1_dma_map", {"size": above}, "size.fits"),
-        ("vfio_iommu_type1_dma_map", {"vaddr": above}, "vaddr.fits"),
-        ("vfio_iommu_type1_dma_unmap", {"size": above}, "size.fits"),
-    ):
-        subject = rules.struct(name)
-        error = refused(subject, poke(subject, change, I386), I386)
-        assert (error.rule.name, error.rule.errno) == (f"{name}.{rule}", errno.EOVERFLOW)
+@pytest.mark.parametrize("rule", [rule for rule in ONLY_ON_32_BITS if rule.startswith("vfio")])
+def test_a_kernel_of_32_bits_takes_no_vfio_number_beyond_its_addresses(rule: str) -> None:
+    """vfio_iommu_type1.c and vfio_main.c hold size_t, unsigned long and ULONG_MAX against the 64 bits."""
+    name, field, kind = rule.rsplit(".", 2)
+    subject = rules.struct(name, "6.12" if kind == "room" else "7.2")
+    error = refused(subject, poke(subject, {field: 1 << 32}, I386), I386)
+
+    assert (error.rule.name, error.rule.errno) == (rule, ONLY_ON_32_BITS[rule])
 
 
 @pytest.mark.parametrize(
@@ -685,7 +808,8 @@ def test_rules_are_listed_without_placeholders(capsys: Any) -> None:
 
 #: asked, answers: 6.19 is followed by 7.0; of two that are as near the newer
 NEAREST = [
-    ("4.9", "5.10"), ("5.15", "5.10"), ("6.2", "6.3"), ("6.6", "6.3"), ("6.8", "6.12"), ("6.12.95", "6.12"),
+    ("4.9", "4.19"), ("4.12", "4.19"), ("5.4", "5.10"), ("5.15", "5.16"),
+    ("6.2", "6.3"), ("6.6", "6.3"), ("6.8", "6.12"), ("6.12.95", "6.12"),
     ("6.16", "6.19"), ("6.18-rc3", "6.19"), ("7.0", "6.19"), ("v7.1", "7.2"), ("7.3", "7.2"),
 ]  # fmt: skip
 

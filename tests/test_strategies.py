@@ -21,12 +21,12 @@ import pytest
 from cffi import FFI
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
-from test_rules import BYTES, DOCUMENTED, MEMORY
+from test_rules import BYTES, DOCUMENTED, MEMORY, ONLY_ON_32_BITS
 
 from iommu_abi import AbiError, UsageError, errno_name, rules, strategies, uapi
 from iommu_abi.errors import Rule
 from iommu_abi.nesting import amdvi, smmuv3
-from iommu_abi.rules import iommufd, kernels, linux_iommu, ptc, vfio_cdev
+from iommu_abi.rules import iommufd, kernels, linux_iommu, ptc
 from iommu_abi.rules.row import Check, View
 from iommu_abi.schemas import uapi as schemas
 from iommu_abi.schemas.uapi.blobs import build, parse
@@ -328,8 +328,7 @@ def expected_errnos() -> dict[str, int]:
         table[f"{name.partition('@')[0]}.{rule}"] = errno.EFAULT
     for name, rule, _ in DOCUMENTED:
         table[f"{name.partition('@')[0]}.{rule}"] = 0
-    table["iommu_vdevice_alloc.virt_id"] = errno.EINVAL
-    return table
+    return {**table, **ONLY_ON_32_BITS}
 
 
 def expected_errno(rule: str) -> int:
@@ -404,15 +403,11 @@ def test_rules_are_broken_alone_on_every_kernel_and_foreign_abis(data: st.DataOb
     check_broken(name, kernel, data.draw(strategies.breaking(name, kernel=kernel, abi=abi)), abi)
 
 
-#: Rows that no bytes break on 64-bit machines: ULONG_MAX is the greatest number of the field.
-ONLY_ON_32_BITS = {"iommu_vdevice_alloc.virt_id"}
-
-
 def all_rows() -> set[str]:
     tables = [
         iommufd.COMMANDS,
         iommufd.DATA,
-        vfio_cdev.COMMANDS,
+        *kernels.VFIO,
         linux_iommu.STRUCTS,
         *ptc.GENERATIONS.values(),
     ]
@@ -428,7 +423,7 @@ def test_every_row_has_blobs_that_break_it() -> None:
     }
 
     assert len(all_rows()) > 120
-    assert all_rows() - made == ONLY_ON_32_BITS
+    assert all_rows() - made == ONLY_ON_32_BITS.keys()
     assert all_rows() <= on_32_bits
 
 

@@ -18,10 +18,10 @@ exit status: 0 the kernel would accept the bytes; 1 it would refuse; 2 misuse.
 What bytes cannot show, such as an ID that nobody has, is listed as "may still
 refuse".
 
-kernels with a table of their own: 5.10 6.1 (<linux/iommu.h>), 6.3 6.12 6.13
-6.19 7.2 (iommufd, VFIO); any other gets the nearest one's, and a note. The
-order of checks is 7.2's; that of the others is not known. What was proposed:
-STRUCT@GENERATION.
+kernels with a table of their own: 4.19 5.10 5.16 6.1 6.3 6.12 6.13 6.19 7.2;
+any other gets the nearest one's, and a note. VFIO is in all, <linux/iommu.h>
+from 5.10 to 6.3, iommufd since 6.3, where only the order of 7.2's checks is
+known. What was proposed: STRUCT@GENERATION.
 
 examples:
   iommu-abi errno IOMMU_IOAS_MAP map.bin --kernel 7.2
@@ -57,7 +57,7 @@ def _subject(word: str, kernel: str | None, abi: str) -> Subject | None:
         from iommu_abi.schemas import uapi
 
         number = words.number(word, "IOCTL", (1 << 32) - 1)
-        merged = ("iommufd", "vfio_7")
+        merged = ("iommufd", *(each.name for each in uapi.VFIO))
         found = [(name, gen) for name, gen in commands(number, abi) if gen.startswith(merged)]
         names = {name for name, gen in found if uapi.GENERATIONS[gen].ioctls[name].struct}
         if len(names) > 1:
@@ -135,8 +135,10 @@ def _print(found: Answer) -> None:
 
 
 def _rule_json(row: Row, subject: Subject, abi: Abi) -> dict[str, object]:
-    from iommu_abi.rules import State, wanted
+    from iommu_abi.rules import State, Tail, wanted
 
+    if isinstance(row, Tail):
+        return {"kind": "what follows", "field": "data", "errno": "", "when": f"as for {row.struct}"}
     if isinstance(row, State):
         return {"kind": "state", **_state_json(row)}
     return {

@@ -94,8 +94,10 @@ def _payload(call: Call, meaning: Meaning, pieces: tuple[Piece, ...]) -> Payload
     container_first = sorted(meaning.commands, key=lambda each: not each.name.startswith("VFIO_IOMMU_"))
     found = [payload.at(each.kind, call.arg, pieces) for each in container_first if each.kind]
     read = [each for each in found if each]
-    accepted = [each for each in read if _answer(each).error is None]
-    return next(iter(accepted if len(accepted) == 1 else read), None)
+    if len(read) > 1:
+        accepted = [each for each in read if _answer(each).error is None]
+        read = accepted if len(accepted) == 1 else read
+    return read[0] if read else None
 
 
 def _answer(found: Payload) -> rules.Answer:

@@ -50,12 +50,10 @@ def _command(ioctl: uapi.Ioctl, generation: uapi.Generation, abi: Abi) -> Comman
 
 
 def _merged(kernel: str) -> list[uapi.Generation]:
-    """What a kernel has; of the VFIO that has no history here, what 7.2 has."""
+    """What a kernel has."""
     if kernel not in rules.KERNELS:
         raise UsageError(f"no kernel {kernel!r} is known here, expected one of: {' '.join(rules.KERNELS)}")
-    own = [uapi.GENERATIONS[name] for name in rules.KERNELS[kernel]]
-    vfio = uapi.GENERATIONS["vfio_7_2"]
-    return own if vfio in own else [*own, vfio]
+    return [uapi.GENERATIONS[name] for name in rules.KERNELS[kernel]]
 
 
 @cache

@@ -1,8 +1,9 @@
 """What a kernel would answer: every check on a struct, in its order, with field, errno and source.
 
-The rules are rows of data, kept once, in Python: ``iommufd``, ``vfio_cdev``, ``linux_iommu`` and ``ptc``
-(proposed). They read blobs by the construct schemas. Whether a caller's struct may be longer or shorter
-than the kernel's is decided by the core, ``iommu_abi_copy_struct_from_user()``.
+The rules are rows of data, kept once, in Python: ``iommufd``, ``vfio``, ``vfio_device``, ``vfio_feature``,
+``vfio_cdev``, ``linux_iommu`` and ``ptc`` (proposed). They read blobs by the construct schemas. Whether a
+caller's struct may be longer or shorter than the kernel's is decided by the core,
+``iommu_abi_copy_struct_from_user()``.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from importlib import import_module
 
 from iommu_abi.errors import AbiError, Rule
 from iommu_abi.rules.envelope import TAKEN, envelope, given_size, least, reasons
-from iommu_abi.rules.kernels import KERNELS, Subject, Taken, any_struct, command, nearest, struct
-from iommu_abi.rules.row import Check, Row, State, View, concerns, wanted
+from iommu_abi.rules.kernels import KERNELS, Subject, Taken, any_struct, behind, command, nearest, struct
+from iommu_abi.rules.row import Check, Row, State, Tail, View, concerns, wanted
 from iommu_abi.schemas import uapi
 
 #: The newest kernel that has a table of its own.
@@ -96,12 +97,29 @@ def _rows(subject: Subject, view: View, notes: tuple[str, ...]) -> Answer:
             if row.possible(view):
                 before.append(row)
             continue
+        if isinstance(row, Tail):
+            inner = _inside(subject, row, view)
+            before += inner.before if inner else ()
+            if inner and inner.error:
+                return Answer(subject, inner.error, tuple(before), notes=notes)
+            continue
         error = row.error(view)
         if error and row.enforced:
             return Answer(subject, error, tuple(before), notes=notes)
         if error:
             documented.append(error)
     return Answer(subject, None, tuple(before), tuple(documented), notes)
+
+
+def _inside(subject: Subject, row: Tail, view: View) -> Answer | None:
+    """What the kernel says about a struct that follows; None if it does not look at it."""
+    if not row.when(view):
+        return None
+    inner = behind(subject, row)
+    data = view.data[view.ksize : view.given]
+    return _rows(
+        inner, View(inner.generation.struct(inner.struct), view.generation, view.abi, data, len(data)), ()
+    )
 
 
 __all__ = [
@@ -113,9 +131,11 @@ __all__ = [
     "Row",
     "State",
     "Subject",
+    "Tail",
     "Taken",
     "answer",
     "any_struct",
+    "behind",
     "command",
     "concerns",
     "envelope",

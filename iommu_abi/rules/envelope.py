@@ -8,8 +8,8 @@ from functools import cache
 from itertools import islice
 
 from iommu_abi.errors import AbiError, Rule
-from iommu_abi.rules.kernels import Subject, Taken
-from iommu_abi.rules.row import State, concerns, wanted
+from iommu_abi.rules.kernels import Subject, Taken, behind
+from iommu_abi.rules.row import State, Tail, concerns, wanted
 from iommu_abi.schemas import uapi
 from iommu_abi.schemas.uapi.blobs import check_tail, check_whole
 from iommu_abi.uapi.copy_struct import copy_struct_from_user
@@ -123,7 +123,9 @@ def reasons(subject: Subject, number: int, abi: uapi.Abi) -> list[tuple[str, str
     for row in subject.rows:
         if not concerns(row, made, subject.generation, abi):
             continue
-        if isinstance(row, State):
+        if isinstance(row, Tail):
+            found += reasons(behind(subject, row), number, abi)
+        elif isinstance(row, State):
             found += [(row.field, row.when)] if row.errno == number else []
         elif row.enforced and row.rule.errno == number:
             found.append((row.rule.field, f"expected {wanted(row, made, subject.generation, abi)}"))

@@ -10,21 +10,29 @@ from functools import cache
 
 from iommu_abi.errors import UsageError
 from iommu_abi.names import meant
-from iommu_abi.rules import iommufd, linux_iommu, ptc, seed, vfio, vfio_cdev
-from iommu_abi.rules.row import ANY, Row, State, Version
+from iommu_abi.rules import iommufd, linux_iommu, ptc, seed, vfio, vfio_cdev, vfio_device, vfio_feature
+from iommu_abi.rules.row import ANY, Row, Tail, Version, known_to
 from iommu_abi.schemas import uapi
 
 #: Kernel -> its generations. Only these have tables of their own: :func:`nearest` finds those of others.
 KERNELS: Mapping[str, tuple[str, ...]] = {
-    "5.10": ("linux_5_10",),
-    "6.1": ("linux_6_1",),
-    "6.3": ("iommufd_6_3", "linux_6_1"),
+    "4.19": ("vfio_4_19",),
+    "5.10": ("linux_5_10", "vfio_5_10"),
+    "5.16": ("linux_5_10", "vfio_5_16"),
+    "6.1": ("linux_6_1", "vfio_6_1"),
+    "6.3": ("iommufd_6_3", "linux_6_1", "vfio_6_3"),
     "6.12": ("iommufd_6_12", "vfio_6_12"),
     "6.13": ("iommufd_6_13", "vfio_6_12"),
     "6.19": ("iommufd_6_19", "vfio_6_19"),
     "7.2": ("iommufd_7_2", "vfio_7_2"),
 }
-#: The kernel whose order of checks is known, for iommufd and VFIO.
+#: The tables of VFIO's structs.
+VFIO = (
+    vfio.COMMANDS, vfio.DATA, vfio_device.COMMANDS, vfio_feature.COMMANDS, vfio_feature.DATA,
+    vfio_cdev.COMMANDS,
+)  # fmt: skip
+_VFIO = {each.name for each in uapi.VFIO}
+#: The kernel whose order of checks is known, for iommufd; that of VFIO is known of all.
 ORDER_KNOWN = "7.2"
 
 
@@ -77,7 +85,7 @@ class Subject:
     @property
     def order_known(self) -> bool:
         """Is the order of the checks this kernel's own?"""
-        return not self.generation.name.startswith(("iommufd", "vfio_6")) or self.kernel == ORDER_KNOWN
+        return not self.generation.name.startswith("iommufd") or self.kernel == ORDER_KNOWN
 
 
 def _number(generation: str) -> Version:
@@ -91,7 +99,7 @@ def _rows(struct: str, generation: str) -> tuple[Row, ...] | None:
     number, rows = _number(generation), _all_rows(struct, generation)
     if rows is None:
         return None
-    return tuple(row for row in rows if isinstance(row, State) or row.known_to(number))
+    return tuple(row for row in rows if known_to(row, number))
 
 
 def _all_rows(struct: str, generation: str) -> tuple[Row, ...] | None:
@@ -99,8 +107,8 @@ def _all_rows(struct: str, generation: str) -> tuple[Row, ...] | None:
         return iommufd.COMMANDS.get(struct) or iommufd.DATA.get(struct)
     if generation.startswith("linux_"):
         return linux_iommu.STRUCTS.get(struct) if generation in ("linux_5_10", "linux_6_1") else None
-    if generation in ("vfio_6_12", "vfio_6_19", "vfio_7_2"):
-        return vfio_cdev.COMMANDS.get(struct) or vfio.COMMANDS.get(struct)
+    if generation in _VFIO:
+        return next((table[struct] for table in VFIO if struct in table), None)
     return {**ptc.GENERATIONS, **seed.GENERATIONS}.get(generation, {}).get(struct)
 
 
@@ -108,7 +116,7 @@ def _taken(struct: uapi.Struct, generation: str) -> Taken:
     first = struct.fields[0].name
     if generation.startswith("iommufd"):
         return Taken.SIZE_FIRST if first == "size" else Taken.EXACT
-    if struct.name == "vfio_device_bind_iommufd":
+    if struct.name == "vfio_device_bind_iommufd" and _number(generation) > vfio_cdev.LAST_WITHOUT:
         return Taken.SIZE_FIRST
     if struct.name in seed.GENERATIONS.get(generation, {}):
         return Taken.LENGTH
@@ -133,6 +141,11 @@ def _made(struct: str, generation: uapi.Generation, kernel: str, rows: tuple[Row
     command = next((i for i in generation.ioctls.values() if i.struct == struct), None)
     taken = _taken(generation.struct(struct), generation.name)
     return Subject(struct, generation, kernel, taken, rows, command)
+
+
+def behind(subject: Subject, row: Tail) -> Subject:
+    """The struct that follows another one."""
+    return _subject(row.struct, subject.generation, subject.kernel)
 
 
 def _generations(kernel: str) -> list[uapi.Generation]:

@@ -68,6 +68,12 @@ def readable(view: View, path: str) -> Finding:
     return (len(view.data), least) if len(view.data) < least else None
 
 
+def power_of_two(view: View, path: str) -> Finding:
+    """Exactly one bit."""
+    value = view[path]
+    return None if value and value & value - 1 == 0 else (value, 1)
+
+
 # What several kinds hold is written once; instances of different kinds are never equal.
 
 
@@ -93,6 +99,17 @@ class _Bits:
 class _UpTo:
     field: str
     start: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    data: str | int
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    count: str
+    size: int
 
 
 class is_(_Number):
@@ -218,9 +235,9 @@ class zero_like:
 class range_from:
     """``length`` bytes from the field ``start`` on that end at ``top``, or at ULONG_MAX, at the latest.
 
-    ``past``: even the byte past the end is at ``top`` at the latest, and ``start`` is a pointer, of which a
-    kernel takes what it has room for. No bytes end 1 before their start, and before 0 is ``top``, as in the
-    kernel's ``check_add_overflow(start, length - 1, &last)``.
+    ``past``: even the byte past the end is at ``top`` at the latest; without a ``top``, ``start`` is then a
+    pointer, of which a kernel takes what it has room for. No bytes end 1 before their start, and before 0 is
+    ``top``, as in the kernel's ``check_add_overflow(start, length - 1, &last)``.
     """
 
     start: str
@@ -231,7 +248,7 @@ class range_from:
     def __call__(self, view: View, path: str) -> Finding:
         top = view.ulong_max if self.top is None else self.top
         if self.past:
-            last = (view[self.start] & view.ulong_max) + view[self.length]
+            last = (view[self.start] & top if self.top is None else view[self.start]) + view[self.length]
         else:
             last = view[self.start] + (view[self.length] - 1 if view[self.length] else top)
         return (view[path], 0) if last > top else None
@@ -248,6 +265,25 @@ class whole_pages:
         low = view[self.page_size] - 1
         end = view[path] + view[self.length]
         return (view[path], view[self.page_size]) if (view[path] | end) & low else None
+
+
+@dataclass(frozen=True, slots=True)
+class bits_for:
+    """Bytes of a bit map with a bit for each page of a range, whole words of 8 bytes.
+
+    Pages are as large as the lowest bit of the field ``page_size``. A range of no whole page has no bit map;
+    where range or pages are 0 nothing is asked.
+    """
+
+    length: str
+    page_size: str
+
+    def __call__(self, view: View, path: str) -> Finding:
+        length, page = view[self.length], view[self.page_size] & -view[self.page_size]
+        if not length or not page:
+            return None
+        least = (length // page + 63) // 64 * 8
+        return (view[path], least) if not least or view[path] < least else None
 
 
 def _up_to(view: View, field: str, start: bool) -> int:
@@ -276,6 +312,55 @@ class readable_up_to(_UpTo):
         least = _up_to(view, self.field, self.start)
         return (len(view.data), least) if len(view.data) < least else None
 
+
+def _followed(view: View, data: str | int) -> int:
+    """Bytes to where a tail begins, and those of the struct, or as many bytes, that begin there."""
+    return view.ksize + (view.size_of(data) if isinstance(data, str) else data)
+
+
+class given_for(_Followed):
+    """As many bytes announced as the struct and what follows it: another struct, or so many bytes."""
+
+    __slots__ = ()
+
+    def __call__(self, view: View, path: str) -> Finding:
+        least = _followed(view, self.data)
+        return (view.given, least) if view.given < least else None
+
+
+class readable_for(_Followed):
+    """As many bytes in memory as the struct and what follows it: another struct, or so many bytes."""
+
+    __slots__ = ()
+
+    def __call__(self, view: View, path: str) -> Finding:
+        least = _followed(view, self.data)
+        return (len(view.data), least) if len(view.data) < least else None
+
+
+class given_for_each(_Counted):
+    """As many bytes announced as the struct and the elements that it counts, of ``size`` bytes each."""
+
+    __slots__ = ()
+
+    def __call__(self, view: View, path: str) -> Finding:
+        least = view.ksize + view[self.count] * self.size
+        return (view.given, least) if view.given < least else None
+
+
+class readable_for_each(_Counted):
+    """As many bytes in memory as the struct and the elements that it counts, of ``size`` bytes each."""
+
+    __slots__ = ()
+
+    def __call__(self, view: View, path: str) -> Finding:
+        least = view.ksize + view[self.count] * self.size
+        return (len(view.data), least) if len(view.data) < least else None
+
+
+#: What is about how many bytes there are, announced and in memory.
+GIVEN = (given_up_to, given_for, given_for_each)
+IN_MEMORY = (readable_up_to, readable_for, readable_for_each)
 
 # ---------------------------------------------------------------- when a row is looked at
 

@@ -1,7 +1,8 @@
 """A row of rules: one check of a kernel on what a caller gave, and what a row is checked on.
 
 A command's rows stand in the kernel's order. A :class:`Check` looks at bytes; a :class:`State` is a
-refusal that depends on what exists at the time, such as an ID that nobody has, which bytes cannot show.
+refusal that depends on what exists at the time, such as an ID that nobody has, which bytes cannot show. A
+:class:`Tail` is where a kernel looks at a struct that follows, by that struct's rows.
 """
 
 from __future__ import annotations
@@ -82,6 +83,10 @@ class View:
                 return values.names[enumerator]
         return -1
 
+    def size_of(self, name: str) -> int:
+        """Bytes of another struct of this generation."""
+        return uapi.layout(self.generation.struct(name), self.abi).size
+
     @property
     def ulong_max(self) -> int:
         """ULONG_MAX of the kernel."""
@@ -108,10 +113,6 @@ class Check:
     since: Version = ANY
     until: Version = ANY
 
-    def known_to(self, kernel: Version) -> bool:
-        """Has a kernel this row?"""
-        return self.since <= kernel and (self.until == ANY or kernel <= self.until)
-
     def error(self, view: View) -> AbiError | None:
         """What is wrong, None if nothing is, or if this generation has no such field."""
         field = self.rule.field
@@ -128,20 +129,37 @@ class Check:
 class State:
     """A refusal that bytes cannot show: the field, the errno, and when it happens.
 
-    ``given`` is what bytes have to be for it; None for any.
+    ``given`` is what bytes have to be for it; None for any. ``since`` and ``until`` as in a check.
     """
 
     field: str
     errno: int
     when: str
     given: Condition | None = None
+    since: Version = ANY
+    until: Version = ANY
 
     def possible(self, view: View) -> bool:
         """Can a kernel refuse these bytes so?"""
         return (not self.field or view.has(self.field)) and (self.given is None or self.given(view))
 
 
-Row: TypeAlias = "Check | State"
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Where a struct that follows is looked at; ``since`` and ``until`` as in a check."""
+
+    struct: str
+    when: Condition
+    since: Version = ANY
+    until: Version = ANY
+
+
+Row: TypeAlias = "Check | State | Tail"
+
+
+def known_to(row: Row, kernel: Version) -> bool:
+    """Has a kernel a row?"""
+    return row.since <= kernel and (row.until == ANY or kernel <= row.until)
 
 
 def wanted(check: Check, struct: uapi.Struct, generation: uapi.Generation, abi: uapi.Abi) -> str:
@@ -159,6 +177,8 @@ def wanted(check: Check, struct: uapi.Struct, generation: uapi.Generation, abi: 
 def concerns(row: Row, struct: uapi.Struct, generation: uapi.Generation, abi: uapi.Abi) -> bool:
     """Has a generation's struct what a row is about: its field, that of its condition, that of a size?"""
     view = View(struct, generation, abi, b"", 0)
+    if isinstance(row, Tail):
+        return row.struct in generation.structs
     if isinstance(row, State):
         return not row.field or view.has(row.field)
     about = (row.rule.field, getattr(row.when, "field", ""), getattr(row.broken, "field", ""))

@@ -1,7 +1,7 @@
 """What VFIO checks about the ioctls that tie a device to iommufd, in the order of Linux 7.2.
 
-Source: drivers/vfio/device_cdev.c. BIND takes its struct by copy_struct_from_user(); the other two take
-what their flags need and ignore what follows.
+Source: drivers/vfio/device_cdev.c of Linux 6.12 and 7.2. BIND takes its struct by copy_struct_from_user()
+since it has a token; before, and the other two, take what their flags need and ignore what follows.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from iommu_abi.rules.predicates import (
     where,
 )
 from iommu_abi.rules.row import Row, Rows, State
+from iommu_abi.rules.vfio_argsz import taken
 
 _SOURCE = "Linux 7.2, drivers/vfio/device_cdev.c"
 _bind = Rows("vfio_device_bind_iommufd", _SOURCE)
@@ -25,14 +26,15 @@ _attach = Rows("vfio_device_attach_iommufd_pt", _SOURCE)
 _detach = Rows("vfio_device_detach_iommufd_pt", _SOURCE)
 
 
+#: The last kernel whose BIND has no token.
+LAST_WITHOUT = (6, 17)
 #: A generation without PASIDs has no such flag and no such field.
 _WITH_PASID = where("flags", all_of(1))
 
 
 def _attaching(row: Rows, least: str) -> tuple[Row, ...]:
     return (
-        row("", EFAULT, readable_up_to(least), "%llu bytes in memory", name="read"),
-        row("argsz", EINVAL, given_up_to(least), "at least %llu"),
+        *taken(row, least),
         row("flags", EINVAL, known_flags, "no flags but %#llx"),
         State("pasid", EOPNOTSUPP, "with its flag: the device cannot attach PASIDs"),
         row(
@@ -46,6 +48,10 @@ def _attaching(row: Rows, least: str) -> tuple[Row, ...]:
 #: Struct of a command -> its rows.
 COMMANDS: Mapping[str, tuple[Row, ...]] = {
     "vfio_device_bind_iommufd": (
+        _bind(
+            "", EFAULT, readable_up_to("out_devid"), "%llu bytes in memory", name="read", until=LAST_WITHOUT
+        ),
+        _bind("argsz", EINVAL, given_up_to("out_devid"), "at least %llu", until=LAST_WITHOUT),
         _bind("flags", EINVAL, known_flags, "no flags but %#llx"),
         _bind("iommufd", EINVAL, at_least(0), "a file descriptor"),
         State("", EINVAL, "the device is bound"),

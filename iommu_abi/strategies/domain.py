@@ -159,6 +159,7 @@ _FUNCTIONS = (
     p.below_half_of_ulong_max,
     p.a_page_below_size_max,
     p.an_id,
+    p.power_of_two,
 )
 
 
@@ -173,6 +174,7 @@ def _function(predicate: Predicate, facts: Facts) -> tuple[Narrowing, list[Narro
         p.up_to_ulong_max: ({"high": top}, [{"low": top + 1}]),
         p.below_half_of_ulong_max: ({"high": top // 2 - 1}, [{"low": top // 2}]),
         p.a_page_below_size_max: ({"high": top - 0x1000}, [{"low": top - 0xFFF}]),
+        p.power_of_two: ({"among": _bits(facts.full)}, [{"without": _bits(facts.full)}]),
         p.an_id: ({"low": 1, "high": 0x7FFFFFFF}, [{"among": [0]}, {"low": 0x80000000}]),
     }
     return answers[predicate]

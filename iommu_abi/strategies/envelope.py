@@ -16,7 +16,7 @@ from iommu_abi.rules import Taken
 from iommu_abi.rules import predicates as p
 from iommu_abi.rules.row import Check
 from iommu_abi.strategies import draft
-from iommu_abi.strategies.plan import Plan
+from iommu_abi.strategies.plan import Plan, plans
 from iommu_abi.strategies.relations import related
 from iommu_abi.strategies.target import Target
 
@@ -67,7 +67,7 @@ def _that_count(target: Target, plan: Plan) -> set[str]:
 
 def _shorter(target: Target, plan: Plan, numbers: Mapping[str, int]) -> list[int]:
     """Sizes that an older caller may announce: the kernel takes the fields beyond for 0, as they must be."""
-    floor = max([least(target), 4, *(_size_asked(target, c) for c in plan.looked_at)])
+    floor = max([least(target), 4, _floor(target, plan, numbers)])
     fields = _that_count(target, plan)
     for path, number in numbers.items():
         if number and path in fields and path != target.first:
@@ -76,11 +76,31 @@ def _shorter(target: Target, plan: Plan, numbers: Mapping[str, int]) -> list[int
     return sorted(end for end in ends if floor <= end < target.size)
 
 
-def _size_asked(target: Target, check: Check) -> int:
+def _size_asked(target: Target, check: Check, numbers: Mapping[str, int]) -> int:
     match check.broken:
         case p.given_up_to(field=field, start=start) | p.readable_up_to(field=field, start=start):
             return target.end(field, start=start)
+        case p.given_for(data=data) | p.readable_for(data=data):
+            return target.size + (target.behind(data).size if isinstance(data, str) else data)
+        case p.given_for_each(count=count, size=size) | p.readable_for_each(count=count, size=size):
+            return target.size + numbers[count] * size
     return 0
+
+
+def _floor(target: Target, plan: Plan, numbers: Mapping[str, int]) -> int:
+    """Bytes that the rows ask for which are looked at."""
+    return max((_size_asked(target, check, numbers) for check in plan.looked_at), default=0)
+
+
+def _behind(draw: st.DrawFn, target: Target, plan: Plan) -> bytes:
+    """A valid struct that follows, if these rows ask for one."""
+    for check in plan.looked_at:
+        if isinstance(check.broken, p.given_for) and isinstance(check.broken.data, str):
+            inner = target.behind(check.broken.data)
+            found = plans(inner)
+            chosen = found[draw(st.integers(0, len(found) - 1))]
+            return draft.write(inner, draft.values(draw, inner, chosen))
+    return b""
 
 
 def fitting(
@@ -91,16 +111,18 @@ def fitting(
         tail = draft.tail(draw, target, numbers)
         return announced(target, numbers, target.size + len(tail)) + tail
     older = _shorter(target, plan, numbers)
-    given = draw(st.sampled_from([target.size, target.size, *older]) | _newer(target))
+    whole_size = max(target.size, _floor(target, plan, numbers))
+    given = draw(st.sampled_from([whole_size, whole_size, *older]) | _newer(whole_size))
     kept = announced(target, numbers, given)[:given]
+    kept += _behind(draw, target, plan) if given >= whole_size else b""
     surplus = given - len(kept)
     if surplus and target.subject.taken is Taken.ARGSZ:
         return kept + draw(st.binary(min_size=surplus, max_size=surplus))
     return kept + bytes(surplus)
 
 
-def _newer(target: Target) -> st.SearchStrategy[int]:
-    return st.integers(target.size + 1, target.size + SURPLUS)
+def _newer(size: int) -> st.SearchStrategy[int]:
+    return st.integers(size + 1, size + SURPLUS)
 
 
 # ---------------------------------------------------------------- sizes that are wrong
@@ -130,10 +152,11 @@ def wrong(draw: st.DrawFn, target: Target, plan: Plan, check: Check, numbers: di
     """A blob that breaks a row about sizes, and none of the rows about sizes before it."""
     size = target.size
     before = plan.looked_at[: plan.looked_at.index(check)]
-    announced_is_wrong = isinstance(check.broken, p.given_up_to)
-    same = [each for each in before if isinstance(each.broken, p.given_up_to) is announced_is_wrong]
-    floor = max([0, *(_size_asked(target, each) for each in same)])
-    number = draw(st.integers(floor, (_size_asked(target, check) or size) - 1))
+    announced_is_wrong = isinstance(check.broken, p.GIVEN)
+    same = [each for each in before if isinstance(each.broken, p.GIVEN) is announced_is_wrong]
+    floor = max([0, *(_size_asked(target, each, numbers) for each in same)])
+    number = draw(st.integers(floor, (_size_asked(target, check, numbers) or size) - 1))
     if announced_is_wrong:
-        return announced(target, numbers, number)
-    return announced(target, numbers, size)[:number]
+        return announced(target, numbers, number).ljust(number, b"\0")
+    given = max(size, _floor(target, plan, numbers))
+    return announced(target, numbers, given).ljust(given, b"\0")[:number]

@@ -16,6 +16,9 @@ from iommu_abi.strategies.domain import Domain, asked
 from iommu_abi.strategies.relations import room
 from iommu_abi.strategies.target import SIZES, Target
 
+#: Elements that a struct counts, at most, and the length of a range that has a bit map, perhaps of its bytes.
+MOST_ELEMENTS, MOST_LENGTH = 16, 1 << 31
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -46,7 +49,18 @@ def _holding(target: Target, plan: Plan, check: Check) -> Plan:
         plan = _narrow(plan, check.rule.field, narrowing)
     if isinstance(check.broken, p.range_from):
         plan = _with_room(target, plan, check.broken)
+    plan = _within_reason(plan, check)
     return replace(plan, looked_at=(*plan.looked_at, check))
+
+
+def _within_reason(plan: Plan, check: Check) -> Plan:
+    """What is counted is in memory, what has a bit map has a small one."""
+    match check.broken:
+        case p.given_for_each(count=count) | p.readable_for_each(count=count):
+            return _narrow(plan, count, {"low": 1, "high": MOST_ELEMENTS})
+        case p.bits_for(length=length):
+            return _narrow(plan, length, {"high": MOST_LENGTH})
+    return plan
 
 
 def _with_room(target: Target, plan: Plan, ends: p.range_from) -> Plan:
@@ -58,6 +72,7 @@ def _with_room(target: Target, plan: Plan, ends: p.range_from) -> Plan:
 
 def _breaking(target: Target, plan: Plan, check: Check) -> list[Plan]:
     plan = replace(plan, looked_at=(*plan.looked_at, check))
+    plan = _within_reason(plan, check)
     if about_size(check):
         return [plan]
     _, ways = asked(check.broken, target.facts(check.rule.field))

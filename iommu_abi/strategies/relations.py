@@ -23,7 +23,20 @@ def related(predicate: Predicate) -> tuple[str, ...]:
             return (start, length)
         case p.whole_pages(length=length, page_size=page_size):
             return (length, page_size)
+        case p.bits_for(length=length, page_size=page_size):
+            return (length, page_size)
+        case p.given_for_each(count=count) | p.readable_for_each(count=count):
+            return (count,)
     return ()
+
+
+def _with_bits(field: str, length: str, page_size: str, values: Values) -> None:
+    """A bit map that is large enough, for a range with a page at least."""
+    page = values[page_size] & -values[page_size]
+    if 0 < values[length] < page:
+        values[length], values[page_size], page = values[length] | 0x1000, 0x1000, 0x1000
+    if page:
+        values[field] = max(values[field], -(-(values[length] // page) // 64) * 8)
 
 
 def room(ends: p.range_from, ulong_max: int) -> int:
@@ -54,6 +67,8 @@ def hold(
                 values[page_size] = 1
             else:
                 values[field] = values[length] = 0
+        case p.bits_for(length=length, page_size=page_size):
+            _with_bits(field, length, page_size, values)
         case p.low_byte_of(numbers=numbers):
             values[field] = values[field] & ~0xFF | draw(st.sampled_from(numbers))
 
@@ -90,6 +105,10 @@ def leave(
             values[page_size] = 1 << draw(st.integers(1, 20))
             values[field] = draw(domains[field].narrow(ones=1, high=1 << 30).numbers())
             values[length] = draw(domains[length].narrow(low=1, high=1 << 30).numbers())
+        case p.bits_for(length=length, page_size=page_size):
+            values[page_size] = 0x1000
+            values[field] = draw(domains[field].narrow(high=0x1000).numbers())
+            values[length] = draw(domains[length].narrow(low=(8 * values[field] + 1) << 12).numbers())
         case p.low_byte_of(numbers=numbers):
             others = [number for number in range(256) if number not in numbers]
             values[field] = values[field] & ~0xFF | draw(st.sampled_from(others))

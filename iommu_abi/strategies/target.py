@@ -17,7 +17,7 @@ from iommu_abi.strategies.domain import Domain, Facts
 from iommu_abi.strategies.relations import related
 from iommu_abi.uapi.layout import host
 
-SIZES = (p.given_up_to, p.readable_up_to)
+SIZES = (*p.GIVEN, *p.IN_MEMORY)
 FIRST = ("size", "argsz")
 
 
@@ -47,6 +47,11 @@ class Target:
     def size(self) -> int:
         """Bytes of the struct, without a tail."""
         return uapi.layout(self.struct, self.abi).size
+
+    def behind(self, struct: str) -> Target:
+        """A struct that follows this one."""
+        kernel = self.subject.kernel if self.subject else None
+        return target(f"{struct}@{self.generation.name}", kernel or None, self.abi.name)
 
     @property
     def order(self) -> str:
@@ -106,7 +111,7 @@ def _concerns(check: Check, struct: uapi.Struct, paths: Mapping[str, uapi.Leaf])
     fields = [check.rule.field, *related(check.broken)]
     if isinstance(check.when, p.where):
         fields.append(check.when.field)
-    if isinstance(check.broken, SIZES):
+    if isinstance(check.broken, (p.given_up_to, p.readable_up_to)):
         fields.append(check.broken.field.partition(".")[0])
     return all(not field or field in paths or struct.has(field) for field in fields)
 
