@@ -127,7 +127,7 @@ _HEAD: tuple[Row, ...] = (
     State("flags", ENOTTY, "the device, or its driver, does not have this feature"),
     State("flags", EOPNOTSUPP, "DMA_BUF: the device's memory cannot be exported", _DMA_BUF, (6, 19)),
     State("flags", EINVAL, "PRECOPY_INFOv2: the device has no PRE_COPY", _PRECOPY, (7, 2)),
-    _feature("flags", EINVAL, none_of(_SET), _NO_SET, name="get", when=_only(_GET)),
+    _feature("flags", EINVAL, none_of(_SET), _NO_SET, name="get", when=_only(_GET), since=(5, 18)),
     _feature("flags", EINVAL, none_of(_GET), _NO_GET, name="set", when=_only(_SET)),
     _feature("flags", EINVAL, some_of(_EITHER), "GET or SET, unless with PROBE", name="op", when=_NO_PROBE),
 )

@@ -6,12 +6,13 @@ accepted is found by mending the field that is refused; one that breaks a rule b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import TypeAlias
 
 from iommu_abi import rules
 from iommu_abi.errors import AbiError, UsageError
+from iommu_abi.rules.predicates import where
 from iommu_abi.schemas import uapi
 from iommu_abi.schemas.uapi import Leaf
 from iommu_abi.uapi.layout import Abi
@@ -32,6 +33,23 @@ def names() -> list[str]:
     return [f"{struct}@{each.name}" for each in uapi.GENERATIONS.values() for struct in each.structs]
 
 
+def _mentioned(subject: rules.Subject) -> Mapping[str, set[int]]:
+    """Field -> the numbers in its rows, and in what has to be so for a row to be looked at."""
+    found: dict[str, set[int]] = {}
+    for row in subject.rows:
+        if not isinstance(row, rules.Check):
+            continue
+        when = row.when if isinstance(row.when, where) else None
+        for field, predicate in (
+            (row.rule.field, row.broken),
+            (when.field, when.holds) if when else ("", None),
+        ):
+            for name in ("number", "numbers", "bits"):
+                value = getattr(predicate, name, ())
+                found.setdefault(field, set()).update((value,) if isinstance(value, int) else value)
+    return found
+
+
 class _Struct:
     """A struct on an ABI, and what its kernel says to bytes."""
 
@@ -41,12 +59,14 @@ class _Struct:
         self.generation = uapi.generation(generation)
         self.struct = self.generation.struct(struct)
         self.size = uapi.layout(self.struct, self.abi).size
+        self.mentioned: Mapping[str, set[int]] = {}
         self.leaves = [leaf for leaf in uapi.leaves(self.struct, self.abi) if leaf.size]
         self.subject: rules.Subject | None = None
         try:
             self.subject = rules.struct(name)
         except UsageError:  # no rules are known
             return
+        self.mentioned = _mentioned(self.subject)
 
     def zeros(self) -> bytes:
         """Nothing but its size, if it says that."""
@@ -67,7 +87,8 @@ class _Struct:
         """What is worth trying in a field."""
         values = self.generation.enums.get(leaf.field.values)
         named = [*values.names.values(), values.mask, values.mask + 1] if values else []
-        return sorted({*named, *among})
+        near = {n + by for n in self.mentioned.get(leaf.path, ()) for by in (-1, 0, 1)}
+        return sorted({*named, *among, *near})
 
     def errors(self, data: bytes) -> list[AbiError]:
         """The rule that refuses the bytes, or those that are broken and not enforced."""
@@ -106,14 +127,18 @@ class _Struct:
         return data[leaf.offset : leaf.offset + leaf.size]
 
     def _mended(self, data: bytes, error: AbiError) -> bytes:
-        """The same without this error: by what is expected, or the first number that does it."""
-        for leaf in self.leaves:
-            if leaf.path == error.field:
-                for value in (error.want, *self.numbers(leaf, tuple(range(65)))):
-                    made = self.put(data, (leaf, value))
-                    if error.rule.name not in {each.rule.name for each in self.errors(made)}:
-                        return made
-        return data
+        """The same without this error, or without any, by one number: what is expected, or another."""
+        (leaf,) = (leaf for leaf in self.leaves if leaf.path == error.field)
+        mentioned = sorted(self.mentioned.get(leaf.path, ()))
+        tried = (error.want, *mentioned, *self.numbers(leaf, tuple(range(65))))
+        without = []
+        for made in (self.put(data, (leaf, value)) for value in tried):
+            errors = self.errors(made)
+            if not errors:
+                return made
+            if error.rule.name not in {each.rule.name for each in errors}:
+                without.append(made)
+        return without[0] if without else data
 
     def broken(self, data: bytes) -> Iterator[tuple[str, bytes]]:
         """(rule, bytes) for each rule that one change breaks, or two, in these bytes or with more in them."""
@@ -121,7 +146,14 @@ class _Struct:
         found: set[str] = set()
         ahead = {row.rule.name for row in self.subject.rows if isinstance(row, rules.Check)}
         full = self.filled(data)
-        for changes in (self._once(data), self._once(full), self._twice(data), self._twice(full)):
+        more = self.put(data, (self.leaves[0], self.size + 64))  # than is in memory, where it is a size
+        for changes in (
+            self._once(data),
+            self._once(full),
+            self._once(more),
+            self._twice(data),
+            self._twice(full),
+        ):
             for made in changes:
                 errors = self.errors(made)
                 if errors and errors[0].rule.name not in found:
