@@ -11,6 +11,7 @@ from errno import EBADF, EBADFD, EFAULT, EINVAL, ENOENT, EOPNOTSUPP
 
 from iommu_abi.rules.predicates import (
     all_of,
+    an_id,
     at_least,
     given_up_to,
     known_flags,
@@ -60,6 +61,7 @@ COMMANDS: Mapping[str, tuple[Row, ...]] = {
     ),
     "vfio_device_attach_iommufd_pt": (
         *_attaching(_attach, "pt_id"),
+        _attach("pt_id", ENOENT, an_id, "an ID that an object can have: 1 to %#llx", name="object"),
         State("pt_id", ENOENT, "no object has this ID"),
         State("pt_id", EINVAL, "neither an IOAS nor an HWPT, or one that this device cannot have"),
     ),
