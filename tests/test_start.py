@@ -30,8 +30,8 @@ COMMANDS = {
     ("errno", "IOMMU_IOAS_ALLOC", "-"): (85, ()),
     ("decode", DATA / "dmesg.txt"): (85, ()),
     TRANSLATE: (95, ()),
-    ("pack", "iommu_hwpt_alloc", "dev_id=1", "pt_id=2", "--out", "hex"): (140, ("construct",)),
-    ("unpack", "iommu_ioas_alloc", "-"): (140, ("construct",)),
+    ("pack", "iommu_hwpt_alloc", "dev_id=1", "pt_id=2", "--out", "hex"): (145, ("construct",)),
+    ("unpack", "iommu_ioas_alloc", "-"): (145, ("construct",)),
 }
 
 COUNTED = """
