@@ -7,6 +7,7 @@ is the machine's Chromium. Nothing is fetched: a page that asks for anything but
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shlex
 import shutil
@@ -93,13 +94,22 @@ def test_a_page_loads_nothing_but_files_of_the_site(page):
 
 @pytest.mark.parametrize("module", PUBLIC)
 def test_the_reference_has_what_a_module_says_is_public_and_nothing_else(module):
-    inventory = InventoryFile.loads((SITE / "objects.inv").read_bytes(), uri="")
+    with (SITE / "objects.inv").open("rb") as file:
+        inventory = InventoryFile.load(file, "", posixpath.join)
     kinds = ("py:class", "py:function", "py:exception", "py:data", "py:module", "py:attribute")
-    documented = {name for kind in kinds for name in inventory.data.get(kind, {})}
+    documented = {name for kind in kinds if kind in inventory for name in inventory[kind]}
     public = {f"{module}.{name}" for name in import_module(module).__all__}
 
     shown = {name for name in documented if re.fullmatch(rf"{re.escape(module)}\.\w+", name)}
     assert shown - set(PUBLIC) == public - set(PUBLIC)
+
+
+def test_the_reference_has_every_function_of_the_c_headers():
+    headers = [path.read_text() for path in (ROOT / "cdefs").rglob("*.h") if ".cffi" not in path.parts]
+    declared = {name for text in headers for name in re.findall(r"^IOMMU_ABI_API [^;]*?(\w+)\(", text, re.M)}
+
+    assert len(declared) > 10
+    assert declared <= SEEN[SITE / "reference/c.html"].anchors
 
 
 # ---------------------------------------------------------------- in a browser
@@ -150,6 +160,10 @@ def test_a_page_is_quiet_and_fits_its_width(watched, name):
 
     assert watched.complaints == []
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    assert (
+        page.evaluate("[...document.images].filter(image => !image.naturalWidth).map(image => image.src)")
+        == []
+    )
 
 
 @pytest.mark.parametrize("name", OF_EACH_KIND)

@@ -1,7 +1,7 @@
 """What README.md and docs/ show is what their commands print. `python tests/test_readme.py` writes it anew.
 
 README's examples, those of the tutorials and of the commands' pages run in a directory that `iommu-abi demo`
-has filled, those of all other pages in the checkout.
+has filled; those of all other pages, and those that ask for what is in tests/data/, in the checkout.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def printed(command: str, where: Path) -> str:
 
 def fresh(page: Path, block: str) -> str:
     with tempfile.TemporaryDirectory() as scratch:
-        on_samples = page == README or page.parent in (DOCS / "tutorials", DOCS / "commands")
+        of_the_site = page.parent in (DOCS / "tutorials", DOCS / "commands") and "tests/data/" not in block
+        on_samples = page == README or of_the_site
         where = Path(scratch) if on_samples else ROOT
         if on_samples:
             for name, data in samples.contents().items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+LINE = 78  # columns of code that fit a page
+
 
 def _anchor(name: str) -> str:
     """A link to ``struct x`` or ``f()`` ends with the bare name."""
@@ -20,9 +21,9 @@ def _anchor(name: str) -> str:
 
 
 def _declaration(code: str) -> nodes.Node:
-    """Functions, a line each as far as one is enough; structs and enums as they stand."""
+    """Functions, a line each or a line for each argument; structs and enums as they stand."""
     functions = [" ".join(each.split()) for each in sources.declarations(code)]
-    lines = [textwrap.fill(each, 78, subsequent_indent="\t") for each in functions]
+    lines = [each if len(each) <= LINE else each.replace(", ", ",\n\t") for each in functions]
     return prose.code("\n".join(lines) or code, "c")
 
 
@@ -33,7 +34,8 @@ def _comment(comment: sources.Comment) -> nodes.Node:
     made += nodes.title("", ", ".join(comment.names))
     made += addnodes.index(entries=[("single", name, _anchor(name), "", None) for name in comment.names])
     if len(comment.names) == 1:
-        made += list(prose.paragraphs(*comment.names.values(), "c"))
+        (summary,) = comment.names.values()
+        made += list(prose.paragraphs(summary, "c"))
     else:
         made += prose.terms(comment.names.items())
     made += _declaration(comment.code)
