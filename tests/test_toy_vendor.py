@@ -47,6 +47,7 @@ from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Meaning, Report
 
 _LINE = regex(r"toy-iommu: event (?P<code>\\d{1,3}) device 00:02.0 address (?P<address>0x[0-9a-f]{1,16})")
+DRIVER = "toy-iommu"
 MARKS = ("toy-iommu: event",)
 BEGINS = "toy-iommu: event"
 HINT = regex("toy-iommu: event")

@@ -128,6 +128,7 @@ _OWNER_TEXT = r"(?P<device>(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.
 _OWNER = regex(_OWNER_TEXT + r" AMD-Vi:\s{1,4}Event")
 _OWNER_ABOVE = regex(_OWNER_TEXT + r"\s{0,8}$")
 _FIELD = regex(r"(\w{1,16})=([^\s\],]{1,40})")
+DRIVER = "AMD-Vi"
 MARKS = ("AMD-Vi:", "AMD IOMMU:")
 BEGINS = r"AMD(?:-Vi| IOMMU):\s{1,4}[A-Z]"
 _LOGGED = r"AMD(?:-Vi| IOMMU):\s{1,4}Event(?:\s{1,4}logged)?"

@@ -10,6 +10,7 @@ from iommu_abi.decode.excerpt import Excerpt
 from iommu_abi.decode.patterns import regex
 from iommu_abi.decode.report import Meaning, Note, Report
 from iommu_abi.decode.scan import excerpt_of, scan
+from iommu_abi.vendors import modules
 
 if TYPE_CHECKING:
     from iommu_abi.explain import Explanation
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 FLOOD = 4
 
 #: Lines of IOMMU drivers that people grep out of a log, without their times.
-_SPEAKS = regex(
-    r"\b(?:DMAR|AMD-Vi|arm-smmu(?:-v3)?|riscv-iommu|virtio_iommu|iommu): |Adding to iommu group \d|kernel: "
-)
+_DRIVERS = "|".join(each.DRIVER for each in modules("iommu_abi.decode"))
+_SPEAKS = regex(rf"\b(?:{_DRIVERS}|virtio_iommu|iommu): |Adding to iommu group \d|kernel: ")
 
 
 @dataclass(frozen=True, slots=True)

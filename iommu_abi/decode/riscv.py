@@ -64,6 +64,7 @@ _LINE = regex(
     r"Fault (?P<cause>\d{1,5}) devid: (?P<device>\S{1,24}) iotval: (?P<iotval>[^\s\x22,\]}<]{1,40}) iotval2:"
     r" (?P<iotval2>[^\s\x22,\]}<]{1,40})"
 )
+DRIVER = "riscv-iommu"
 MARKS = ("riscv-iommu", "riscv,iommu", "riscv_iommu")
 BEGINS = r"riscv.iommu \S{1,64}:"
 HINT = regex(r"riscv.iommu.{0,80}Fault \d{1,5} devid")

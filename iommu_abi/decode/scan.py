@@ -4,6 +4,7 @@ A kind of message is a module with ``MARKS``, words without which no line is one
 ``BEGINS``, where one begins; ``HINT``, what looks like a fault; and ``recognise(lines, at)`` for the message
 at a position: a :class:`Report`, a :class:`Note`, or None. A line with a HINT that nobody recognises is told,
 never left out.
+A vendor's module has ``DRIVER`` too, what stands in front of all lines of Linux's driver.
 
 No expression here may backtrack: all counts are bounded, and all lines too (``lines.LONGEST``).
 """

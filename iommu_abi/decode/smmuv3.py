@@ -103,6 +103,7 @@ _OTHER = regex(
     r"|(?P<failure>device has entered Service Failure Mode))"
 )
 _SKIPPED = regex(_UNIT + r"skipping command in error state")
+DRIVER = r"arm-smmu(?:-v3)?"
 MARKS = (
     "arm-smmu-v3",
     "smmuv3",

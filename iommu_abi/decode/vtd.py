@@ -27,6 +27,7 @@ _INTERRUPT = regex(
     + _DEVICE
     + rf" fault index (?P<number>[^\s\[]{{1,40}})\s{{0,8}}(?:{_REASON}|$)"
 )
+DRIVER = "DMAR"
 MARKS = ("DMAR:", "INTR-REMAP")
 BEGINS = r"DMAR:? ?\[(?:DMA (?:Read|Write)|INTR-REMAP)|DMAR:\[|INTR-REMAP: {0,2}(?:Request|\[fault)"
 HINT = regex(r"DMAR:? {0,2}\[(?:DMA|INTR-REMAP)\b|INTR-REMAP: Request")
