@@ -78,6 +78,7 @@ class Context(ABC):
         self.walk = walk
         self.rid = rid
         self.pasid = pasid
+        #: Whether an entry that has been read says that faults are not recorded.
         self.suppressed = False
         self._refused = False
         self.registers = self.device = self.choice = self.roots = Part()

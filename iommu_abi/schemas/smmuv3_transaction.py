@@ -153,7 +153,7 @@ class Smmuv3Transaction(Transaction):
         if self.unit.features.idr3.PASIDTT:
             self.enter(self.context.choice)
             if self.substream is not None and self.context.index is not None:
-                self._second_stage()
+                self._second_stage()  # what of it is not modelled is told before the CD is read
                 self._enter_cd()
         self._refuse(Unmodelled.DPT if ats == DPT_ATS else None, entry)
         if ats == FULL_ATS:
