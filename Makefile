@@ -181,9 +181,10 @@ dumps: $(VENV)/ready ## whole memory of real guests, where it is: registers, map
 mutate-dumps: $(VENV)/ready ## 100,000 mutations of small dumps: read, or refused with one sentence
 	IOMMU_ABI_MUTATIONS=100000 $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_acquire_linux.py -k mutated
 
-bench: $(VENV)/ready build/bench/walk ## instructions of a nested walk; unpacking beside other libraries
+bench: $(VENV)/ready build/bench/walk ## instructions of a nested walk; Python beside other libraries
 	$(BIN)/python tests/bench.py build/bench/walk
 	$(BIN)/python tests/bench_types.py
+	$(BIN)/python tests/bench_commands.py
 
 clean: ## remove what make made
 	rm -rf build dist *.egg-info $(VENV) iommu_abi/*.so iommu_abi/uapi/*.so iommu_abi/uapi/declarations.bin

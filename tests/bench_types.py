@@ -1,23 +1,18 @@
 """Speed of `pasid_table_info` in Python, beside what else reads such blobs; `make bench` runs this.
 
-Every contender's values are checked first. Rounds of all contenders alternate in one process and each
-figure is the median of its rounds, so that a busy machine slows all of them. A target that is missed is
-shown and fails nothing: times of a shared machine are no gate.
+Every contender's values are checked first.
 """
 
 from __future__ import annotations
 
 import ctypes
-import statistics
 import struct
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import construct
-from rich.console import Console
-from rich.table import Table
+from bench_support import Goal, rounds, show
 
 from iommu_abi.uapi import v1_2017
 
@@ -67,22 +62,6 @@ def contenders() -> dict[str, Callable[[bytes], Any]]:
         "construct": SCHEMA.parse,
         "dissect.cstruct": cstruct().load(CSTRUCT).info,
     }
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Processor time of one call: not what others on the machine take in between."""
-    start = time.thread_time()
-    work()
-    return time.thread_time() - start
-
-
-def rounds(works: dict[str, Callable[[], object]], n: int) -> dict[str, float]:
-    """Median seconds of each, alternating."""
-    found: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(n):
-        for name, work in works.items():
-            found[name].append(seconds(work))
-    return {name: statistics.median(times) for name, times in found.items()}
 
 
 def single() -> dict[str, float]:
@@ -148,7 +127,7 @@ def main() -> int:
     """Print the figures beside their targets."""
     one, many, access = single(), bulk(), attributes()
     ours = one["iommu_abi"]
-    targets = [
+    targets = [Goal(*each) for each in (
         ("unpack and validate, of bare ctypes", ours / one["bare ctypes, unchecked"], "at most", 1.3),
         ("construct compiled, of ours", one["construct, compiled"] / ours, "at least", 6),
         ("construct, of ours", one["construct"] / ours, "at least", 25),
@@ -157,12 +136,8 @@ def main() -> int:
         ("checked assignment, ns", access["assign"], "at most", 450),
         ("unpack_many, of memcpy", many["unpack_many"] / many["memcpy"], "at most", 2),
         ("struct loop, of unpack_many", many["struct loop"] / many["unpack_many"], "at least", 80),
-    ]
-    table = Table("what", "found", "target", title="pasid_table_info in Python")
-    for what, found, sense, target in targets:
-        good = found <= target if sense == "at most" else found >= target
-        table.add_row(what, f"{found:.2f}", f"{sense} {target}{'' if good else '  MISSED'}")
-    Console().print(table)
+    )]  # fmt: skip
+    show("pasid_table_info in Python", targets)
     times = {name: f"{ns:.0f} ns" for name, ns in one.items()} | {k: f"{v:.1f} ms" for k, v in many.items()}
     print(", ".join(f"{name} {value}" for name, value in times.items()))
     return 0

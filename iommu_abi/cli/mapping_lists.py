@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from iommu_abi.cli.machine import One
     from iommu_abi.mappings import Mapping, Reach
 
+#: What neighbours have in common, before the first one.
+_NONE: tuple[object, ...] = ()
 COLUMNS = ("rid", "pasid", "ids", "state", "first", "last", *mapping_rows.REACHED, "fault")
 
 
@@ -46,21 +48,21 @@ class Lists:
         from iommu_abi.mappings import refusals_joined
 
         for each in refusals_joined(found):
-            header = f"{self._who(each)}\n"
-            for line in self._text(each):
-                yield header + line
-                header = ""
-            if header and not self.window:
-                yield f"{header}  {each.context.fault or 'nothing is mapped'}\n"
+            lines = self._text(each)
+            if line := next(lines, ""):
+                yield f"{self._who(each)}\n{line}"
+                yield from lines
+            elif not self.window:
+                yield f"{self._who(each)}\n  {each.context.fault or 'nothing is mapped'}\n"
 
     def _text(self, each: Reach) -> Iterator[str]:
-        alike: tuple[object, ...] = ()
-        rights = kind = ""
+        before, rights, kind = _NONE, "", ""
         for m in self._mappings(each):
-            first, last, gpa, hpa, *_ = m
-            if m[4:8] != alike:
-                alike, rights, kind = m[4:8], mapping_rows.rights_text(m), mapping_rows.kind_text(m)
-            via = f" via GPA {gpa:#x}" if gpa not in (first, hpa) else ""
+            first, last, gpa, hpa, access, s1_sizes, s2_sizes, target, _ = m
+            alike = access, s1_sizes, s2_sizes, target
+            if alike != before:
+                before, rights, kind = alike, mapping_rows.rights_text(m), mapping_rows.kind_text(m)
+            via = f" via GPA {gpa:#x}" if gpa != first and gpa != hpa else ""
             yield f"  {first:#014x}..{last:#014x} -> {hpa:#014x} {rights}{via}{kind}\n"
 
     def _who(self, each: Reach) -> str:
@@ -79,12 +81,12 @@ class Lists:
         """An object for each mapping, and for each context without."""
         for each in found:
             start = json.dumps(self._start(each)).removesuffix("}")
-            alike: tuple[object, ...] = ()
-            end = None
+            before, end = _NONE, None
             for m in self._mappings(each):
-                first, last, gpa, hpa, *_ = m
-                if m[4:8] != alike:
-                    alike, end = m[4:8], json.dumps(self._end(m)).removeprefix("{")
+                first, last, gpa, hpa, access, s1_sizes, s2_sizes, target, _ = m
+                alike = access, s1_sizes, s2_sizes, target
+                if alike != before:
+                    before, end = alike, json.dumps(self._end(m)).removeprefix("{")
                 yield (
                     f'{start}, "first": "{first:#x}", "last": "{last:#x}",'
                     f' "gpa": "{gpa:#x}", "hpa": "{hpa:#x}", {end}'
@@ -97,12 +99,12 @@ class Lists:
         """A line for each mapping, and for each context without."""
         for each in found:
             start = mapping_rows.csv_line(self._start(each).values()).removesuffix("\n")
-            alike: tuple[object, ...] = ()
-            end = None
+            before, end = _NONE, None
             for m in self._mappings(each):
-                first, last, gpa, hpa, *_ = m
-                if m[4:8] != alike:
-                    alike, end = m[4:8], mapping_rows.csv_line((*self._end(m).values(), None))
+                first, last, gpa, hpa, access, s1_sizes, s2_sizes, target, _ = m
+                alike = access, s1_sizes, s2_sizes, target
+                if alike != before:
+                    before, end = alike, mapping_rows.csv_line((*self._end(m).values(), None))
                 yield f"{start},{first:#x},{last:#x},{gpa:#x},{hpa:#x},{end}"
             if end is None and not self.window:
                 empty = [None] * (len(COLUMNS) - len(self._start(each)) - 1 + bool(self.name))

@@ -36,6 +36,8 @@ class State(enum.IntEnum):
 
 
 _STATE = tuple(State)
+#: Makes a NamedTuple without a call of its constructor, which takes as long as all the rest.
+_new = tuple.__new__
 #: struct iommu_abi_mapping.
 _MAPPING = struct.Struct("=7Q2B6x")
 
@@ -177,7 +179,8 @@ def _mappings(found: Any, n: int) -> Iterator[Mapping]:
     """Of C's structs, all at once: cffi would be asked for each member of each."""
     rows = _MAPPING.iter_unpack(ffi.buffer(found, n * _MAPPING.size))
     for first, last, gpa, hpa, detail, s1_sizes, s2_sizes, access, target in rows:
-        yield Mapping(first, last, gpa, hpa, _ACCESS[access], s1_sizes, s2_sizes, _TARGET[target], detail)
+        rest = _ACCESS[access], s1_sizes, s2_sizes, _TARGET[target], detail
+        yield _new(Mapping, (first, last, gpa, hpa, *rest))
 
 
 def tables(

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import itertools
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from iommu_abi.mappings.budget import Budget, OutOfSteps, Stop, stop
@@ -182,22 +182,21 @@ class _Painter:
 
     def paint(self, cells: bytearray, m: Mapping) -> None:
         """Add a mapping; a page, of which there are many, is in one column."""
-        first, last = m.hpa, m.hpa_last
+        first = m.hpa
+        last = first + m.last - m.first
         at = bisect.bisect_left(self._lasts, first)
         if at == len(self.regions):
             return
         region, access = self.regions[at], int(m.access)  # operators of enums are slow
-        column = region.column(first)
-        if region.first <= first and last <= region.last and column == region.column(last):
-            self._add(cells, column, access, first, last)
-            return
-        for column, begin, end in self._columns(first, last):
-            self._add(cells, column, access, begin, end)
-
-    def _add(self, cells: bytearray, column: int, access: int, first: int, last: int) -> None:
-        cells[column] |= access
-        if self.table_columns[column] and self.tables.touch(first, last):
-            cells[column] |= TABLES
+        column = (first - region.first) // region.unit
+        if 0 <= column == (last - region.first) // region.unit and last <= region.last:
+            columns: Iterable[tuple[int, int, int]] = ((region.at + column, first, last),)
+        else:
+            columns = self._columns(first, last)
+        for column, begin, end in columns:
+            cells[column] |= access
+            if self.table_columns[column] and self.tables.touch(begin, end):
+                cells[column] |= TABLES
 
 
 def pages_of_tables(
@@ -230,7 +229,7 @@ class _Survey:
                     self.in_tables.add(page, page + PAGE - 1)
             if context.state is State.TRANSLATES:
                 for m in mappings(unit, memory, at, process, budget=budget):
-                    self.shown.add(m.hpa, m.hpa_last)
+                    self.shown.add(m.hpa, m.hpa + m.last - m.first)
 
     def end(self, memory: Memory) -> None:
         """Tables are shown too; if there is nothing, the image is."""
