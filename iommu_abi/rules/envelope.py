@@ -38,8 +38,10 @@ def _size_first(subject: Subject, data: bytes, abi: uapi.Abi) -> Iterator[AbiErr
     minimum = least(subject, abi)
     if given < minimum:
         yield AbiError(rule(first, errno.EINVAL, "at least %llu"), first, 0, given, minimum, name)
+    ksize = uapi.layout(made, abi).size
     try:
-        copy_struct_from_user(data[:given], uapi.layout(made, abi).size, name)
+        if given > ksize:
+            copy_struct_from_user(data[:given], ksize, name)
     except AbiError as error:
         yield error
     if len(data) < given:

@@ -11,6 +11,9 @@ from iommu_abi.structs.names import not_chosen
 from iommu_abi.structs.plan import Plan, Values, plan
 from iommu_abi.structs.slots import tail_bytes
 
+#: Makes a NamedTuple without a call of its constructor: there is one for each field.
+_new = tuple.__new__
+
 
 def take_apart(kind: Kind, data: bytes) -> tuple[Field, ...]:
     """Every field, elements of arrays one by one; what is not there reads as 0.
@@ -21,7 +24,7 @@ def take_apart(kind: Kind, data: bytes) -> tuple[Field, ...]:
     made = plan(kind, tail_bytes(kind, data))
     whole = data if len(data) == made.size else data[: made.size].ljust(made.size, b"\0")
     values = made.read(whole)
-    _compare(kind, made, "plain ledger", values, made.of_parsed(_parsed(kind, whole)))
+    _compare(kind, made, "plain ledger", values, made.of_parsed(_parsed(made, whole)))
     if made.ctype is not None:
         _compare(kind, made, "ctypes", values, made.of_object(_object(made, whole)))
     return _fields(kind, len(data), made, values)
@@ -35,7 +38,7 @@ def _fields(kind: Kind, given: int, made: Plan, values: Values) -> tuple[Field, 
         text = says(value) if says and isinstance(value, int) else doc
         other = bool(hidden) and any(path == each or path.startswith(f"{each}.") for each in hidden)
         missing = short and place[1] + place[2] > given
-        found.append(Field(*place, value, text, says is not None, reserved, other, missing))
+        found.append(_new(Field, (*place, value, text, says is not None, reserved, other, missing)))
     return tuple(found)
 
 
@@ -50,16 +53,9 @@ def _hidden(kind: Kind, made: Plan, values: Values) -> tuple[str, ...]:
     return tuple(not_chosen(plain.generation(kind.generation), kind.schema, number))
 
 
-def _parsed(kind: Kind, whole: bytes) -> Any:
+def _parsed(made: Plan, whole: bytes) -> Any:
     """The plain ledger's values of as many bytes as the struct and its tail have."""
-    struct, abi = kind.schema, kind.plain_abi
-    last = struct.tail
-    if not last or not last.length:
-        return plain.compiled(struct, abi).parse(whole)
-    parsed = plain.compiled(plain.Struct(struct.name, struct.fields[:-1]), abi).parse(whole)
-    size = plain.layout(struct, abi).size
-    parsed[last.name] = whole[size : size + parsed[last.length]]
-    return parsed
+    return made.parse(whole)
 
 
 def _object(made: Plan, whole: bytes) -> Any:

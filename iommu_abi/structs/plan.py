@@ -46,7 +46,7 @@ class About(NamedTuple):
 class Plan:
     """``size`` is that of the struct and its tail, in bytes; the readers give a value for each slot.
 
-    ``read`` takes so many bytes, ``of_parsed`` what the plain ledger's schema makes of them, ``of_object``
+    ``read`` takes so many bytes, ``of_parsed`` what ``parse``, the plain ledger, makes of them, ``of_object``
     an object of the type ``ctype``, which is None on another machine's ABI.
     """
 
@@ -56,6 +56,7 @@ class Plan:
     has_unions: bool
     holes: tuple[tuple[int, int], ...]
     read: Callable[[bytes], Values]
+    parse: Callable[[bytes], Any]
     of_parsed: Callable[[Any], Values]
     of_object: Callable[[Any], Values]
     ctype: Any
@@ -74,6 +75,7 @@ def plan(kind: Kind, tail: int) -> Plan:
         any(isinstance(each.type, plain.Struct) for each in kind.schema.fields),
         kind.layout.holes,
         _by_layout(found, size),
+        _by_schema(kind),
         _getter(found, itemgetter, getitem),
         _getter(found, attrgetter, getattr),
         _ctype(kind, tail) if kind.abi == host() else None,
@@ -106,6 +108,24 @@ def _by_layout(found: Sequence[Slot], size: int) -> Callable[[bytes], Values]:
         parts += [f"{slot.offset - end}x", letter.lower() if slot.signed else letter]
         end = slot.offset + slot.size
     return struct.Struct("".join([*parts, f"{size - end}x"])).unpack
+
+
+def _by_schema(kind: Kind) -> Callable[[bytes], Any]:
+    """The plain ledger's schema; a tail with a length of its own is what is there of it."""
+    of, abi = kind.schema, kind.plain_abi
+    last = of.tail
+    if not last or not last.length:
+        parse: Callable[[bytes], Any] = plain.compiled(of, abi).parse
+        return parse
+    head = plain.compiled(plain.Struct(of.name, of.fields[:-1]), abi)
+    size, tail, length = plain.layout(of, abi).size, last.name, last.length
+
+    def with_tail(whole: bytes) -> Any:
+        parsed = head.parse(whole)
+        parsed[tail] = whole[size : size + parsed[length]]
+        return parsed
+
+    return with_tail
 
 
 def _getter(
