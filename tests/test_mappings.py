@@ -15,6 +15,7 @@ import pytest
 from ledgers import image
 
 from iommu_abi._core import ffi, lib
+from iommu_abi.cli import output
 from iommu_abi.mappings import Mapping, State, contexts, mappings, pasids, tables
 from iommu_abi.memory import Memory
 from iommu_abi.replay import capture
@@ -473,3 +474,15 @@ def test_tables_of_the_last_requester_are_listed_and_there_is_none_after_it(firs
     n = lib.iommu_abi_tables(unit.c, memory.table.c, who, lib.IOMMU_ABI_DEVICE, 10, cursor, out, 200)
 
     assert (n, cursor.at.done) == (pages, 1)
+
+
+def test_rows_that_were_made_before_an_interruption_are_written(capsys):
+    def rows():
+        yield "one\n"
+        yield "two\n"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        output.lines(rows())
+
+    assert capsys.readouterr().out == "one\ntwo\n"
