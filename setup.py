@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "iommu_abi"))
 from _build import FLAGS, GENERATIONS, MACROS, MODULES, SOURCES, VERSION, flatten  # noqa: E402
+
+# Two builds of one state are the same byte for byte, wherever and whenever: no time of a file, no directory.
+os.environ.setdefault("SOURCE_DATE_EPOCH", "315532800")  # 1980, the first that a zip file can hold
 
 
 def install_library(prefix: Path, scratch: str) -> None:
@@ -74,7 +78,7 @@ class BuildWithDeclarations(build_ext):
         super().run()
         root = ROOT if self.inplace else Path(self.build_lib).resolve()
         texts = json.dumps({name: flatten(f"iommu_abi/uapi/{name}.h") for name in GENERATIONS})
-        command = [sys.executable, "-m", "iommu_abi.uapi.reader"]
+        command = [sys.executable, "-B", "-m", "iommu_abi.uapi.reader"]
         done = subprocess.run(command, input=texts.encode(), cwd=root, check=True, stdout=subprocess.PIPE)
         (root / "iommu_abi/uapi/declarations.bin").write_bytes(done.stdout)
 

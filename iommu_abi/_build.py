@@ -19,7 +19,7 @@ from cffi import FFI
 ROOT = Path(__file__).resolve().parent.parent
 CDEFS = ROOT / "cdefs"
 VERSION = (ROOT / "VERSION").read_text().strip()
-FLAGS = ["-std=gnu11", "-O2", "-fvisibility=hidden"]
+FLAGS = ["-std=gnu11", "-O2", "-fvisibility=hidden", f"-ffile-prefix-map={ROOT}=."]
 MACROS: list[tuple[str, str | None]] = [("CONFIG_IOMMU_API", "1"), ("IOMMU_ABI_VERSION", json.dumps(VERSION))]
 SOURCES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "iommu_abi/core").glob("*.c"))
 GENERATIONS = sorted(path.stem for path in (CDEFS / "iommu_abi/uapi").glob("*.h"))

@@ -66,11 +66,20 @@ class AbiError(Error, OSError):
         for conversion, text in (("%llu", str(want)), ("%#llx", f"{want:#x}")):
             expected = expected.replace(conversion, text)
         self.expected = expected
-        place = f"{where}.{field}" if where and field and offset is not None else where or field
-        if offset is not None:
-            place += f" at offset {offset}"
-        found = "" if got is None else f"got {self._number(got)}, "
-        super().__init__(rule.errno, f"{place}: {found}expected {expected}")
+        super().__init__(rule.errno, self._sentence())
+
+    def _sentence(self) -> str:
+        """What is wrong: a field, or the length of the whole, which is no field's fault."""
+        found = "" if self.got is None else f"got {self._number(self.got)}"
+        if self.where and self.rule.name.endswith((".truncated", ".trailing")):
+            cut = self.field and self.rule.name.endswith(".truncated")
+            end = f"; {self.field} at offset {self.offset} is not all there" if cut else ""
+            return f"{self.where}: {found} bytes, expected {self.expected}{end}"
+        place = self.where or self.field
+        if self.offset is not None:
+            name = f"{self.where}.{self.field}" if self.where and self.field else place
+            place = f"{name} at offset {self.offset}"
+        return f"{place}: {found}{', ' if found else ''}expected {self.expected}"
 
     @staticmethod
     def _number(n: int) -> str:

@@ -6,6 +6,7 @@ Beside the wheel and what it needs, the venv has pkgconf, which finds the wheel'
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,13 @@ BIN = Path(os.environ["WHEEL_VENV"]) / "bin"
 
 def config(*options: str) -> list[str]:
     return run(BIN / "iommu-abi", "config", *options).split()
+
+
+def test_the_wheel_is_for_any_linux_with_glibc_2_17_and_any_python_from_3_10():
+    # PEP 600; manylinux2014 is its older name
+    (wheel,) = BIN.parent.parent.glob("*.whl")
+
+    assert re.search(r"-cp310-abi3-manylinux(2014_\w+\.manylinux)?_2_17_\w+\.whl$", wheel.name)
 
 
 def test_nothing_is_taken_from_the_tree():

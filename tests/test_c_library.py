@@ -82,6 +82,26 @@ def test_install_brings_the_man_pages(prefix):
     assert found == {"man1/iommu-abi.1", "man3/iommu_abi.3"}
 
 
+def test_install_says_what_the_dynamic_linker_needs(tmp_path, prefix):
+    # ld.so(8), ldconfig(8); a package's install into DESTDIR has nothing to say
+    words = ("make", "-s", "-C", ROOT, "install", "CFLAGS=-O2")
+    said = run(*words, f"PREFIX={tmp_path}/p").splitlines()[-1]
+
+    assert "after ldconfig, run as root" in said
+    assert f"LD_LIBRARY_PATH={tmp_path}/p/lib" in said
+    assert "ldconfig" not in run(*words, f"PREFIX={tmp_path}/p", f"DESTDIR={tmp_path}/d")
+
+
+def test_install_brings_the_completions(prefix):
+    found = {str(path.relative_to(prefix / "share")) for path in (prefix / "share").rglob("*iommu-abi*")}
+
+    assert found >= {
+        "bash-completion/completions/iommu-abi.bash",
+        "zsh/site-functions/_iommu-abi",
+        "fish/vendor_completions.d/iommu-abi.fish",
+    }
+
+
 def declared() -> set[str]:
     """The functions of the public headers."""
     headers = [ROOT / "cdefs/iommu_abi.h", *(ROOT / "cdefs/iommu_abi").glob("*.h")]

@@ -236,7 +236,7 @@ def test_what_is_not_there_not_known_or_of_another_length_is_said(capsys, tmp_pa
     assert absent.json["behind"][0]["note"] == "no bytes were noted for it"
     assert unknown.json["behind"][0]["note"] == "data_type 77 is not known: what is there is not decoded"
     [broken] = short.json["behind"][0]["structs"][0]["broken"]
-    assert broken.startswith("iommu_hwpt_vtd_s1.__reserved at offset 20: got 20 (0x14), expected at least 24")
+    assert broken.startswith("iommu_hwpt_vtd_s1: got 20 (0x14) bytes, expected at least 24")
     assert (absent.status, unknown.status, short.status, none.status) == (0, 0, 1, 0)
     assert none.json["behind"] == []
 

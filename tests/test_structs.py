@@ -212,7 +212,7 @@ def test_big_endian_and_the_alignment_of_i386(capsys):
         (
             ["tlb_invalidate_info@v1_2017", "length=1", "--opaque", "0102"],
             1,
-            "opaque at offset 9: got 10 (0xa), expected 9 bytes in all (E2BIG)",
+            "tlb_invalidate_info: got 10 (0xa) bytes, expected 9 bytes in all (E2BIG)",
         ),
         (["iommu_destroy", "--opaque", "00"], 2, "iommu_destroy ends with no array of bytes"),
         (["vfio_irq_set", "data=00"], 2, "vfio_irq_set.data is given with --opaque"),
@@ -289,7 +289,7 @@ def test_what_has_no_size_is_as_long_as_it_is(capsys, tmp_path):
 
     assert unpacked(capsys, tmp_path, name, bytes(24)).status == 0
     assert "expected at least 24 bytes (EINVAL)" in sentence(unpacked(capsys, tmp_path, name, bytes(23)))
-    assert "got 25 (0x19), expected 24 bytes in all (E2BIG)" in sentence(
+    assert "got 25 (0x19) bytes, expected 24 bytes in all (E2BIG)" in sentence(
         unpacked(capsys, tmp_path, name, bytes(25))
     )
 

@@ -367,3 +367,24 @@ def test_a_blob_that_lacks_only_the_hole_at_its_end_names_no_field():
     with pytest.raises(AbiError) as caught:
         config.unpack(bytes(20))
     assert (caught.value.field, caught.value.offset, caught.value.got, caught.value.want) == ("", 24, 20, 24)
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        # ptr, size: __u64; model, length: __u32; then length bytes: the patch of 27 June 2017, 3/9
+        (10, "got 10 (0xa) bytes, expected at least 24 bytes; size at offset 8 is not all there (EINVAL)"),
+        (
+            23,
+            "got 23 (0x17) bytes, expected at least 24 bytes; length at offset 20 is not all there (EINVAL)",
+        ),
+        (27, "got 27 (0x1b) bytes, expected 26 bytes in all (E2BIG)"),
+    ],
+)
+def test_a_blob_of_another_length_is_said_to_have_it_and_no_field_is_blamed(length, said):
+    blob = uapi.v1_2017.pasid_table_info(ptr=0x1000, size=4096, model=1, opaque=b"\1\2").pack()
+
+    with pytest.raises(AbiError) as caught:
+        uapi.v1_2017.pasid_table_info.unpack((blob + b"\3")[:length])
+
+    assert str(caught.value) == f"pasid_table_info: {said}"
