@@ -320,12 +320,28 @@ def test_the_keys_choose_structs_and_generations(lineage):
     assert lineage.evaluate("location.hash").startswith(f"#{min(uapi.structs())}@")
 
 
-def test_an_address_of_nothing_shows_what_there_is(lineage):
-    go(lineage, "")
-    lineage.evaluate("location.hash = 'no_such@nowhere?abi=vax&kernel=9.9'")
+@pytest.mark.parametrize(
+    "place", ["no_such@nowhere?abi=vax&kernel=9.9&ioctl=NONE", "%E0%A4%A@%", "?find=&abi=&"]
+)
+def test_an_address_of_nothing_shows_what_there_is(lineage, place):
+    lineage.evaluate("place => { location.hash = place }", place)
 
-    lineage.wait_for_function("!location.hash.includes('vax')")
+    lineage.wait_for_function("place => location.hash !== `#${place}`", arg=place)
     assert len(structs(lineage)) == len(uapi.structs())
+
+
+def test_an_address_that_a_mail_program_has_escaped_is_the_same(lineage):
+    lineage.evaluate("location.hash = 'iommu_viommu_alloc%40iommufd_6_13%3Fabi=i386'")
+
+    lineage.wait_for_function("location.hash === '#iommu_viommu_alloc@iommufd_6_13?abi=i386'")
+
+
+def test_what_was_typed_stands_in_the_address_whatever_it_is(lineage):
+    lineage.get_by_label("name or field").fill("100%&x=1")
+    lineage.reload()
+
+    assert lineage.get_by_label("name or field").input_value() == "100%&x=1"
+    assert "No struct fits." in lineage.locator("#lineage").inner_text()
 
 
 # ---------------------------------------------------------------- the nested walk
@@ -421,13 +437,30 @@ def test_a_walk_of_ones_own_can_be_pasted(walked, tmp_path):
         [sys.executable, "-m", "iommu_abi", *words], cwd=tmp_path, capture_output=True, text=True, check=True
     )
 
-    walked.get_by_text("A walk of yours").click()
-    walked.get_by_label("JSON").fill(done.stdout)
-    walked.get_by_role("button", name="draw").click()
+    paste(walked, done.stdout)
 
     assert walked.locator("#walk .matrix button").count() == 8 + 1
     walked.get_by_label("last").click()
     assert said(walked) == "read of IOVA 0x20000000 reaches HPA 0x3652000: 4 KiB, r."
+
+
+def paste(page: Page, text: str) -> None:
+    page.get_by_text("A walk of yours").click()
+    page.get_by_label("JSON").fill(text)
+    page.get_by_role("button", name="draw").click()
+
+
+def test_an_interrupt_is_neither_memory_nor_a_refusal(walked):
+    """As translate says it: not ok, and no reason."""
+    answer = {**WALKS[0]["answer"], "ok": False, "target": "interrupt"}
+    for name in ("hpa", "gpa"):
+        del answer[name]
+
+    paste(walked, json.dumps({**answer, "trace": answer["trace"][:2]}))
+    walked.get_by_label("last").click()
+
+    assert said(walked) == "read of IOVA 0x1234567123 is an interrupt: no memory is reached."
+    assert walked.locator("#walk .said.BREAKING, #walk [data-stopped]").count() == 0
 
 
 @pytest.mark.parametrize(
@@ -440,9 +473,7 @@ def test_a_walk_of_ones_own_can_be_pasted(walked, tmp_path):
     ],
 )
 def test_what_cannot_be_drawn_is_told(walked, text, why):
-    walked.get_by_text("A walk of yours").click()
-    walked.get_by_label("JSON").fill(text)
-    walked.get_by_role("button", name="draw").click()
+    paste(walked, text)
 
     assert re.fullmatch(rf"This cannot be drawn: .*{why}.*\.", walked.get_by_role("alert").inner_text())
     assert walked.locator("#walk .matrix button").count() == 29

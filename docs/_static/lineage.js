@@ -6,6 +6,7 @@
 	const data = window.LINEAGE;
 	const root = document.getElementById("lineage");
 	const structs = new Map(data.structs.map((struct) => [struct.name, struct]));
+	const ioctls = [...new Set(data.structs.flatMap(({ states }) => states.flatMap((each) => each.ioctls)))].sort();
 	const ROW_BYTES = 8;
 	const SEVERITY = ["COMPATIBLE", "COMPATIBLE_IF_ZERO", "BREAKING"];
 	const WORDS = { COMPATIBLE: "compatible", COMPATIBLE_IF_ZERO: "if zero", BREAKING: "breaking" };
@@ -15,17 +16,19 @@
 	// ---------------------------------------------------------------- state
 
 	function fromAddress() {
-		const [place, query] = decodeURIComponent(location.hash.slice(1)).split("?");
+		// mail programs write @ and ? as %40 and %3F
+		const [place, query] = location.hash.slice(1).replace(/%40/, "@").replace(/%3f/i, "?").split("?");
 		const [struct, generation] = place.split("@");
 		const given = new URLSearchParams(query || "");
 		const kernel = given.get("kernel") || "";
 		const abi = given.get("abi") || "";
+		const ioctl = given.get("ioctl") || "";
 
 		return {
 			struct, generation,
 			abi: data.abis.includes(abi) ? abi : data.abis[0],
 			kernel: kernel in data.kernels || kernel in data.generations ? kernel : "",
-			ioctl: given.get("ioctl") || "", find: given.get("find") || "", broke: given.get("broke") === "1",
+			ioctl: ioctls.includes(ioctl) ? ioctl : "", find: given.get("find") || "", broke: given.get("broke") === "1",
 		};
 	}
 
@@ -239,7 +242,6 @@
 	}
 
 	function filters(state, show) {
-		const ioctls = [...new Set(data.structs.flatMap((struct) => struct.states.flatMap((each) => each.ioctls)))].sort();
 		const kernels = Object.keys(data.kernels).map((kernel) => [kernel, `Linux ${kernel}`]);
 		const generations = Object.keys(data.generations).map((name) => [name, name]);
 		const set = (name) => (value) => show({ ...state, [name]: value });

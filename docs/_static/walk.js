@@ -86,7 +86,7 @@
 		const last = answer.trace.length;
 		const button = (i, words, hint) => make("button", {
 			class: i === state.step ? "now" : i < state.step ? "done" : "", "aria-current": i === state.step && "step",
-			"data-stopped": i < last ? answer.trace[i].stopped && "" : !answer.ok && "", title: hint, click: () => go(i),
+			"data-stopped": i < last && answer.trace[i].stopped && "", title: hint, click: () => go(i),
 		}, words);
 		const cell = (i) => (i === undefined ? null : button(i, `${i + 1}`, answer.trace[i].entry));
 		const end = (row) => {
@@ -167,6 +167,8 @@
 		if (!step && answer.ok)
 			return `${asked} reaches HPA ${answer.hpa}${rows.at(-1).gpa ? ` by GPA ${answer.gpa}` : ""}: `
 				+ `${answer.page_size / 1024} KiB, ${answer.access}.`;
+		if (!step && answer.target === "interrupt")
+			return `${asked} is an interrupt: no memory is reached.`;
 		if (!step)
 			return `${asked} is refused: ${answer.reason.replaceAll("_", " ")}, ${TABLES[answer.stage]} level ${answer.level}.`;
 		const row = rows.find((each) => each.through.includes(state.step));
@@ -204,14 +206,18 @@
 		return { walk: example(name), step: Math.max(0, Number.parseInt(step, 10) - 1 || 0) };
 	}
 
+	const isHex = (value) => /^0x[0-9a-f]+$/.test(value);
+	const isField = (field) => Array.isArray(field?.bits) && isHex(field.value);
+	const isStep = (step) => step?.stage in TABLES && Number.isInteger(step.level) && Array.isArray(step.fields)
+		&& [step.gpa, step.hpa, step.raw, step.updated].every(isHex) && step.fields.every(isField);
+
 	// A pasted answer; an Error says what is wrong with it.
 	function own(text) {
 		const answer = JSON.parse(text);
-		const keys = ["stage", "level", "purpose", "gpa", "hpa", "raw", "fields"];
 
 		if (!Array.isArray(answer?.trace) || !answer.trace.length || !answer.request)
 			throw new Error("there is no trace in it: translate needs --explain and --json");
-		if (!answer.trace.every((step) => keys.every((key) => key in step)))
+		if (!answer.trace.every(isStep))
 			throw new Error("its trace is not that of translate --explain --json");
 		return { name: "", title: "pasted", answer };
 	}
@@ -271,7 +277,7 @@
 					input: (event) => go(Number(event.target.value)) }),
 				make("span", { class: "dim" }, `${state.step + 1} of ${last + 1}`),
 			),
-			make("p", { class: `said ${state.step === last && !walk.answer.ok ? "BREAKING" : ""}`, role: "status" },
+			make("p", { class: `said ${state.step === last && walk.answer.reason ? "BREAKING" : ""}`, role: "status" },
 				sentence(walk.answer, rows, state)),
 			make("div", { class: "both" }, matrix(walk.answer, rows, state, go), spaces(walk.answer, rows, state)),
 			state.step < last ? fields(walk.answer.trace[state.step]) : "",
