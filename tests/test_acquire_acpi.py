@@ -1,7 +1,6 @@
 """Firmware's tables: who is behind which IOMMU, under which ID; what is reserved.
 
-data/acpi/*.aml are made by ACPICA's compiler (iasl 20200925: DMAR, IVRS; of 2026: IORT, VIOT, RIMT) from the
-sources beside them, where every value that is expected here stands.
+Every value that is expected here stands in the sources beside the tables (acpi_tables.py).
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import struct
 import time
 
 import pytest
+from acpi_tables import NAMES, data, rooted, summed
 from cli_support import DATA, run, sentence
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,26 +21,11 @@ from iommu_abi.acquire.units import Acquired, Device, Found
 from iommu_abi.errors import ImageError
 from iommu_abi.memory import Memory
 
-TABLES = DATA / "acpi"
-NAMES = ("dmar", "iort", "ivrs", "rimt", "viot")
 VTD = DATA / "acquire/vtd-legacy-k6.12-kaslr-d31.lime.xz"
-
-
-def data(name: str) -> bytes:
-    return (TABLES / f"{name}.aml").read_bytes()
 
 
 def read(name: str) -> Acquired:
     return acpi.read(data(name), name)
-
-
-def summed(table: bytes) -> bytes:
-    """With its length and its checksum put right."""
-    made = bytearray(table)
-    struct.pack_into("<I", made, 4, len(made))
-    made[9] = 0
-    made[9] = -sum(made) & 0xFF
-    return bytes(made)
 
 
 # ---------------------------------------------------------------- units and IDs
@@ -206,22 +191,6 @@ def test_a_mutated_table_is_read_or_refused(name, changes):
 
 
 # ---------------------------------------------------------------- in memory
-
-
-def rooted(*tables: bytes, at: int = 0x100000) -> bytes:
-    """Pages at ``at``: a root pointer, an XSDT, tables at odd addresses."""
-    places, made = [], bytearray(0x101)
-    for table in tables:
-        places.append(at + len(made))
-        made += table + b"\0" * 3
-    root = struct.pack("<4sIBB6s8sI4sI", b"XSDT", 0, 1, 0, b"TESTER", b"ROOT\0\0\0\0", 1, b"TEST", 1)
-    xsdt_at = at + len(made)
-    made += summed(root + struct.pack(f"<{len(places)}Q", *places))
-    pointer = bytearray(struct.pack("<8sB6sBIIQB3x", b"RSD PTR ", 0, b"TESTER", 2, 0, 36, xsdt_at, 0))
-    pointer[8] = -sum(pointer[:20]) & 0xFF
-    pointer[32] = -sum(pointer) & 0xFF
-    made[:36] = pointer
-    return bytes(made.ljust(-(-len(made) // 4096) * 4096, b"\0"))
 
 
 def test_the_root_pointer_leads_to_the_machines_own_tables():
