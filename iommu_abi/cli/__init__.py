@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
@@ -139,7 +140,8 @@ def _run(words: Sequence[str]) -> int:
     """Parse and run one command; whatever goes wrong becomes a sentence and a status."""
     try:
         args = _parse(words)
-        status: int = args.run(args)
+        with ExitStack() as args.closing:
+            status: int = args.run(args)
     except SystemExit as done:  # --help and --version
         return done.code if isinstance(done.code, int) else 0
     except BrokenPipeError:

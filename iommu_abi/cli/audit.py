@@ -38,7 +38,7 @@ examples:
 
 def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made.add_argument("images", metavar=target.IMAGE, nargs="+", help=target.IMAGE_HELP)
+    target.add_images(made)
     target.add_unit_options(made)
     target.add_image_options(made)
     made.add_argument("--rid", metavar="[SSSS:]BB:DD.F|N", help="only what concerns this device")
@@ -74,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _command(args: argparse.Namespace, one: One, request: Request) -> str:
     """The command that shows an entry in its walk."""
-    given = ["--config", args.config] if args.config else []
+    given = ["--attach", args.attach] if args.attach else []
+    given += ["--config", args.config] if args.config else []
     given += ["--iommu", args.iommu] if args.iommu else []
     given += [] if args.iommu or one.alone else ["--unit", one.found.name]
     given += [word for reg in args.reg for word in ("--reg", reg)]

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 EPILOG = """\
 OLD and NEW are generations (iommufd_6_12), C headers, object files with DWARF
 (cc -g), or a kernel's types: BTF of vmlinux, of /sys/kernel/btf or a file in
-it, of an image of memory; one of them may be -, standard input. A header is compiled by
-$CC, cc, gcc, clang or the package ziglang, and its integer macros are
-evaluated; where it depends on the architecture and ziglang is there, on each
-of 22 ABIs.
+it, of an image of memory; one of them may be -, standard input. A header is
+compiled by $CC, cc, gcc, clang or the package ziglang, and its integer macros
+are evaluated; where it depends on the architecture and ziglang is there, on
+each of 22 ABIs.
 
 A struct whose first or second member is __u32 size or argsz may grow at the
 end, and so may those whose size Linux is told otherwise (bpf_attr, open_how,

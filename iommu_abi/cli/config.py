@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from iommu_abi.cli import output, target
+from iommu_abi.cli import machine, output, target
 from iommu_abi.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ QUESTIONS = ("cflags", "libs", "includedir", "libdir")
 
 def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made.add_argument("images", metavar=target.IMAGE, nargs="*", help=target.IMAGE_HELP)
+    target.add_images(made)
     made.add_argument("-o", dest="file", metavar="META.json", help="write what was found there")
     target.add_image_options(made)
     made.add_argument("--cflags", action="store_true", help="flags to compile with")
@@ -49,9 +49,9 @@ def add(made: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """What was found, or flags."""
     asked = [f"--{question}" for question in QUESTIONS if getattr(args, question)]
-    if args.images and asked:
+    if (args.images or args.attach) and asked:
         raise UsageError(f"config: {asked[0]} is about the C library, and an IMAGE is given too")
-    if args.images:
+    if args.images or args.attach:
         return _found(args)
     if args.file:
         raise UsageError("config: -o needs an IMAGE")
@@ -59,15 +59,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _found(args: argparse.Namespace) -> int:
-    """The IOMMUs of an image."""
-    from iommu_abi.acquire import image, meta_file
-    from iommu_abi.errors import ImageError
+    """The IOMMUs of an image, or of a machine that runs."""
+    from iommu_abi.acquire import meta_file
 
-    memory = target.memory(args, target.sources(args.images))
-    try:
-        found = image.acquire(memory)
-    except ImageError as error:
-        raise ImageError(f"{args.images[0]}: {error}") from None
+    found = machine.attach(args).acquire() if args.attach else _in_image(args)
     if args.file:
         text = json.dumps(meta_file.document(found), indent=1) + "\n"
         output.write_bytes(args.file, text.encode())
@@ -76,6 +71,17 @@ def _found(args: argparse.Namespace) -> int:
     else:
         _show(found)
     return 0
+
+
+def _in_image(args: argparse.Namespace) -> Acquired:
+    from iommu_abi.acquire import image
+    from iommu_abi.errors import ImageError
+
+    memory = target.memory(args, target.sources(args.images))
+    try:
+        return image.acquire(memory)
+    except ImageError as error:
+        raise ImageError(f"{args.images[0]}: {error}") from None
 
 
 def _show(found: Acquired) -> None:

@@ -57,7 +57,7 @@ examples:
 def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
     made.add_argument("text", metavar="FILE", nargs="?", default="-", help="what to decode (default: -)")
-    made.add_argument("images", metavar=target.IMAGE, nargs="*", help=target.IMAGE_HELP)
+    target.add_images(made)
     made.add_argument("--as", dest="form", choices=("faults", "strace", "hex", "array", "raw"))
     which = made.add_mutually_exclusive_group()
     which.add_argument("--struct", metavar="STRUCT[@GEN]", help="the bytes are this struct")

@@ -37,13 +37,12 @@ def _walks(args: argparse.Namespace, decoded: Decoded) -> _Walks:
     """An image that the log is of (``args.memory``) need not have IOMMUs that can be found."""
     made = _Walks()
     given = machine.described(args)
-    if given and not args.images:
+    if given and not (args.images or args.attach):
         raise UsageError("a walk needs IMAGE too, which --config and --iommu describe the IOMMU of")
-    if not args.images or not decoded.reports:
+    if not (args.images or args.attach) or not decoded.reports:
         return made
-    memory = args.memory or target.memory(args, target.sources(args.images))
     try:
-        whole = given or machine.found(args, memory, args.images[0])
+        whole, memory = _machine(args, given)
     except ImageError as error:
         if not args.memory:
             raise
@@ -57,6 +56,13 @@ def _walks(args: argparse.Namespace, decoded: Decoded) -> _Walks:
     for report, _ in decoded.distinct:
         _walk(made, whole, memory, report)
     return made
+
+
+def _machine(args: argparse.Namespace, given: Machine | None) -> tuple[Machine, Memory]:
+    if args.attach:
+        return machine.attached(args)
+    memory = args.memory or target.memory(args, target.sources(args.images))
+    return given or machine.found(args, memory, args.images[0]), memory
 
 
 def _walk(made: _Walks, whole: Machine, memory: Memory, report: Report) -> None:

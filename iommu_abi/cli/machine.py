@@ -12,6 +12,7 @@ from iommu_abi.names import unknown
 if TYPE_CHECKING:
     import argparse
 
+    from iommu_abi.acquire.qemu import Qemu
     from iommu_abi.acquire.units import Acquired, Device, Found
     from iommu_abi.images import Source
     from iommu_abi.memory import Memory
@@ -233,8 +234,32 @@ def found(args: argparse.Namespace, memory: Memory, where: str) -> Machine:
     return _machine(args, acquired, where)
 
 
+def attach(args: argparse.Namespace) -> Qemu:
+    """A machine that runs; it goes on when the command ends."""
+    from iommu_abi.acquire.qemu import Qemu
+
+    how, _, path = args.attach.partition(":")
+    if how != "qmp" or not path:
+        raise UsageError(f"--attach: got {args.attach!r}, expected qmp:SOCKET")
+    if args.images:
+        raise UsageError(f"--attach has its own memory, and {args.images[0]} is given too")
+    qemu = Qemu(path)
+    args.closing.callback(qemu.close)
+    return qemu
+
+
+def attached(args: argparse.Namespace) -> tuple[Machine, Memory]:
+    """Its IOMMUs and its memory."""
+    qemu = attach(args)
+    return described(args) or _machine(args, qemu.acquire(), args.attach), qemu.memory()
+
+
 def opened(args: argparse.Namespace, images: list[Source]) -> tuple[Machine, Memory]:
     """What the arguments are about."""
+    if args.attach:
+        return attached(args)
+    if not images:
+        raise UsageError(f"{target.IMAGE} is needed, or --attach qmp:SOCKET: whose memory is it?")
     given = described(args)
     memory = target.memory(args, images)
     return given or found(args, memory, str(images[0])), memory

@@ -46,7 +46,7 @@ examples:
 
 def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made.add_argument("images", metavar=target.IMAGE, nargs="+", help=target.IMAGE_HELP)
+    target.add_images(made)
     target.add_unit_options(made)
     target.add_image_options(made)
     made.add_argument("--rid", metavar="[SSSS:]BB:DD.F|N", help="only this device")

@@ -31,6 +31,19 @@ def add_image_options(made: argparse._ActionsContainer) -> None:
     made.add_argument("--max-size", metavar="BYTES", default=str(1 << 40), help="most bytes to unpack to")
 
 
+def add_images(made: argparse.ArgumentParser) -> None:
+    """Whose memory it is: files, or a machine that runs."""
+    made.add_argument("images", metavar=IMAGE, nargs="*", help=IMAGE_HELP)
+    add_attach(made)
+
+
+def add_attach(made: argparse.ArgumentParser) -> None:
+    """A machine that runs, instead of images."""
+    made.add_argument(
+        "--attach", metavar="qmp:SOCKET", help="a running QEMU instead of IMAGE, which is paused meanwhile"
+    )
+
+
 def add_unit_options(made: argparse.ArgumentParser) -> None:
     """Which IOMMU it is."""
     unit = made.add_mutually_exclusive_group()

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from iommu_abi.errors import ImageError
 from iommu_abi.images.mapped import Demanded
 
-#: So many bytes at an offset, or an OSError.
+#: So many bytes at an offset; or an OSError, or an ImageError.
 Fetch = Callable[[int, int], bytes]
 
 #: <asm/unistd.h>: the call's number, where ioctls have their numbers by the usual rule too.
@@ -67,7 +67,7 @@ class _Fetcher:
             at = page * _PAGE
             try:
                 data = self.fetch(at, min(_PAGE, self.size - at))
-            except OSError:
+            except (OSError, ImageError):
                 data = b""
             self.staging.raw = data.ljust(_PAGE, b"\0")
             source = ctypes.addressof(self.staging)
@@ -126,5 +126,5 @@ class DemandedPages(Demanded):
         """Bytes as they are now, which are not kept; zeros where they cannot be fetched."""
         try:
             return self._fetcher.fetch(offset, length).ljust(length, b"\0")
-        except OSError:
+        except (OSError, ImageError):
             return bytes(length)
