@@ -79,7 +79,7 @@ def _keeps_contract(struct: str, generation: str, abi: str, data: bytes) -> None
     from iommu_abi.structs.unpack import check
     from iommu_abi.uapi import layout
 
-    check(structs.Kind(struct, generation, layout.abi(abi)), data)
+    check(structs.StructKind(struct, generation, layout.abi(abi)), data)
 
 
 contract.check = _keeps_contract

@@ -29,7 +29,7 @@ from iommu_abi.fuzz.campaign.run import Campaign
 from iommu_abi.fuzz.campaign.store import Store
 from iommu_abi.fuzz.campaign.worker import Chosen
 from iommu_abi.fuzz.engines import ENGINES
-from iommu_abi.fuzz.targets.target import Outcome, Target
+from iommu_abi.fuzz.targets.target import FuzzTarget, Outcome
 
 #: What brings something to the disk.
 STEPS = {
@@ -53,7 +53,7 @@ RARE = 20
 DEADLY = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, *range(signal.SIGRTMIN, signal.SIGRTMAX + 1))
 
 
-class Witnessed(Target):
+class Witnessed(FuzzTarget):
     """Inputs that begin with 1, 2, 3 are bugs, each of its own: an exception, an exit, a signal."""
 
     name, about = "witnessed", "bugs that are written down before they show"

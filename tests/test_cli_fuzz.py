@@ -21,9 +21,9 @@ from iommu_abi.fuzz.campaign import html, summary
 from iommu_abi.fuzz.campaign.minimise import minimise
 from iommu_abi.fuzz.campaign.session import Session, Slice
 from iommu_abi.fuzz.campaign.slots import SLOT_SIZE
-from iommu_abi.fuzz.campaign.state import Lane, State
+from iommu_abi.fuzz.campaign.state import Lane, Tally
 from iommu_abi.fuzz.campaign.store import Finding, Store
-from iommu_abi.fuzz.targets import Outcome, Problem, Target, all_targets, attempt, target_of, wire
+from iommu_abi.fuzz.targets import FuzzTarget, Outcome, Problem, all_targets, attempt, target_of, wire
 from iommu_abi.fuzz.targets.target import blank
 from iommu_abi.fuzz.targets.versions import Versions
 from iommu_abi.schemas import plain_walk
@@ -308,7 +308,7 @@ def test_two_campaigns_do_not_share_a_directory(tmp_path):
 # ---------------------------------------------------------------- minimising
 
 
-class Contains(Target):
+class Contains(FuzzTarget):
     """Wrong with inputs that have both of two bytes, in this order."""
 
     name, about = "contains", ""
@@ -395,7 +395,7 @@ def test_an_input_with_which_nothing_is_wrong_is_exit_status_0(capsys, tmp_path)
 def test_a_campaign_says_what_it_reached_and_which_differences_are_explained(tmp_path):
     """ptc_v14 moved base_ptr and left the version at 1: a difference, and no finding."""
     targets = [Versions(), all_targets()["blob-v1_2017"]]
-    store, state = Store(tmp_path), State()
+    store, state = Store(tmp_path), Tally()
     for target in targets:
         session = Session(target, (target.name,), store, bytearray(SLOT_SIZE))
         session.seed(Dice(1), time.monotonic() + PATIENT)
@@ -424,7 +424,7 @@ def test_a_campaign_says_what_it_reached_and_which_differences_are_explained(tmp
 
 def test_what_was_not_run_is_said_first(tmp_path):
     names = ("walk-vtd-ecs", "blob-v1_2017")
-    state = State()
+    state = Tally()
     state.add(Lane("blob-v1_2017", "hypothesis"), Slice(executions=3, seconds=1.0), 1.0, 0)
 
     targets = [all_targets()[name] for name in names]
@@ -438,7 +438,7 @@ def test_what_was_not_run_is_said_first(tmp_path):
 
 
 def test_the_growth_of_a_campaign_has_axes_with_numbers(tmp_path):
-    state = State()
+    state = Tally()
     lane = Lane("blob-v1_2017", "hypothesis")
     for at, kept in ((0.0, 0), (240.0, 1200)):
         features = set(map(str, range(kept // 100)))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from iommu_abi.schemas import amdvi_entries, riscv_entries, smmuv3_entries, vmsa_entries, vtd_entries
 from iommu_abi.schemas.entries import Bits, Layout
-from iommu_abi.schemas.vmsa_entries import Granule, Kind
+from iommu_abi.schemas.vmsa_entries import Descriptor, Granule
 
 VTD = [
     *(each for each in vars(vtd_entries).values() if isinstance(each, Layout)),
@@ -36,10 +36,10 @@ def descriptors() -> Iterator[Layout]:
     yield vmsa_entries.INVALID
     for stage in (1, 2):
         for granule in (Granule(lg2, wide) for lg2 in (12, 14, 16) for wide in (False, True)):
-            yield vmsa_entries.descriptor_layout(stage, granule, 1, Kind.TABLE)
-            yield vmsa_entries.descriptor_layout(stage, granule, 0, Kind.PAGE)
+            yield vmsa_entries.descriptor_layout(stage, granule, 1, Descriptor.TABLE)
+            yield vmsa_entries.descriptor_layout(stage, granule, 0, Descriptor.PAGE)
             for level in filter(granule.has_block, (1, 2, 3)):
-                yield vmsa_entries.descriptor_layout(stage, granule, level, Kind.BLOCK)
+                yield vmsa_entries.descriptor_layout(stage, granule, level, Descriptor.BLOCK)
 
 
 SMMUV3 = [

@@ -28,7 +28,7 @@ from iommu_abi.terms import Purpose, Reason, Stage
 from iommu_abi.worlds import coverage
 from iommu_abi.worlds.dice import Dice
 from iommu_abi.worlds.formats import FORMATS, KINDS
-from iommu_abi.worlds.plans import BLOCK, PLANS, VALID, Plan, build_case, site
+from iommu_abi.worlds.plans import BLOCK, PLANS, VALID, WalkPlan, build_case, site
 from iommu_abi.worlds.ways import EVERYWHERE, Use
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -133,7 +133,7 @@ def test_a_case_depends_on_its_seed_and_index_only():
 
 
 def test_a_case_leaves_the_image_as_it_was():
-    plan = Plan("vtd-scalable")
+    plan = WalkPlan("vtd-scalable")
     case, _ = build_case(1, plan, 0)
     before = [(first, bytes(data)) for first, data in case.image.runs]
     for attempt in range(VALID, BLOCK):

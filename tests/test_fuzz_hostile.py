@@ -25,7 +25,7 @@ from iommu_abi.fuzz.campaign.store import Finding, Store, name_of
 from iommu_abi.fuzz.campaign.worker import Chosen
 from iommu_abi.fuzz.engines import ENGINES
 from iommu_abi.fuzz.process import Child, Died, signal_name
-from iommu_abi.fuzz.targets import Outcome, Problem, Target, target_of
+from iommu_abi.fuzz.targets import FuzzTarget, Outcome, Problem, target_of
 from iommu_abi.fuzz.targets.feed import KEPT, feed
 from iommu_abi.inputs import InputError
 
@@ -42,7 +42,7 @@ def _at_home(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-def campaign(folder: str, function: str, seconds: float = 0.3, enough: int | None = None) -> state.State:
+def campaign(folder: str, function: str, seconds: float = 0.3, enough: int | None = None) -> state.Tally:
     target = target_of(["--target", f"{SCRATCH}:{function}"])
     target.patience = PATIENT
     chosen = [Chosen(target, ("--target", f"{SCRATCH}:{function}"))]
@@ -122,7 +122,7 @@ def test_any_cause_becomes_a_test_and_a_page(tmp_path, cause):
 
     assert len([name for name in space if name.startswith("test_target")]) == 2
     assert store.findings() == [finding]
-    html.page(summary.make(store, state.State(), [])).encode("utf-8")
+    html.page(summary.make(store, state.Tally(), [])).encode("utf-8")
 
 
 def test_a_function_that_floods_its_output_keeps_little_of_it_and_is_told(capsys):
@@ -476,7 +476,7 @@ def test_what_was_running_when_all_were_killed_is_in_the_corpus_then(tmp_path):
     assert list(store.running_at.iterdir()) == []
 
 
-class DiesWhileMaking(Target):
+class DiesWhileMaking(FuzzTarget):
     """An input is made in a process that does not live to see it run."""
 
     name, about = "dies-while-making", ""

@@ -16,7 +16,7 @@ from ledgers import image
 
 from iommu_abi._core import ffi, lib
 from iommu_abi.cli import output
-from iommu_abi.mappings import Mapping, State, contexts, mappings, pasids, tables
+from iommu_abi.mappings import ContextState, Mapping, contexts, mappings, pasids, tables
 from iommu_abi.memory import Memory
 from iommu_abi.replay import capture
 from iommu_abi.terms import Access, At, Purpose, Reason, Request, Stage, Target, Translation
@@ -166,7 +166,7 @@ def test_random_tables_agree_with_translate_and_nothing_is_left_out(name: str) -
             first = max(0, (q.rid if q.pasid is None else q.pasid) - 1000)
             ids = contexts(unit, memory, first) if q.pasid is None else pasids(unit, memory, q.rid, first)
             hit = next(c for c in ids if c.last >= (q.rid if q.pasid is None else q.pasid))
-            assert hit.state in (State.TRANSLATES, State.PASSES)
+            assert hit.state in (ContextState.TRANSLATES, ContextState.PASSES)
             assert hit.first == hit.last == (q.rid if q.pasid is None else q.pasid)
 
 
@@ -311,7 +311,7 @@ def test_a_bad_entry_of_a_process_directory_covers_the_processes_below_it(
     first = test_riscv.PROCESS // covered * covered
     bad = next(c for c in found if c.first <= test_riscv.PROCESS <= c.last)
     assert (bad.first, bad.last) == (first, first + covered - 1)
-    assert bad.state in (State.REFUSES, State.BROKEN)
+    assert bad.state in (ContextState.REFUSES, ContextState.BROKEN)
 
 
 # The same chapter: a directory is addressed through the second stage, here not for its first page.
@@ -328,7 +328,7 @@ def test_a_process_directory_that_the_second_stage_hides_covers_the_processes_be
     found = list(pasids(unit, image(world.host), test_riscv.DEVICE, 0, 2 * covered - 1))
 
     assert [(c.first, c.last) for c in found] == [(0, covered - 1), (covered, 2 * covered - 1)]
-    assert all(c.state is State.BROKEN and c.fault and c.fault.stage is Stage.S2 for c in found)
+    assert all(c.state is ContextState.BROKEN and c.fault and c.fault.stage is Stage.S2 for c in found)
 
 
 @pytest.mark.parametrize("stage", ["first", "second"])

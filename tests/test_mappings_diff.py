@@ -15,7 +15,7 @@ from cli_support import process, run, sentence
 from test_mappings import CAPTURES, FORMATS, ask, opened, world_of
 from vtd_tables import LARGE, SMALL, R, Tables, W
 
-from iommu_abi.mappings import Mapping, State, mappings, requesters
+from iommu_abi.mappings import ContextState, Mapping, mappings, requesters
 from iommu_abi.mappings.diff import Change, ContextChange, RangeChange, Side, differences
 from iommu_abi.memory import Memory
 from iommu_abi.terms import At, Request
@@ -138,7 +138,7 @@ def test_a_table_of_contexts_that_cannot_be_read_is_cut_at_the_devices_of_the_ot
 
     contexts = [c for c in changes if isinstance(c, ContextChange)]
     assert [(c.rid, (c.before or c.after).last, c.after and c.after.state) for c in contexts] == [
-        (0, 2, None), (3, 3, State.TRANSLATES), (4, 255, None),
+        (0, 2, None), (3, 3, ContextState.TRANSLATES), (4, 255, None),
     ]  # fmt: skip
     assert [c.what for c in changes if isinstance(c, RangeChange)] == [Change.ADDED]
 
@@ -167,7 +167,7 @@ def test_one_byte_of_a_real_entry_moves_exactly_its_page(directory: Path) -> Non
     rid, pasid, m = next(
         (rid, pasid, m)
         for rid, pasid, context in requesters(unit, memory)
-        if context.state is State.TRANSLATES
+        if context.state is ContextState.TRANSLATES
         for m in mappings(unit, memory, rid, pasid)
         if m.s1_sizes | m.s2_sizes == SMALL
     )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from test_mappings import CAPTURES, opened, shared_tables
 from vtd_tables import LARGE, SMALL, TOP, R, Tables, W
 
-from iommu_abi.mappings import State, contexts, mappings, picture, requesters
+from iommu_abi.mappings import ContextState, contexts, mappings, picture, requesters
 from iommu_abi.mappings import map as mappings_map
 from iommu_abi.mappings.extents import Extents, union
 from iommu_abi.mappings.map import TABLES, Map, axis, draw, pages_of_tables
@@ -95,7 +95,7 @@ def test_tables_are_the_pages_of_a_capture_that_no_device_was_given(directory: P
     data, tables = Extents(1 << 16), set()
     for rid, pasid, context in requesters(unit, memory):
         tables |= set(pages_of_tables(unit, memory, rid, pasid, context))
-        if context.state is State.TRANSLATES:
+        if context.state is ContextState.TRANSLATES:
             for m in mappings(unit, memory, rid, pasid):
                 data.add(m.hpa, m.hpa_last)
     image = {page for r in memory for page in range(r.first, r.last, SMALL)}
@@ -138,7 +138,9 @@ def test_a_row_shows_what_its_requesters_reach_and_each_has_a_row(directory: Pat
         for who in row.who[:2]:
             rid, pasid = (who.rid, who.first) if who.pasid else (who.first, None)
             expected = (
-                ored(unit, memory, rid, pasid, drawn) if row.state < State.REFUSES else [0] * len(row.cells)
+                ored(unit, memory, rid, pasid, drawn)
+                if row.state < ContextState.REFUSES
+                else [0] * len(row.cells)
             )
             assert [cell & ~TABLES for cell in row.cells] == expected
             reaching += any(expected)
@@ -168,7 +170,7 @@ def test_pass_through_is_on_the_map_and_does_not_stretch_its_axis():
     drawn = draw(tables.unit, tables.memory, 60)
 
     assert drawn.regions[-1].last == HPA + 0xFFF
-    assert [row.state for row in drawn.rows] == [State.TRANSLATES, State.PASSES]
+    assert [row.state for row in drawn.rows] == [ContextState.TRANSLATES, ContextState.PASSES]
     assert all(drawn.rows[1].cells)
     assert [bool(cell & TABLES) for cell in drawn.rows[1].cells] == [bool(cell) for cell in drawn.tables]
 

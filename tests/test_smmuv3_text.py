@@ -348,9 +348,9 @@ def test_ds_table_descriptors_have_52_bits_too() -> None:
 
 
 def build_layout(world: World, level: int) -> Any:
-    from iommu_abi.schemas.vmsa_entries import Kind, descriptor_layout
+    from iommu_abi.schemas.vmsa_entries import Descriptor, descriptor_layout
 
-    return descriptor_layout(1, world.first.granule, level, Kind.TABLE)
+    return descriptor_layout(1, world.first.granule, level, Descriptor.TABLE)
 
 
 @pytest.mark.parametrize(

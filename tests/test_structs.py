@@ -121,7 +121,7 @@ def test_what_was_taken_apart_is_packed_again_from_its_words(gen, name, abi):
 
 @given(st.sampled_from(EVERY), st.sampled_from(sorted(ABIS)), st.binary(max_size=120))
 def test_any_bytes_are_taken_apart_and_the_ledgers_agree(which, abi, data):
-    kind = structs.Kind(which[1], which[0], ABIS[abi])
+    kind = structs.StructKind(which[1], which[0], ABIS[abi])
 
     found = examine(kind, data)
 

@@ -76,7 +76,7 @@ def _under_a_shorter_name(name: str, generation: str) -> tuple[str, str] | None:
 
 
 @cache
-def _subjects(old: str, new: str) -> dict[str, compat.Subject]:
+def _subjects(old: str, new: str) -> dict[str, compat.Compared]:
     report = compat.compare(compat.read(old), compat.read(new))
     return {subject.name: subject for subject in report.subjects if subject.kind in ("struct", "union")}
 

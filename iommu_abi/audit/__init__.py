@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from iommu_abi.audit import contexts, entries, reach, rights, shared
 from iommu_abi.audit.evidence import Evidence, evidence
 from iommu_abi.audit.findings import Clue, Finding, Spot, Spots, Who
-from iommu_abi.audit.kinds import KINDS, Kind, Severity
+from iommu_abi.audit.kinds import KINDS, FindingKind, Severity
 from iommu_abi.audit.pages import PAGE_LG2, Pages
 from iommu_abi.audit.queues import queues
 from iommu_abi.audit.survey import Survey, TablePage, is_off, survey
-from iommu_abi.mappings import State
+from iommu_abi.mappings import ContextState
 from iommu_abi.mappings.budget import RANGES, Budget, Stop
 from iommu_abi.memory import Memory
 from iommu_abi.walk import Unit
@@ -90,9 +90,9 @@ def _summary(seen: Survey) -> Summary:
     return Summary(
         devices=seen.devices,
         contexts=seen.states.total(),
-        passing=seen.states[State.PASSES],
-        refusing=seen.states[State.REFUSES],
-        broken=seen.states[State.BROKEN],
+        passing=seen.states[ContextState.PASSES],
+        refusing=seen.states[ContextState.REFUSES],
+        broken=seen.states[ContextState.BROKEN],
         domains=len(seen.domains),
         mappings=sum(domain.mappings for domain in seen.domains.values()),
         reached=len(reached) << PAGE_LG2,
@@ -106,7 +106,7 @@ __all__ = [
     "Clue",
     "Evidence",
     "Finding",
-    "Kind",
+    "FindingKind",
     "Severity",
     "Spot",
     "Spots",

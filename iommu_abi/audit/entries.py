@@ -15,9 +15,9 @@ SHOWN = 4  # entries of a finding that are explained; all are listed
 def broken(survey: Survey) -> Iterator[Finding]:
     """Entries that no walk can use, by domain and kind."""
     for domain in survey.domains.values():
-        spots: dict[kinds.Kind, Spots] = {}
-        clues: dict[kinds.Kind, list[Clue]] = {}
-        texts: dict[kinds.Kind, str] = {}
+        spots: dict[kinds.FindingKind, Spots] = {}
+        clues: dict[kinds.FindingKind, list[Clue]] = {}
+        texts: dict[kinds.FindingKind, str] = {}
         for iova, fault in domain.broken.values():
             refs = survey.unit.translate(survey.memory, domain.who[0].request(iova), trace=True).refs
             kind, clue = _judge(domain.who[0], iova, fault, refs)
@@ -28,7 +28,7 @@ def broken(survey: Survey) -> Iterator[Finding]:
             yield Finding(kind, tuple(domain.who), texts[kind], found, tuple(clues[kind][:SHOWN]))
 
 
-def _judge(who: Who, iova: int, fault: Fault, refs: Sequence[Ref]) -> tuple[kinds.Kind, Clue]:
+def _judge(who: Who, iova: int, fault: Fault, refs: Sequence[Ref]) -> tuple[kinds.FindingKind, Clue]:
     if fault.reason in (Reason.RESERVED, Reason.INVALID):
         return kinds.RESERVED, Clue("the entry", who.request(iova), fault.entry_hpa)
     if fault.reason is Reason.OUTPUT_RANGE and fault.raw is not None:

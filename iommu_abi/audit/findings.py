@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from iommu_abi.audit.kinds import Kind
+from iommu_abi.audit.kinds import FindingKind
 from iommu_abi.terms import Access, Request, hex_repr
 
 KEPT = 1000  # places that a finding lists; all are counted
@@ -91,7 +91,7 @@ class Clue:
 class Finding:
     """One finding. ``what`` says more than ``kind.title``, or nothing; no ``who``: it is about the IOMMU."""
 
-    kind: Kind
+    kind: FindingKind
     who: tuple[Who, ...]
     what: str
     spots: Spots = field(default_factory=Spots)

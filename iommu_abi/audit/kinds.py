@@ -15,7 +15,7 @@ class Severity(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FindingKind:
     """A kind of finding: its name in JSON, how much it matters, what it is, and why that matters."""
 
     name: str
@@ -24,60 +24,60 @@ class Kind:
     why: str
 
 
-OFF = Kind(
+OFF = FindingKind(
     "translation-off", Severity.SERIOUS,
     "the IOMMU is off", "every device reaches all memory by physical addresses",
 )  # fmt: skip
-PASSES = Kind(
+PASSES = FindingKind(
     "pass-through", Severity.SERIOUS,
     "requests pass untranslated", "they reach all memory, the IOMMU's tables too",
 )  # fmt: skip
-TABLE_WRITABLE = Kind(
+TABLE_WRITABLE = FindingKind(
     "table-writable", Severity.SERIOUS,
     "a device can write what the IOMMU reads", "with that it can map what it likes",
 )  # fmt: skip
-TABLE_READABLE = Kind(
+TABLE_READABLE = FindingKind(
     "table-readable", Severity.NOTABLE,
     "a device can read what the IOMMU reads", "it learns where everything lies",
 )  # fmt: skip
-GUEST_TABLE = Kind(
+GUEST_TABLE = FindingKind(
     "guest-table", Severity.MINOR,
     "a guest's device reaches the guest's own tables", "the guest harms itself alone: stage 2 still holds",
 )  # fmt: skip
-TRANSLATED = Kind(
+TRANSLATED = FindingKind(
     "ats-unchecked", Severity.NOTABLE,
     "ATS is on, and translated addresses are not checked", "a device that lies reaches all memory",
 )  # fmt: skip
-SHARED = Kind(
+SHARED = FindingKind(
     "shared", Severity.NOTABLE,
     "devices of different domains reach the same pages", "one sees or changes the other's data",
 )  # fmt: skip
-SHARED_DEVICE = Kind(
+SHARED_DEVICE = FindingKind(
     "shared-device", Severity.MINOR,
     "devices of different domains reach the same addresses outside of memory",
     "an interrupt doorbell needs that; another device does not",
 )  # fmt: skip
-EXECUTABLE_PASID = Kind(
+EXECUTABLE_PASID = FindingKind(
     "write-execute-pasid", Severity.NOTABLE,
     "a PASID may write and execute", "PCIe requests with PASID can ask to execute",
 )  # fmt: skip
-EXECUTABLE = Kind(
+EXECUTABLE = FindingKind(
     "write-execute", Severity.MINOR,
     "a device may write and execute", "PCIe requests without PASID cannot ask to execute; other devices can",
 )  # fmt: skip
-RESERVED = Kind(
+RESERVED = FindingKind(
     "malformed", Severity.NOTABLE,
     "reserved bits or encodings in an entry", "the IOMMU refuses what goes through it",
 )  # fmt: skip
-BAD_ROOT = Kind(
+BAD_ROOT = FindingKind(
     "bad-root", Severity.NOTABLE,
     "a root leads to no table", "zero, outside of memory, or where the image has none",
 )  # fmt: skip
-BAD_POINTER = Kind(
+BAD_POINTER = FindingKind(
     "bad-pointer", Severity.NOTABLE,
     "an entry leads outside of memory", "no table there, or beyond the implemented width",
 )  # fmt: skip
-UNFINISHED = Kind(
+UNFINISHED = FindingKind(
     "unfinished", Severity.NOTABLE,
     "the tables hold more than was looked at", "what was not looked at may hold more findings",
 )  # fmt: skip

@@ -24,8 +24,8 @@ def tables_reached(survey: Survey) -> Iterator[Finding]:
 
 def _of_domain(survey: Survey, domain: Domain, pages: Pages) -> Iterator[Finding]:
     who = domain.who[0]
-    spots: dict[kinds.Kind, Spots] = {}
-    clues: dict[kinds.Kind, tuple[Clue, ...]] = {}
+    spots: dict[kinds.FindingKind, Spots] = {}
+    clues: dict[kinds.FindingKind, tuple[Clue, ...]] = {}
     for m in survey.again(domain):
         for page in pages.within(m.hpa, m.hpa_last):
             table = survey.tables[page]
@@ -38,7 +38,7 @@ def _of_domain(survey: Survey, domain: Domain, pages: Pages) -> Iterator[Finding
         yield Finding(kind, tuple(domain.who), "", found, clues[kind])
 
 
-def _kind(domain: Domain, table: TablePage, m: Mapping) -> kinds.Kind:
+def _kind(domain: Domain, table: TablePage, m: Mapping) -> kinds.FindingKind:
     if table.guest in domain.second:
         return kinds.GUEST_TABLE
     return kinds.TABLE_WRITABLE if m.access & Access.WRITE else kinds.TABLE_READABLE

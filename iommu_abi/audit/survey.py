@@ -16,7 +16,7 @@ from itertools import islice
 
 from iommu_abi.audit.findings import Spot, Spots, Who
 from iommu_abi.audit.pages import PAGE_LG2, Pages, TooMany
-from iommu_abi.mappings import Context, Mapping, State, contexts, mappings, pasids, requesters, tables
+from iommu_abi.mappings import Context, ContextState, Mapping, contexts, mappings, pasids, requesters, tables
 from iommu_abi.mappings.budget import Budget, OutOfSteps, Stop, stop
 from iommu_abi.memory import Memory
 from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Ref, Stage
@@ -83,7 +83,7 @@ class Survey:
     budget: Budget
     for_tables: Budget
     once_more: Budget
-    states: Counter[State] = field(default_factory=Counter)
+    states: Counter[ContextState] = field(default_factory=Counter)
     devices: int = 0
     passing: list[tuple[Who, Ref | None]] = field(default_factory=list)
     trusted: list[tuple[Who, Ref]] = field(default_factory=list)
@@ -128,11 +128,11 @@ def survey(unit: Unit, memory: Memory, budget: Budget) -> Survey:
         for who, context in _contexts(made):
             budget.count_context()
             made.states[context.state] += 1
-            if context.state is State.PASSES:
+            if context.state is ContextState.PASSES:
                 made.passing.append((who, context_entry(unit, memory, who)))
-            elif context.state is State.BROKEN and context.fault is not None:
+            elif context.state is ContextState.BROKEN and context.fault is not None:
                 made.broken.append((who, context.fault))
-            elif context.state is State.TRANSLATES:
+            elif context.state is ContextState.TRANSLATES:
                 _domain(made, who)
                 if who.pasid is None and (entry := _trusts(unit, memory, who)):
                     made.trusted.append((who, entry))

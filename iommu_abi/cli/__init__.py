@@ -129,7 +129,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _exit_status(error: BaseException) -> int:
-    if isinstance(error, output.Finding):
+    if isinstance(error, output.BrokenRule):
         return FOUND
     from iommu_abi.ledgers import Disagreement
 

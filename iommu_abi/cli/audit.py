@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-    from iommu_abi.audit import Audit, Evidence, Finding, Kind, Spot, Summary, Who
+    from iommu_abi.audit import Audit, Evidence, Finding, FindingKind, Spot, Summary, Who
     from iommu_abi.cli.machine import Machine, One
     from iommu_abi.memory import Memory
     from iommu_abi.terms import Request
@@ -163,7 +163,7 @@ def _print_summary(kind: str, seen: Summary) -> None:
 
 
 def _print_kind(
-    args: argparse.Namespace, one: One, memory: Memory, kind: Kind, findings: list[Finding]
+    args: argparse.Namespace, one: One, memory: Memory, kind: FindingKind, findings: list[Finding]
 ) -> None:
     from iommu_abi.audit import evidence
 

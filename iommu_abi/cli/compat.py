@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from iommu_abi.compat import Finding, Kernel, Model, Report, Subject
+    from iommu_abi.compat import Compared, Finding, Kernel, Model, Report
     from iommu_abi.uapi.layout import Abi
 
 EPILOG = """\
@@ -87,7 +87,7 @@ def add(made: argparse.ArgumentParser) -> None:
     made.add_argument("--sarif", action="store_true", help="print SARIF 2.1.0, for code hosts and editors")
 
 
-def _number(subject: Subject, value: int | None) -> str:
+def _number(subject: Compared, value: int | None) -> str:
     if value is None:
         return "-"
     return str(value) if subject.kind != "constant" or 0 <= value < 10 else f"{value:#x}"
@@ -98,25 +98,25 @@ def _headings(title: str) -> tuple[str, ...]:
     return title, "contract", number, "old on new", "new on old"
 
 
-def _row(subject: Subject, verdicts: Iterable[str]) -> tuple[str, ...]:
+def _row(subject: Compared, verdicts: Iterable[str]) -> tuple[str, ...]:
     was, now = _number(subject, subject.was), _number(subject, subject.now)
     return subject.name, subject.contract, was if was == now else f"{was} -> {now}", *verdicts
 
 
-def _short(subject: Subject) -> tuple[str, ...]:
+def _short(subject: Compared) -> tuple[str, ...]:
     return _row(subject, (SHORT[subject.old_program], SHORT[subject.new_program]))
 
 
-def _full(subject: Subject) -> tuple[str, ...]:
+def _full(subject: Compared) -> tuple[str, ...]:
     return _row(subject, (subject.old_program.name, subject.new_program.name))
 
 
-def _is_plain(subject: Subject) -> bool:
+def _is_plain(subject: Compared) -> bool:
     """Unchanged, or new without anything to say about it."""
     return all(finding.change == "added" for finding in subject.findings)
 
 
-def _path(subject: Subject, finding: Finding) -> str:
+def _path(subject: Compared, finding: Finding) -> str:
     return f"{subject.name}.{finding.field}" if finding.field else subject.name
 
 
@@ -134,7 +134,7 @@ def _summary(report: Report) -> Iterator[str]:
         yield f"{title}: {same} unchanged, {changed} changed, {added} added, {gone} withdrawn{more}"
 
 
-def _groups(report: Report, everything: bool) -> Iterator[tuple[str, list[Subject]]]:
+def _groups(report: Report, everything: bool) -> Iterator[tuple[str, list[Compared]]]:
     for kinds, title in ((("struct", "union"), "struct"), (("constant",), "constant")):
         found = [s for s in report.subjects if s.kind in kinds and (everything or not _is_plain(s))]
         if found:
@@ -186,7 +186,7 @@ def _json(report: Report) -> dict[str, object]:
     }
 
 
-def _subject_json(subject: Subject) -> dict[str, object]:
+def _subject_json(subject: Compared) -> dict[str, object]:
     return {
         "kind": subject.kind,
         "name": subject.name,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from iommu_abi.decode.excerpt import Excerpt
     from iommu_abi.decode.pieces import Piece
     from iommu_abi.decode.text import Source
-    from iommu_abi.structs import Kind
+    from iommu_abi.structs import StructKind
     from iommu_abi.uapi.layout import Abi
 
 PLAIN = 512  # bytes of a file that show whether it is plain text
@@ -89,7 +89,7 @@ def _blobs(args: argparse.Namespace) -> list[Piece]:
     return found
 
 
-def _kind(args: argparse.Namespace, abi: Abi) -> Kind:
+def _kind(args: argparse.Namespace, abi: Abi) -> StructKind:
     from iommu_abi import structs
     from iommu_abi.decode.commands import named
 
@@ -103,7 +103,7 @@ def _kind(args: argparse.Namespace, abi: Abi) -> Kind:
     return command.kind
 
 
-def _pieces(args: argparse.Namespace, data: bytes, form: str, kind: Kind) -> list[Piece]:
+def _pieces(args: argparse.Namespace, data: bytes, form: str, kind: StructKind) -> list[Piece]:
     from iommu_abi.decode import carray, hexdump
     from iommu_abi.decode import text as texts
     from iommu_abi.decode.pieces import Piece, TextError

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from iommu_abi.fuzz.campaign.state import State
+    from iommu_abi.fuzz.campaign.state import Tally
     from iommu_abi.fuzz.campaign.store import Finding, Store
     from iommu_abi.fuzz.campaign.summary import Summary
     from iommu_abi.fuzz.campaign.worker import Chosen
@@ -112,7 +112,7 @@ def _chosen(args: argparse.Namespace) -> list[Chosen]:
 # ---------------------------------------------------------------- progress
 
 
-def _numbers(state: State) -> str:
+def _numbers(state: Tally) -> str:
     features = sum(map(len, state.features.values()))
     return f"{state.executions:,} inputs, {sum(state.corpus.values()):,} kept, {features:,} features"
 
@@ -136,7 +136,7 @@ class _Progress:
         made.start()
         return made
 
-    def __call__(self, state: State, news: list[Finding]) -> None:
+    def __call__(self, state: Tally, news: list[Finding]) -> None:
         self.found += len(news)
         self.before = state.executions if self.before is None else self.before
         if self.quiet:

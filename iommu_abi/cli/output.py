@@ -32,7 +32,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
 MOST_OF_A_SENTENCE = 600
 
 
-class Finding(Error):
+class BrokenRule(Error):
     """A blob that breaks a rule: an answer, with exit status 1. ``note`` is added to the sentence."""
 
     def __init__(self, error: AbiError, note: str = "") -> None:
@@ -272,7 +272,7 @@ def _facts(error: BaseException) -> dict[str, Any]:
     """What an error says beside its sentence."""
     from iommu_abi.ledgers import Disagreement
 
-    inner = error.error if isinstance(error, Finding) else error
+    inner = error.error if isinstance(error, BrokenRule) else error
     if isinstance(inner, AbiError):
         return {
             "rule": inner.rule.name,

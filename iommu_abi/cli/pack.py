@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from iommu_abi.structs import Field, Kind
+    from iommu_abi.structs import Field, StructKind
 
 EPILOG = """\
 numbers are 0x.. or decimal; enumerators and flags go by name, flags with |
@@ -62,7 +62,7 @@ def _opaque(text: str | None) -> bytes:
         raise UsageError(f"--opaque: {str(error).removeprefix('line 1: ')} (@FILE reads a file)") from None
 
 
-def _json(kind: Kind, data: bytes, fields: Sequence[Field]) -> dict[str, object]:
+def _json(kind: StructKind, data: bytes, fields: Sequence[Field]) -> dict[str, object]:
     return {
         "struct": kind.struct,
         "generation": kind.generation,
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         data = pack(kind, texts, _opaque(args.opaque))
     except AbiError as error:
-        raise output.Finding(error, hint(kind, error)) from None
+        raise output.BrokenRule(error, hint(kind, error)) from None
     fields = take_apart(kind, data)
     to_stdout = args.file in (None, "-")
     form = args.out or ("hex" if to_stdout and sys.stdout.isatty() else "raw")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from iommu_abi.compat import Finding, Report, Subject
+    from iommu_abi.compat import Compared, Finding, Report
 
 #: 3.27.10 level, by verdict.
 LEVELS = ("note", "warning", "error")
@@ -46,7 +46,7 @@ def _level(finding: Finding) -> str:
     return LEVELS[max(finding.old_program, finding.new_program)]
 
 
-def _result(new: str, subject: Subject, finding: Finding) -> dict[str, object]:
+def _result(new: str, subject: Compared, finding: Finding) -> dict[str, object]:
     name = f"{subject.name}.{finding.field}" if finding.field else subject.name
     words = [f"{name}: {finding.change}: {finding.reason}"]
     words += [f"old programs on the new kernel: {finding.old_program.name}"]
@@ -62,7 +62,7 @@ def _result(new: str, subject: Subject, finding: Finding) -> dict[str, object]:
     }
 
 
-def _physical(new: str, subject: Subject) -> dict[str, object]:
+def _physical(new: str, subject: Compared) -> dict[str, object]:
     """The line of a header that defines the subject, the first if that is gone; else nothing."""
     path = Path(new)
     if not path.is_file():
@@ -72,7 +72,7 @@ def _physical(new: str, subject: Subject) -> dict[str, object]:
     return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}}
 
 
-def _line(lines: Iterable[str], subject: Subject) -> int:
+def _line(lines: Iterable[str], subject: Compared) -> int:
     name = re.escape(subject.name)
     defines = rf"\b{name}\b" if subject.kind == "constant" else rf"\b{subject.kind}\s+{name}\b\s*(\{{|$)"
     return next((n for n, line in enumerate(lines, 1) if re.search(defines, line)), 1)

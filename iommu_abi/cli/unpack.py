@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-    from iommu_abi.structs import Blob, Field, Kind
+    from iommu_abi.structs import Blob, Field, StructKind
 
 EPILOG = """\
 hex input is digits with spaces, newlines, commas, 0x, # comments, and OFFSET:
@@ -107,7 +107,7 @@ def _json(blob: Blob, taken_as: str) -> dict[str, object]:
     return made
 
 
-def _read(kind: Kind, args: argparse.Namespace) -> tuple[bytes, str]:
+def _read(kind: StructKind, args: argparse.Namespace) -> tuple[bytes, str]:
     from iommu_abi.hextext import hex_or_raw
     from iommu_abi.structs.unpack import broken
 
@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
         where = words.input_name(args.file)
         note = f"{where}: taken as {taken_as}" if data else f"{where} is empty"
         helps = hint(kind, error, data)
-        raise output.Finding(error, f"{note}; {helps}" if helps else note) from None
+        raise output.BrokenRule(error, f"{note}; {helps}" if helps else note) from None
     if args.json:
         output.emit_json(_json(found, taken_as))
     else:

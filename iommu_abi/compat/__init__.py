@@ -11,9 +11,18 @@ from iommu_abi.compat.from_btf import Kernel
 from iommu_abi.compat.from_btf import read as of_kernel
 from iommu_abi.compat.model import Model
 from iommu_abi.compat.sources import kernel, read, read_bytes
-from iommu_abi.compat.verdict import Finding, Report, Subject, Verdict
+from iommu_abi.compat.verdict import Compared, Finding, Report, Verdict
 
 __all__ = [
-    "Finding", "Kernel", "Model", "Report", "Subject", "Verdict",
-    "compare", "kernel", "of_kernel", "read", "read_bytes",
+    "Compared",
+    "Finding",
+    "Kernel",
+    "Model",
+    "Report",
+    "Verdict",
+    "compare",
+    "kernel",
+    "of_kernel",
+    "read",
+    "read_bytes",
 ]  # fmt: skip

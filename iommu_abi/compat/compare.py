@@ -9,7 +9,7 @@ from functools import cache
 from iommu_abi.compat import between_abis, constants, everywhere, structs, versions
 from iommu_abi.compat.contracts import Contracts, contracts
 from iommu_abi.compat.model import Model
-from iommu_abi.compat.verdict import Finding, Report, Subject, Verdict, note
+from iommu_abi.compat.verdict import Compared, Finding, Report, Verdict, note
 from iommu_abi.errors import UsageError
 from iommu_abi.uapi.layout import ABIS, Abi, Layout, host
 
@@ -54,7 +54,7 @@ def _as_they_are(
 
 def _compiled(
     old: Model, new: Model, abis: Sequence[Abi], extensible: Mapping[str, str]
-) -> tuple[list[Subject], tuple[str, ...]]:
+) -> tuple[list[Compared], tuple[str, ...]]:
     """On each ABI by what a compiler for it saw; and on which that was not possible."""
     found = everywhere.compiled(old, new, abis)
     if not found.on:
@@ -92,19 +92,19 @@ class _Comparison:
     between: Callable[[tuple[str, str], bool, bool], list[Finding]]
     numbers: bool = True
 
-    def subjects(self) -> Iterator[Subject]:
+    def subjects(self) -> Iterator[Compared]:
         """Structs, then constants."""
         yield from filter(self._means_something, self._structs())
         made = constants.compare(self.old, self.new, self.contracts) if self.numbers else []
         yield from filter(self._means_something, made)
 
-    def _means_something(self, subject: Subject) -> bool:
+    def _means_something(self, subject: Compared) -> bool:
         """An object has other people's types too, and lacks what it does not use."""
         if subject.now is None:
             return self.old.complete and self.new.complete
         return subject.was is not None or self.old.complete == self.new.complete
 
-    def _structs(self) -> Iterator[Subject]:
+    def _structs(self) -> Iterator[Compared]:
         renames = self._renames()
         for name in self.old.structs():
             now = renames.get(name, name)
@@ -131,7 +131,7 @@ class _Comparison:
                 found[name] = like[0]
         return found
 
-    def _both(self, name: str, now: str, *first: Finding) -> Subject:
+    def _both(self, name: str, now: str, *first: Finding) -> Compared:
         was, is_now = self.old.layout(name, self.old_abi), self.new.layout(now, self.new_abi)
         contract = self.contracts.of(was, is_now)
         unchanged = versions.unchanged((name, now), self.old.constants(), self.new.constants())
@@ -146,9 +146,9 @@ class _Comparison:
             findings += between_abis.elsewhere(self.old, self.new, (name, now), is_now, judge)
         if not contract.is_of_one_abi:
             findings += self.between((name, now), bool(contract.surplus), False)
-        return Subject(is_now.record.kind, now, contract.name, was.size, is_now.size, tuple(findings))
+        return Compared(is_now.record.kind, now, contract.name, was.size, is_now.size, tuple(findings))
 
-    def _withdrawn(self, name: str) -> Subject:
+    def _withdrawn(self, name: str) -> Compared:
         size = self.old.layout(name, self.old_abi).size
         machine = self.new.of_machines.get(name)
         if machine:
@@ -157,12 +157,12 @@ class _Comparison:
             gone = Finding(
                 "", "withdrawn", "new kernels do not know it", Verdict.BREAKING, Verdict.COMPATIBLE
             )
-        return Subject(self.old.structs()[name].kind, name, "", size, None, (gone,))
+        return Compared(self.old.structs()[name].kind, name, "", size, None, (gone,))
 
-    def _added(self, name: str) -> Subject:
+    def _added(self, name: str) -> Compared:
         made = self.new.layout(name, self.new_abi)
         findings = [note("", "added", f"{made.size} bytes"), *(structs.hole(*h) for h in made.holes)]
         contract = self.contracts.of(made, made)
         if not contract.is_of_one_abi:
             findings += self.between((name, name), bool(contract.surplus), True)
-        return Subject(made.record.kind, name, contract.name, None, made.size, tuple(findings))
+        return Compared(made.record.kind, name, contract.name, None, made.size, tuple(findings))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from iommu_abi.compat.contracts import Contracts
 from iommu_abi.compat.model import Constant, Model
-from iommu_abi.compat.verdict import Finding, Subject, Verdict, breaking, note
+from iommu_abi.compat.verdict import Compared, Finding, Verdict, breaking, note
 
 #: Words of constants that say how many there are, or which: they grow with what they count.
 _LIMITS = {"LAST", "LASTP1", "MAX", "MAXLEN", "NR", "NUM", "COUNT", "CNT", "END", "NBITS"}
@@ -64,17 +64,17 @@ class _Comparison:
     of_machines: Mapping[str, str]
     contracts: Contracts
 
-    def subjects(self) -> Iterator[Subject]:
+    def subjects(self) -> Iterator[Compared]:
         renames = self._renames()
         for was in self.old.values():
             name = renames.get(was.name, was.name)
             now = self.new.get(name) or self.elsewhere.get(name)
             findings = tuple(self._kept(was, now)) if now else (self._gone(was),)
-            yield Subject("constant", was.name, "", was.value, now.value if now else None, findings)
+            yield Compared("constant", was.name, "", was.value, now.value if now else None, findings)
         known = {*self.old, *renames.values()}
         for now in self.new.values():
             if now.name not in known:
-                yield Subject("constant", now.name, "", None, now.value, (self._added(now),))
+                yield Compared("constant", now.name, "", None, now.value, (self._added(now),))
 
     # ------------------------------------------------------------ names
 
@@ -197,7 +197,7 @@ def _grew(was: Constant, now: Constant) -> bool:
     return more & less == less
 
 
-def compare(old: Model, new: Model, contracts: Contracts) -> list[Subject]:
+def compare(old: Model, new: Model, contracts: Contracts) -> list[Compared]:
     """Every constant of both."""
     made = _Comparison(
         old.constants(),

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from iommu_abi.compat.model import Model
-from iommu_abi.compat.verdict import Finding, Subject
+from iommu_abi.compat.verdict import Compared, Finding
 from iommu_abi.errors import UsageError
 from iommu_abi.uapi.layout import ABIS, Abi
 
@@ -77,16 +77,16 @@ class _Seen:
     abis: list[str] = field(default_factory=list)
 
 
-def merged(subjects: Mapping[str, Sequence[Subject]], usual: str) -> list[Subject]:
+def merged(subjects: Mapping[str, Sequence[Compared]], usual: str) -> list[Compared]:
     """Subjects by ABI -> one list: that of the usual ABI, with what is so on others only, and where."""
-    order: dict[tuple[str, str], dict[str, Subject]] = {}
+    order: dict[tuple[str, str], dict[str, Compared]] = {}
     for abi in (usual, *(name for name in subjects if name != usual)):
         for subject in subjects[abi]:
             order.setdefault((subject.kind, subject.name), {})[abi] = subject
     return [_subject(found, usual, list(subjects)) for found in order.values()]
 
 
-def _subject(found: Mapping[str, Subject], usual: str, all_abis: Sequence[str]) -> Subject:
+def _subject(found: Mapping[str, Compared], usual: str, all_abis: Sequence[str]) -> Compared:
     shown = found.get(usual) or next(iter(found.values()))
     here = {_key(f) for f in shown.findings}
     seen: dict[object, _Seen] = {}

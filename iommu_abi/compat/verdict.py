@@ -64,7 +64,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject(Judged):
+class Compared(Judged):
     """A struct, union or constant; ``was`` and ``now`` are its size or value, None where it is not."""
 
     kind: str
@@ -86,7 +86,7 @@ class Report(Judged):
     old: str
     new: str
     abi: str
-    subjects: tuple[Subject, ...]
+    subjects: tuple[Compared, ...]
     notes: tuple[str, ...]
 
     def findings_of_all(self) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from iommu_abi import uapi
-from iommu_abi.structs.kind import Blob, Kind
+from iommu_abi.structs.kind import Blob, StructKind
 from iommu_abi.structs.unpack import examine
 
 HEADER = "vfio_info_cap_header"
@@ -34,11 +34,11 @@ class Capability:
     note: str = ""
 
 
-def chain(kind: Kind, data: bytes, first: int) -> Iterator[Capability]:
+def chain(kind: StructKind, data: bytes, first: int) -> Iterator[Capability]:
     """Every capability from ``first`` on; a last one without a blob says where the chain is wrong."""
     if HEADER not in uapi.declarations(kind.generation).records:
         return
-    header = Kind(HEADER, kind.generation, kind.abi)
+    header = StructKind(HEADER, kind.generation, kind.abi)
     heads: dict[int, dict[str, int]] = {}
     at = first
     while at and at not in heads and kind.layout.size <= at <= len(data) - header.layout.size:
@@ -53,10 +53,10 @@ def chain(kind: Kind, data: bytes, first: int) -> Iterator[Capability]:
         yield Capability(at, None, comes_back)
 
 
-def _examined(kind: Kind, header: Kind, number: int, data: bytes) -> tuple[Blob, str]:
+def _examined(kind: StructKind, header: StructKind, number: int, data: bytes) -> tuple[Blob, str]:
     struct = KNOWN.get(kind.struct, {}).get(number, "")
     if struct in uapi.declarations(kind.generation).records:
-        known = Kind(struct, kind.generation, kind.abi)
+        known = StructKind(struct, kind.generation, kind.abi)
         # Kernels pad a capability to 8 bytes: only what grows has all that is there.
         return examine(known, data if known.layout.record.flexible else data[: known.layout.size]), ""
     shown = header.layout.size

@@ -14,7 +14,7 @@ from iommu_abi.inputs import to_number
 from iommu_abi.ioctl import TYPE, family
 from iommu_abi.names import meant
 from iommu_abi.schemas import uapi
-from iommu_abi.structs.kind import Kind
+from iommu_abi.structs.kind import StructKind
 from iommu_abi.uapi.layout import Abi
 
 FIRST_OF_IOMMUFD = 0x80
@@ -30,12 +30,12 @@ class Command:
     name: str
     nr: int
     generation: str
-    kind: Kind | None = None
+    kind: StructKind | None = None
     least: int = 0
     writes: tuple[str, ...] = ()
 
 
-def _writes(kind: Kind) -> Iterator[str]:
+def _writes(kind: StructKind) -> Iterator[str]:
     for member in uapi.members(kind.schema, kind.plain_abi):
         if member.field.use in (uapi.Use.OUT, uapi.Use.BOTH):
             yield member.path
@@ -44,7 +44,7 @@ def _writes(kind: Kind) -> Iterator[str]:
 def _command(ioctl: uapi.Ioctl, generation: uapi.Generation, abi: Abi) -> Command:
     if not ioctl.struct:
         return Command(ioctl.name, ioctl.nr, generation.name)
-    kind = Kind(ioctl.struct, generation.name, abi)
+    kind = StructKind(ioctl.struct, generation.name, abi)
     least = rules.least(rules.any_struct(kind.name), kind.plain_abi)
     return Command(ioctl.name, ioctl.nr, generation.name, kind, least, tuple(_writes(kind)))
 

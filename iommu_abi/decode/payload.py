@@ -9,7 +9,7 @@ from iommu_abi.decode.capabilities import chain
 from iommu_abi.decode.pieces import Piece, read
 from iommu_abi.decode.plain_memory import KNOWN
 from iommu_abi.schemas import uapi
-from iommu_abi.structs.kind import Blob, Kind
+from iommu_abi.structs.kind import Blob, StructKind
 from iommu_abi.structs.names import data_behind
 from iommu_abi.structs.unpack import examine
 
@@ -49,7 +49,7 @@ class Payload:
     behind: tuple[Behind, ...]
 
 
-def decode(kind: Kind, data: bytes, pieces: Sequence[Piece], address: int | None = None) -> Payload:
+def decode(kind: StructKind, data: bytes, pieces: Sequence[Piece], address: int | None = None) -> Payload:
     """Take a struct apart, whatever is wrong with it, and follow its pointers into the pieces."""
     blob = examine(kind, data)
     values = {field.name: field.value for field in blob.fields if isinstance(field.value, int)}
@@ -60,7 +60,7 @@ def decode(kind: Kind, data: bytes, pieces: Sequence[Piece], address: int | None
     return Payload(blob, address, (*_follow(kind, values, pieces), *capabilities))
 
 
-def at(kind: Kind, address: int, pieces: Sequence[Piece]) -> Payload | None:
+def at(kind: StructKind, address: int, pieces: Sequence[Piece]) -> Payload | None:
     """The struct at an address: as many bytes as its first member says, else as many as it has."""
     found = read(pieces, address, 1 << 20)
     if found is None:
@@ -68,14 +68,14 @@ def at(kind: Kind, address: int, pieces: Sequence[Piece]) -> Payload | None:
     return decode(kind, found[: _length(kind, found)], pieces, address)
 
 
-def _length(kind: Kind, data: bytes) -> int:
+def _length(kind: StructKind, data: bytes) -> int:
     first = kind.schema.fields[0].name
     if first in ("size", "argsz") and len(data) >= 4:
         return max(int.from_bytes(data[:4], kind.order), 4)
     return len(data) if kind.layout.record.flexible else kind.layout.size
 
 
-def _follow(kind: Kind, values: dict[str, int], pieces: Sequence[Piece]) -> Iterator[Behind]:
+def _follow(kind: StructKind, values: dict[str, int], pieces: Sequence[Piece]) -> Iterator[Behind]:
     generation = uapi.generation(kind.generation)
     for payload in generation.payloads:
         address = values.get(payload.at, 0)
@@ -99,16 +99,16 @@ def _follow(kind: Kind, values: dict[str, int], pieces: Sequence[Piece]) -> Iter
             yield Behind(field, values[field], "", (), note)
 
 
-def _capabilities(kind: Kind, data: bytes, first: int) -> Iterator[Behind]:
+def _capabilities(kind: StructKind, data: bytes, first: int) -> Iterator[Behind]:
     for each in chain(kind, data, first):
         struct = each.blob.kind.struct if each.blob else ""
         yield Behind("cap_offset", each.offset, struct, tuple(filter(None, [each.blob])), each.note)
 
 
 def _array(
-    kind: Kind, field: str, address: int, struct: str, count: int, stride: int, pieces: Sequence[Piece]
+    kind: StructKind, field: str, address: int, struct: str, count: int, stride: int, pieces: Sequence[Piece]
 ) -> Behind:
-    item = Kind(struct, kind.generation, kind.abi)
+    item = StructKind(struct, kind.generation, kind.abi)
     size = stride or item.layout.size
     shown = min(count, MOST_ELEMENTS)
     data = read(pieces, address, shown * size)

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 
-from iommu_abi.structs.kind import Kind
+from iommu_abi.structs.kind import StructKind
 
 #: So many ranges of dirty pages are told.
 MOST_RANGES = 8
@@ -22,13 +22,13 @@ def _bitmap_bytes(values: Values) -> int:
     return max(8, min(-(-pages // 64) * 8, MOST_BYTES))
 
 
-def _set_bits(kind: Kind, data: bytes) -> Iterator[int]:
+def _set_bits(kind: StructKind, data: bytes) -> Iterator[int]:
     for first in range(0, len(data) // 8 * 8, 8):
         word = int.from_bytes(data[first : first + 8], kind.order)
         yield from (8 * first + bit for bit in range(64) if word >> bit & 1)
 
 
-def _dirty(kind: Kind, values: Values, data: bytes) -> str:
+def _dirty(kind: StructKind, values: Values, data: bytes) -> str:
     """iommufd: bit i, of 64-bit words, stands for the page at ``iova`` + i * ``page_size``."""
     size, iova = values["page_size"], values["iova"]
     if not size:
@@ -44,13 +44,15 @@ def _dirty(kind: Kind, values: Values, data: bytes) -> str:
     return f"{len(bits)} of {first}{pages} pages are dirty{': ' if bits else ''}{told}{more}"
 
 
-def _token(kind: Kind, values: Values, data: bytes) -> str:
+def _token(kind: StructKind, values: Values, data: bytes) -> str:
     """VFIO: 16 bytes in the order in which a UUID is written."""
     return f"token {uuid.UUID(bytes=data)}" if len(data) == 16 else "a token has 16 bytes"
 
 
 #: (struct, pointer) -> how many bytes lie there, and what they say.
-KNOWN: Mapping[tuple[str, str], tuple[Callable[[Values], int], Callable[[Kind, Values, bytes], str]]] = {
+KNOWN: Mapping[
+    tuple[str, str], tuple[Callable[[Values], int], Callable[[StructKind, Values, bytes], str]]
+] = {
     ("iommu_hwpt_get_dirty_bitmap", "data"): (_bitmap_bytes, _dirty),
     ("vfio_device_bind_iommufd", "token_uuid_ptr"): (lambda values: 16, _token),
 }

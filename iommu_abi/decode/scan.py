@@ -42,7 +42,7 @@ from iommu_abi.decode.report import Note, Report
 from iommu_abi.vendors import modules
 
 
-class Kind(Protocol):
+class Messages(Protocol):
     """A module of messages."""
 
     @property
@@ -63,8 +63,8 @@ class Kind(Protocol):
 
 
 #: In the order in which they are asked: fault lines of each vendor first.
-KINDS: tuple[Kind, ...] = (
-    *cast("tuple[Kind, ...]", modules("iommu_abi.decode")),
+KINDS: tuple[Messages, ...] = (
+    *cast("tuple[Messages, ...]", modules("iommu_abi.decode")),
     vtd_dumps,
     vtd_queue,
     page_requests,
@@ -168,19 +168,19 @@ def scan(text: Excerpt) -> Scanned:
 
 
 @lru_cache(maxsize=4096)  # logs repeat themselves
-def _kinds(line: str) -> tuple[Kind, ...]:
+def _kinds(line: str) -> tuple[Messages, ...]:
     """The kinds whose mark a line has, in their order."""
     near = [marks for least, marks in _OF_LEAST.items() if least in line]
     return _kinds_of(tuple(mark for marks in near for mark in marks if mark in line))
 
 
 @lru_cache(maxsize=1024)
-def _kinds_of(marks: tuple[str, ...]) -> tuple[Kind, ...]:
+def _kinds_of(marks: tuple[str, ...]) -> tuple[Messages, ...]:
     return tuple(kind for kind in KINDS if any(mark in kind.MARKS for mark in marks))
 
 
 @lru_cache(maxsize=256)
-def _begins(kinds: tuple[Kind, ...]) -> re.Pattern[str]:
+def _begins(kinds: tuple[Messages, ...]) -> re.Pattern[str]:
     """Where messages of these kinds begin."""
     return regex("|".join(f"(?:{kind.BEGINS})" for kind in kinds) or "(?!)")
 
@@ -189,7 +189,7 @@ def _numbers(lines: Lines, at: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(lines.numbers[each] for each in at))
 
 
-def _begun_above(kinds: tuple[Kind, ...], lines: Lines, at: int, used: set[int]) -> Report | Note | None:
+def _begun_above(kinds: tuple[Messages, ...], lines: Lines, at: int, used: set[int]) -> Report | Note | None:
     """A message that was wrapped before the word by which its kind is known."""
     if not at or at - 1 in used or lines.begins.search(lines[at]):
         return None
@@ -197,7 +197,7 @@ def _begun_above(kinds: tuple[Kind, ...], lines: Lines, at: int, used: set[int])
     return one if one and at in one.lines else None
 
 
-def _recognise(kinds: tuple[Kind, ...], lines: Lines, at: int) -> Report | Note | None:
+def _recognise(kinds: tuple[Messages, ...], lines: Lines, at: int) -> Report | Note | None:
     """A number that is none makes a message one of no known form."""
     for kind in kinds:
         try:

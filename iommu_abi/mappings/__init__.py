@@ -12,9 +12,9 @@ from __future__ import annotations
 from iommu_abi.mappings.enumeration import (
     ROOM,
     Context,
+    ContextState,
     Mapping,
     Reach,
-    State,
     Table,
     contexts,
     everything,
@@ -31,9 +31,9 @@ from iommu_abi.mappings.enumeration import (
 __all__ = [
     "ROOM",
     "Context",
+    "ContextState",
     "Mapping",
     "Reach",
-    "State",
     "Table",
     "contexts",
     "everything",

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
 from iommu_abi.mappings.budget import Budget, OutOfSteps
-from iommu_abi.mappings.enumeration import Context, Mapping, State, contexts, mappings, pasids, span
+from iommu_abi.mappings.enumeration import Context, ContextState, Mapping, contexts, mappings, pasids, span
 from iommu_abi.memory import Memory
 from iommu_abi.terms import hex_repr
 from iommu_abi.walk import Unit
@@ -150,7 +150,7 @@ def _joined(found: Iterator[RangeChange]) -> Iterator[RangeChange]:
 def _mappings(
     side: Side, rid: int, pasid: int | None, context: Context | None, budget: Budget
 ) -> Iterator[Mapping]:
-    if not context or context.state >= State.REFUSES:
+    if not context or context.state >= ContextState.REFUSES:
         return iter(())
     # of joined pages it is not known which has what size
     return mappings(*side, rid, pasid, by_size=True, budget=budget)

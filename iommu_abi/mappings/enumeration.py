@@ -26,7 +26,7 @@ _ACCESS = tuple(Access(i) for i in range(8))
 _TARGET = tuple(Target)
 
 
-class State(enum.IntEnum):
+class ContextState(enum.IntEnum):
     """What a context does with requests (enum iommu_abi_context_state)."""
 
     TRANSLATES = 0
@@ -35,7 +35,7 @@ class State(enum.IntEnum):
     BROKEN = 3
 
 
-_STATE = tuple(State)
+_STATE = tuple(ContextState)
 #: Makes a NamedTuple without a call of its constructor, which takes as long as all the rest.
 _new = tuple.__new__
 #: struct iommu_abi_mapping.
@@ -51,7 +51,7 @@ class Context:
 
     first: int
     last: int
-    state: State
+    state: ContextState
     fault: Fault | None = None
 
     def __repr__(self) -> str:
@@ -231,7 +231,7 @@ def _contexts(
             if last is not None and c.first > last:
                 return
             state = _STATE[c.state]
-            fault = fault_of(c.fault) if state >= State.REFUSES else None
+            fault = fault_of(c.fault) if state >= ContextState.REFUSES else None
             yield Context(c.first, c.last if last is None else min(c.last, last), state, fault)
 
 
@@ -326,7 +326,7 @@ def everything(
 ) -> Iterator[Reach]:
     """What all :func:`requesters` can reach; each of them is there once."""
     for at, process, context in requesters(unit, memory, rid, pasid, budget):
-        passes = context.state < State.REFUSES
+        passes = context.state < ContextState.REFUSES
         found = mappings(unit, memory, at, process, budget=budget) if passes else iter(())
         yield Reach(at, process, context, found)
 

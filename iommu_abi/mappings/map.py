@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from iommu_abi.mappings.budget import Budget, OutOfSteps, Stop, stop
-from iommu_abi.mappings.enumeration import Context, Mapping, State, mappings, requesters, tables
+from iommu_abi.mappings.enumeration import Context, ContextState, Mapping, mappings, requesters, tables
 from iommu_abi.mappings.extents import Extents, widest_gaps
 from iommu_abi.memory import Memory
 from iommu_abi.terms import Request, Stage, hex_repr
@@ -89,7 +89,7 @@ class Row:
     everything that is reached there, and TABLES if a page with IOMMU tables is.
     """
 
-    state: State
+    state: ContextState
     cells: bytearray
     who: list[Who] = field(default_factory=list)
     count: int = 0
@@ -208,7 +208,7 @@ def pages_of_tables(
     """
     for ref in unit.translate(memory, Request(rid, 0, pasid), trace=True).refs:
         yield ref.hpa // PAGE * PAGE
-    if context.state is State.TRANSLATES:
+    if context.state is ContextState.TRANSLATES:
         for table in tables(unit, memory, Stage.S1, rid, pasid, budget=budget):
             if table.ref:
                 yield table.ref.hpa // PAGE * PAGE
@@ -227,7 +227,7 @@ class _Survey:
             with contextlib.suppress(OutOfSteps):
                 for page in pages_of_tables(unit, memory, at, process, context, for_tables):
                     self.in_tables.add(page, page + PAGE - 1)
-            if context.state is State.TRANSLATES:
+            if context.state is ContextState.TRANSLATES:
                 for m in mappings(unit, memory, at, process, budget=budget):
                     self.shown.add(m.hpa, m.hpa + m.last - m.first)
 
@@ -295,7 +295,7 @@ def draw(
     drawn, second, stopped = _Rows(painter), budget.again(), None
     try:
         for at, process, context in requesters(unit, memory, rid, pasid, second):
-            reached = context.state < State.REFUSES
+            reached = context.state < ContextState.REFUSES
             found = mappings(unit, memory, at, process, budget=second) if reached else iter(())
             drawn.add(at, process, context, found)
     except OutOfSteps:

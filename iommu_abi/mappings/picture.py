@@ -9,7 +9,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from iommu_abi import drawing
-from iommu_abi.mappings.enumeration import State
+from iommu_abi.mappings.enumeration import ContextState
 from iommu_abi.mappings.map import TABLES, Map, Region, Row
 from iommu_abi.terms import Access
 
@@ -20,21 +20,21 @@ MARGIN = 22
 #: Columns of the axis in an SVG.
 SVG_COLUMNS = 168
 
-Kind = Literal["name", "frame", "none", "read", "write", "both", "exec", "all", "tables"]
-Segment = tuple[str, Kind]
+Look = Literal["name", "frame", "none", "read", "write", "both", "exec", "all", "tables"]
+Segment = tuple[str, Look]
 
 TABLES_NAME = "IOMMU tables"
 EMPTY = {
-    State.TRANSLATES: "reach nothing on this map",
-    State.PASSES: "pass everything through",
-    State.REFUSES: "refuse every request",
-    State.BROKEN: "are broken and block every request",
+    ContextState.TRANSLATES: "reach nothing on this map",
+    ContextState.PASSES: "pass everything through",
+    ContextState.REFUSES: "refuse every request",
+    ContextState.BROKEN: "are broken and block every request",
 }
 
 
 def _word(row: Row, label: str) -> str:
     """The label of a row with a strip."""
-    return f"{label} passes" if row.state is State.PASSES else label
+    return f"{label} passes" if row.state is ContextState.PASSES else label
 
 
 def _size(size: int) -> str:
@@ -73,7 +73,7 @@ def _levels(ends: list[tuple[int, int]]) -> list[int]:
 # ---------------------------------------------------------------- text
 
 #: Rights -> sign, kind, and what the legend says.
-_SIGNS: dict[int, tuple[str, Kind, str]] = {
+_SIGNS: dict[int, tuple[str, Look, str]] = {
     0: ("·", "none", "nothing"),
     R: ("r", "read", "read"),
     W: ("w", "write", "write"),
@@ -83,10 +83,10 @@ _SIGNS: dict[int, tuple[str, Kind, str]] = {
     W | X: ("X", "all", "all, execute too"),
     R | W | X: ("X", "all", "all, execute too"),
 }
-_REACHED: tuple[str, Kind, str] = ("!", "tables", "reaches IOMMU tables")
+_REACHED: tuple[str, Look, str] = ("!", "tables", "reaches IOMMU tables")
 
 
-def _sign(cell: int) -> tuple[str, Kind, str]:
+def _sign(cell: int) -> tuple[str, Look, str]:
     return _REACHED if cell & TABLES else _SIGNS[cell]
 
 
@@ -113,7 +113,7 @@ def _header(regions: list[Region]) -> Iterator[str]:
     yield line
 
 
-def _strip(regions: list[Region], signs: list[tuple[str, Kind]]) -> Iterator[Segment]:
+def _strip(regions: list[Region], signs: list[tuple[str, Look]]) -> Iterator[Segment]:
     """Signs, with the frame between regions and neighbours of a kind together."""
     for region in regions:
         yield "│", "frame"
@@ -145,7 +145,7 @@ def lines(drawn: Map, labels: list[str]) -> Iterator[list[Segment]]:
         if any(row.cells):
             signs = [_sign(cell)[:2] for cell in row.cells]
             yield [(_name(_word(row, label)), "name"), *_strip(drawn.regions, signs)]
-    tables: list[tuple[str, Kind]] = [("T", "tables") if cell else ("·", "none") for cell in drawn.tables]
+    tables: list[tuple[str, Look]] = [("T", "tables") if cell else ("·", "none") for cell in drawn.tables]
     yield [(_name(TABLES_NAME), "name"), *_strip(drawn.regions, tables)]
     yield list(_legend({cell if cell < TABLES else TABLES for row in drawn.rows for cell in row.cells}))
 

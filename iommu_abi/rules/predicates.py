@@ -11,64 +11,64 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from iommu_abi.rules.row import Finding, Predicate, View
+from iommu_abi.rules.row import Breach, Predicate, View
 
 PAGE_SIZE = 4096  # of the kernel; arm64 and others may have more
 LAST_ID = (1 << 31) - 1
 
 
-def zero(view: View, path: str) -> Finding:
+def zero(view: View, path: str) -> Breach:
     """0, or bytes that are all 0; got is the first that is not."""
     value = view[path]
     got = value if isinstance(value, int) else next(filter(None, value), 0)
     return (got, 0) if got else None
 
 
-def nonzero(view: View, path: str) -> Finding:
+def nonzero(view: View, path: str) -> Breach:
     """Any number but 0."""
     return None if view[path] else (0, 0)
 
 
-def known_flags(view: View, path: str) -> Finding:
+def known_flags(view: View, path: str) -> Breach:
     """Only bits that the generation has a name for."""
     value, mask = view[path], view.mask(path)
     return (value, mask) if value & ~mask else None
 
 
-def below_ulong_max(view: View, path: str) -> Finding:
+def below_ulong_max(view: View, path: str) -> Breach:
     """Less than ULONG_MAX of the kernel."""
     return (view[path], view.ulong_max) if view[path] >= view.ulong_max else None
 
 
-def up_to_ulong_max(view: View, path: str) -> Finding:
+def up_to_ulong_max(view: View, path: str) -> Breach:
     """At most ULONG_MAX of the kernel."""
     return (view[path], view.ulong_max) if view[path] > view.ulong_max else None
 
 
-def below_half_of_ulong_max(view: View, path: str) -> Finding:
+def below_half_of_ulong_max(view: View, path: str) -> Breach:
     """Less than half of ULONG_MAX: a length that can be rounded up to a power of two."""
     half = view.ulong_max // 2
     return (view[path], half) if view[path] >= half else None
 
 
-def a_page_below_size_max(view: View, path: str) -> Finding:
+def a_page_below_size_max(view: View, path: str) -> Breach:
     """At most SIZE_MAX less a page: a length that can be rounded up to pages."""
     most = view.ulong_max - PAGE_SIZE
     return (view[path], most) if view[path] > most else None
 
 
-def an_id(view: View, path: str) -> Finding:
+def an_id(view: View, path: str) -> Breach:
     """A number that an object of iommufd may have; they count from 1."""
     return None if 0 < view[path] <= LAST_ID else (view[path], LAST_ID)
 
 
-def readable(view: View, path: str) -> Finding:
+def readable(view: View, path: str) -> Breach:
     """As many bytes in memory as announced, of those that the kernel knows."""
     least = min(view.given, view.ksize)
     return (len(view.data), least) if len(view.data) < least else None
 
 
-def power_of_two(view: View, path: str) -> Finding:
+def power_of_two(view: View, path: str) -> Breach:
     """Exactly one bit."""
     value = view[path]
     return None if value and value & value - 1 == 0 else (value, 1)
@@ -117,7 +117,7 @@ class is_(_Number):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         return None if view[path] == self.number else (view[path], self.number)
 
 
@@ -126,7 +126,7 @@ class is_not(_Number):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         return (self.number, 0) if view[path] == self.number else None
 
 
@@ -135,7 +135,7 @@ class one_of(_Numbers):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         return None if view[path] in self.numbers else (view[path], 0)
 
 
@@ -144,7 +144,7 @@ class at_least(_Number):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         return (view[path], self.number) if view[path] < self.number else None
 
 
@@ -153,7 +153,7 @@ class at_most(_Number):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         return (view[path], self.number) if view[path] > self.number else None
 
 
@@ -162,7 +162,7 @@ class multiple_of(_Number):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         return (view[path], self.number) if view[path] % self.number else None
 
 
@@ -171,7 +171,7 @@ class all_of(_Bits):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         return (view[path], self.bits) if view[path] & self.bits != self.bits else None
 
 
@@ -180,7 +180,7 @@ class some_of(_Bits):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         return None if view[path] & self.bits else (view[path], 0)
 
 
@@ -189,7 +189,7 @@ class not_all_of(_Bits):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         return (view[path], 0) if view[path] & self.bits == self.bits else None
 
 
@@ -198,7 +198,7 @@ class none_of(_Bits):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         return (view[path], 0) if view[path] & self.bits else None
 
 
@@ -207,7 +207,7 @@ class either_of(_Bits):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         return (view[path], 0) if view[path] & self.bits in (0, self.bits) else None
 
 
@@ -216,7 +216,7 @@ class low_byte_of(_Numbers):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         low = view[path][0] & 0xFF
         return None if low in self.numbers else (low, 0)
 
@@ -227,7 +227,7 @@ class zero_like:
 
     other: str
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         return (view[path], 0) if (view[path] == 0) != (view[self.other] == 0) else None
 
 
@@ -245,7 +245,7 @@ class range_from:
     top: int | None = None
     past: bool = False
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         top = view.ulong_max if self.top is None else self.top
         if self.past:
             last = (view[self.start] & top if self.top is None else view[self.start]) + view[self.length]
@@ -261,7 +261,7 @@ class whole_pages:
     length: str
     page_size: str
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         low = view[self.page_size] - 1
         end = view[path] + view[self.length]
         return (view[path], view[self.page_size]) if (view[path] | end) & low else None
@@ -278,7 +278,7 @@ class bits_for:
     length: str
     page_size: str
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         length, page = view[self.length], view[self.page_size] & -view[self.page_size]
         if not length or not page:
             return None
@@ -298,7 +298,7 @@ class given_up_to(_UpTo):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         least = _up_to(view, self.field, self.start)
         return (view.given, least) if view.given < least else None
 
@@ -308,7 +308,7 @@ class readable_up_to(_UpTo):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         least = _up_to(view, self.field, self.start)
         return (len(view.data), least) if len(view.data) < least else None
 
@@ -323,7 +323,7 @@ class given_for(_Followed):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         least = _followed(view, self.data)
         return (view.given, least) if view.given < least else None
 
@@ -333,7 +333,7 @@ class readable_for(_Followed):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         least = _followed(view, self.data)
         return (len(view.data), least) if len(view.data) < least else None
 
@@ -343,7 +343,7 @@ class given_for_each(_Counted):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         least = view.ksize + view[self.count] * self.size
         return (view.given, least) if view.given < least else None
 
@@ -353,7 +353,7 @@ class readable_for_each(_Counted):
 
     __slots__ = ()
 
-    def __call__(self, view: View, path: str) -> Finding:
+    def __call__(self, view: View, path: str) -> Breach:
         least = view.ksize + view[self.count] * self.size
         return (len(view.data), least) if len(view.data) < least else None
 

@@ -16,7 +16,7 @@ from iommu_abi.errors import AbiError, Rule
 from iommu_abi.schemas import uapi
 
 #: got and expected of a broken check; None if it is not broken.
-Finding: TypeAlias = "tuple[int, int] | None"
+Breach: TypeAlias = "tuple[int, int] | None"
 #: A kernel's number, such as (6, 12).
 Version: TypeAlias = "tuple[int, int]"
 ANY: Version = (0, 0)
@@ -94,7 +94,7 @@ class View:
 
 
 #: What a row asks of its field; see :mod:`.predicates`.
-Predicate = Callable[[View, str], Finding]
+Predicate = Callable[[View, str], Breach]
 #: When a row is looked at.
 Condition = Callable[[View], bool]
 

@@ -35,7 +35,7 @@ from iommu_abi.schemas.smmuv3_entries import (
     TG1_LG2,
     TWO_LEVEL_4K,
 )
-from iommu_abi.schemas.vmsa_entries import Granule, Kind, descriptor_layout, vendor_level
+from iommu_abi.schemas.vmsa_entries import Descriptor, Granule, descriptor_layout, vendor_level
 from iommu_abi.terms import Access
 
 _TG0 = {lg2: code for code, lg2 in TG0_LG2.items()}
@@ -93,20 +93,21 @@ class SmmuTables(Tables):
         return self.space.page(length // PAGE, align=length)
 
     def _next(self, raw: int, level: int) -> tuple[int, int]:
-        if self.granule.kind(level, raw) is not Kind.TABLE:
+        if self.granule.kind(level, raw) is not Descriptor.TABLE:
             raise ValueError("a larger page is mapped here")
-        fields = descriptor_layout(self.number, self.granule, level, Kind.TABLE).of(raw)
+        fields = descriptor_layout(self.number, self.granule, level, Descriptor.TABLE).of(raw)
         return self.granule.address(fields), level - 1
 
-    def _descriptor(self, level: int, kind: Kind, address: int, **fields: int) -> int:
-        values = {"VALID": 1, "TYPE": int(kind is not Kind.BLOCK)} | self.granule.address_fields(address)
+    def _descriptor(self, level: int, kind: Descriptor, address: int, **fields: int) -> int:
+        values = {"VALID": 1, "TYPE": int(kind is not Descriptor.BLOCK)}
+        values |= self.granule.address_fields(address)
         return descriptor_layout(self.number, self.granule, level, kind).value(**values | fields)
 
     def _table(self, address: int, level: int) -> int:
-        return self._descriptor(level + 1, Kind.TABLE, address)
+        return self._descriptor(level + 1, Descriptor.TABLE, address)
 
     def _leaf(self, level: int, to: int, access: Access, fields: dict[str, int]) -> int:
-        kind = Kind.BLOCK if level else Kind.PAGE
+        kind = Descriptor.BLOCK if level else Descriptor.PAGE
         return self._descriptor(level, kind, to, **{"AF": 1} | self._rights(access) | fields)
 
     @abstractmethod

@@ -20,8 +20,8 @@ from iommu_abi.schemas.vmsa_entries import (
     AF,
     S1_READ_ONLY,
     S2_WRITABLE,
+    Descriptor,
     Granule,
-    Kind,
     descriptor_layout,
 )
 from iommu_abi.terms import Access, Purpose, Reason, Stage
@@ -105,12 +105,12 @@ class Tables(Paging):
         kind = self.granule.kind(level, data[0])
         return descriptor_layout(self.number, self.granule, level, kind).parse(data)
 
-    def _kind(self, fields: Fields, level: int) -> Kind:
+    def _kind(self, fields: Fields, level: int) -> Descriptor:
         return self.granule.kind(level, fields.VALID | fields.TYPE << 1)
 
     def problem(self, fields: Fields, level: int, address: int) -> Reason | None:
         """Look at the kind of the descriptor, then at the size of its address."""
-        if self._kind(fields, level) is Kind.INVALID:
+        if self._kind(fields, level) is Descriptor.INVALID:
             return Reason.NOT_PRESENT
         if self.granule.address(fields) >> self.output_lg2:
             return Reason.OUTPUT_RANGE
@@ -118,7 +118,7 @@ class Tables(Paging):
 
     def step(self, fields: Fields, level: int, address: int) -> Next | Page:
         """Follow the address to the next table or into the page or block."""
-        if self._kind(fields, level) is Kind.TABLE:
+        if self._kind(fields, level) is Descriptor.TABLE:
             return Next(self.granule.address(fields), level - 1)
         size_lg2 = self.granule.page_lg2(level)
         return Page(self.granule.address(fields) | address & ((1 << size_lg2) - 1), size_lg2)

@@ -30,7 +30,7 @@ def vendor_level(level: int) -> int:
     return 3 - level
 
 
-class Kind(Enum):
+class Descriptor(Enum):
     """What a descriptor is."""
 
     INVALID = "invalid descriptor"
@@ -67,13 +67,13 @@ class Granule:
         last = 2 if self.lg2 == 12 else 1
         return 1 <= level <= last + self.wide
 
-    def kind(self, level: int, raw: int) -> Kind:
+    def kind(self, level: int, raw: int) -> Descriptor:
         """Tell what a descriptor is: by bits 1:0, and what its level allows."""
         if not raw & 1:
-            return Kind.INVALID
+            return Descriptor.INVALID
         if raw & 2:
-            return Kind.TABLE if level else Kind.PAGE
-        return Kind.BLOCK if self.has_block(level) else Kind.INVALID
+            return Descriptor.TABLE if level else Descriptor.PAGE
+        return Descriptor.BLOCK if self.has_block(level) else Descriptor.INVALID
 
     def address(self, fields: Fields) -> int:
         """Join the two parts of a descriptor's address."""
@@ -151,35 +151,35 @@ def _unused(high: int, low: int) -> tuple[Bits, ...]:
 
 
 @cache
-def descriptor_layout(stage: int, granule: Granule, level: int, kind: Kind) -> Layout:
+def descriptor_layout(stage: int, granule: Granule, level: int, kind: Descriptor) -> Layout:
     """Return the layout of a descriptor of ``stage`` 1 or 2."""
-    if kind is Kind.INVALID:
+    if kind is Descriptor.INVALID:
         return INVALID
     name = f"stage-{stage} {kind.value}, {1 << granule.lg2 - 10} KiB granule"
-    first = granule.lg2 if kind is Kind.TABLE else granule.page_lg2(level)
+    first = granule.lg2 if kind is Descriptor.TABLE else granule.page_lg2(level)
     low = (*_bits_7_0(stage, kind), _bits_9_8(granule, kind), *_bits_11_10(stage, kind))
     return Layout(name, 8, *low, *_address(granule, first), *_bits_63_50(stage, kind))
 
 
-def _bits_7_0(stage: int, kind: Kind) -> tuple[Bits, ...]:
-    if kind is Kind.TABLE:
+def _bits_7_0(stage: int, kind: Descriptor) -> tuple[Bits, ...]:
+    if kind is Descriptor.TABLE:
         return (*_START, ignored(7, 2))
     return _S1_ATTRIBUTES if stage == 1 else _S2_ATTRIBUTES
 
 
-def _bits_9_8(granule: Granule, kind: Kind) -> Bits:
+def _bits_9_8(granule: Granule, kind: Descriptor) -> Bits:
     if granule.wide and granule.lg2 != 16:
         return bits(9, 8, "ADDR_51_50", "bits 51:50 of ADDR")
-    return ignored(9, 8) if kind is Kind.TABLE else bits(9, 8, "SH")
+    return ignored(9, 8) if kind is Descriptor.TABLE else bits(9, 8, "SH")
 
 
-def _bits_11_10(stage: int, kind: Kind) -> tuple[Bits, ...]:
-    if kind is Kind.TABLE:
+def _bits_11_10(stage: int, kind: Descriptor) -> tuple[Bits, ...]:
+    if kind is Descriptor.TABLE:
         return _TABLE_FLAGS
     return _S1_FLAGS if stage == 1 else _S2_FLAGS
 
 
-def _bits_63_50(stage: int, kind: Kind) -> tuple[Bits, ...]:
-    if kind is Kind.TABLE:
+def _bits_63_50(stage: int, kind: Descriptor) -> tuple[Bits, ...]:
+    if kind is Descriptor.TABLE:
         return _S1_TABLE_END if stage == 1 else (ignored(63, 50),)
     return _S1_END if stage == 1 else _S2_END

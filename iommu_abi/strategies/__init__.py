@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 from iommu_abi.errors import UsageError
 from iommu_abi.strategies import anything, boundary, guest_entries, rows, seed
 from iommu_abi.strategies.rows import Broken
-from iommu_abi.strategies.target import Target, target
+from iommu_abi.strategies.target import Specimen, target
 
 
-def _is_seed(made: Target) -> bool:
+def _is_seed(made: Specimen) -> bool:
     return made.struct.name == seed.STRUCT and made.generation.name in seed.MODELS
 
 
-def _valid(made: Target, *, whole: bool = False) -> st.SearchStrategy[bytes]:
+def _valid(made: Specimen, *, whole: bool = False) -> st.SearchStrategy[bytes]:
     if _is_seed(made):
         return seed.valid(made)
     if made.struct.name in guest_entries.BREAKERS:

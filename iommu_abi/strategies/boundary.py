@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from iommu_abi.strategies import draft, envelope
 from iommu_abi.strategies.plan import plans
-from iommu_abi.strategies.target import Target
+from iommu_abi.strategies.target import Specimen
 
 
-def numbers(target: Target, path: str) -> list[int]:
+def numbers(target: Specimen, path: str) -> list[int]:
     """Edges of a field: 0, 1, the sign bit, the ends, of bytes the first and the last.
 
     Known flags, alone and together, and the first unknown one; named numbers and their neighbours.
@@ -27,7 +27,7 @@ def numbers(target: Target, path: str) -> list[int]:
     return sorted(number for number in found if number in domain)
 
 
-def sizes(target: Target) -> list[int]:
+def sizes(target: Specimen) -> list[int]:
     """Edges of what a caller announces: around the least that a kernel takes, and the most it knows."""
     least = envelope.least(target) or (4 if target.first else target.size)
     around = {size + step for size in (least, target.size) for step in (-1, 0, 1)}
@@ -35,7 +35,7 @@ def sizes(target: Target) -> list[int]:
 
 
 @st.composite
-def blobs(draw: st.DrawFn, target: Target) -> bytes:
+def blobs(draw: st.DrawFn, target: Specimen) -> bytes:
     """A valid blob of which some fields, its size, or both are at an edge."""
     found = plans(target)
     plan = found[draw(st.integers(0, len(found) - 1))]

@@ -11,12 +11,12 @@ from iommu_abi.rules.row import Check
 from iommu_abi.schemas import uapi
 from iommu_abi.strategies import relations
 from iommu_abi.strategies.plan import Plan, about_size
-from iommu_abi.strategies.target import Target
+from iommu_abi.strategies.target import Specimen
 
 MOST = 5  # elements of a tail
 
 
-def _chosen(draw: st.DrawFn, target: Target, plan: Plan) -> list[str]:
+def _chosen(draw: st.DrawFn, target: Specimen, plan: Plan) -> list[str]:
     """Fields that do not overlap: of a union a member that rows look at, else its first or its last."""
     ruled = {check.rule.field for check in plan.looked_at}
     others = [path for path in target.leaves if path not in ruled]
@@ -32,7 +32,7 @@ def _chosen(draw: st.DrawFn, target: Target, plan: Plan) -> list[str]:
     return found
 
 
-def values(draw: st.DrawFn, target: Target, plan: Plan, broken: Check | None = None) -> dict[str, int]:
+def values(draw: st.DrawFn, target: Specimen, plan: Plan, broken: Check | None = None) -> dict[str, int]:
     """A number for each of the chosen fields; the rows that are looked at hold, but the broken one."""
     made = {path: draw(plan.domains[path].numbers()) for path in _chosen(draw, target, plan)}
     checks = [check for check in plan.looked_at if not about_size(check)]
@@ -45,7 +45,7 @@ def values(draw: st.DrawFn, target: Target, plan: Plan, broken: Check | None = N
     return made
 
 
-def tail(draw: st.DrawFn, target: Target, numbers: dict[str, int]) -> bytes:
+def tail(draw: st.DrawFn, target: Specimen, numbers: dict[str, int]) -> bytes:
     """The bytes of a flexible tail; the field that announces them, if there is one, is set."""
     field = target.struct.tail
     if field is None:
@@ -56,7 +56,7 @@ def tail(draw: st.DrawFn, target: Target, numbers: dict[str, int]) -> bytes:
     return draw(st.binary(min_size=size, max_size=size))
 
 
-def write(target: Target, numbers: Mapping[str, int]) -> bytes:
+def write(target: Specimen, numbers: Mapping[str, int]) -> bytes:
     """The bytes of a struct, those of holes and of fields without a number 0."""
     data = bytearray(target.size)
     for path, number in numbers.items():

@@ -18,13 +18,13 @@ from iommu_abi.rules.row import Check
 from iommu_abi.strategies import draft
 from iommu_abi.strategies.plan import Plan, plans
 from iommu_abi.strategies.relations import related
-from iommu_abi.strategies.target import Target
+from iommu_abi.strategies.target import Specimen
 
 TAIL = "copy_struct.tail"
 SURPLUS = 64  # bytes at most that a newer caller gives
 
 
-def generic(target: Target) -> dict[str, int]:
+def generic(target: Specimen) -> dict[str, int]:
     """Rule -> errno, of the rules about sizes that are no rows."""
     if target.subject is None:
         return {}
@@ -43,13 +43,13 @@ def generic(target: Target) -> dict[str, int]:
     return {f"{name}.read": errno.EFAULT} if taken is Taken.FIXED else {}
 
 
-def least(target: Target) -> int:
+def least(target: Specimen) -> int:
     """Bytes that every caller of a command has to announce."""
     command = target.subject.command if target.subject else None
     return target.end(command.least) if command else 0
 
 
-def announced(target: Target, numbers: Mapping[str, int], given: int) -> bytes:
+def announced(target: Specimen, numbers: Mapping[str, int], given: int) -> bytes:
     """The bytes of a struct that says of itself that it has ``given``."""
     return draft.write(target, {**numbers, target.first: given} if target.first else numbers)
 
@@ -57,7 +57,7 @@ def announced(target: Target, numbers: Mapping[str, int], given: int) -> bytes:
 # ---------------------------------------------------------------- sizes that are right
 
 
-def _that_count(target: Target, plan: Plan) -> set[str]:
+def _that_count(target: Specimen, plan: Plan) -> set[str]:
     """The fields on which it depends whether rows are looked at, and hold."""
     fields = {check.when.field for check in target.checks if isinstance(check.when, p.where)}
     for check in plan.looked_at:
@@ -65,7 +65,7 @@ def _that_count(target: Target, plan: Plan) -> set[str]:
     return fields
 
 
-def _shorter(target: Target, plan: Plan, numbers: Mapping[str, int]) -> list[int]:
+def _shorter(target: Specimen, plan: Plan, numbers: Mapping[str, int]) -> list[int]:
     """Sizes that an older caller may announce: the kernel takes the fields beyond for 0, as they must be."""
     floor = max([least(target), 4, _floor(target, plan, numbers)])
     fields = _that_count(target, plan)
@@ -76,7 +76,7 @@ def _shorter(target: Target, plan: Plan, numbers: Mapping[str, int]) -> list[int
     return sorted(end for end in ends if floor <= end < target.size)
 
 
-def _size_asked(target: Target, check: Check, numbers: Mapping[str, int]) -> int:
+def _size_asked(target: Specimen, check: Check, numbers: Mapping[str, int]) -> int:
     match check.broken:
         case p.given_up_to(field=field, start=start) | p.readable_up_to(field=field, start=start):
             return target.end(field, start=start)
@@ -87,12 +87,12 @@ def _size_asked(target: Target, check: Check, numbers: Mapping[str, int]) -> int
     return 0
 
 
-def _floor(target: Target, plan: Plan, numbers: Mapping[str, int]) -> int:
+def _floor(target: Specimen, plan: Plan, numbers: Mapping[str, int]) -> int:
     """Bytes that the rows ask for which are looked at."""
     return max((_size_asked(target, check, numbers) for check in plan.looked_at), default=0)
 
 
-def _behind(draw: st.DrawFn, target: Target, plan: Plan) -> bytes:
+def _behind(draw: st.DrawFn, target: Specimen, plan: Plan) -> bytes:
     """A valid struct that follows, if these rows ask for one."""
     for check in plan.looked_at:
         if isinstance(check.broken, p.given_for) and isinstance(check.broken.data, str):
@@ -104,7 +104,7 @@ def _behind(draw: st.DrawFn, target: Target, plan: Plan) -> bytes:
 
 
 def fitting(
-    draw: st.DrawFn, target: Target, plan: Plan, numbers: dict[str, int], *, whole: bool = False
+    draw: st.DrawFn, target: Specimen, plan: Plan, numbers: dict[str, int], *, whole: bool = False
 ) -> bytes:
     """A blob whose size is right: that of the struct, or if not ``whole`` of an older or a newer one."""
     if whole or target.first is None or target.subject is None:
@@ -128,7 +128,7 @@ def _newer(size: int) -> st.SearchStrategy[int]:
 # ---------------------------------------------------------------- sizes that are wrong
 
 
-def wrong_generic(draw: st.DrawFn, target: Target, rule: str, numbers: dict[str, int]) -> bytes:
+def wrong_generic(draw: st.DrawFn, target: Specimen, rule: str, numbers: dict[str, int]) -> bytes:
     """A blob that breaks one of :func:`generic`."""
     kind, size = rule.rsplit(".", 1)[-1], target.size
     if rule == TAIL:
@@ -148,7 +148,7 @@ def wrong_generic(draw: st.DrawFn, target: Target, rule: str, numbers: dict[str,
     return announced(target, numbers, size)[: draw(st.integers(0, short))]
 
 
-def wrong(draw: st.DrawFn, target: Target, plan: Plan, check: Check, numbers: dict[str, int]) -> bytes:
+def wrong(draw: st.DrawFn, target: Specimen, plan: Plan, check: Check, numbers: dict[str, int]) -> bytes:
     """A blob that breaks a row about sizes, and none of the rows about sizes before it."""
     size = target.size
     before = plan.looked_at[: plan.looked_at.index(check)]

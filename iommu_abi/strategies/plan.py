@@ -14,7 +14,7 @@ from iommu_abi.rules import predicates as p
 from iommu_abi.rules.row import Check, Condition
 from iommu_abi.strategies.domain import Domain, asked
 from iommu_abi.strategies.relations import room
-from iommu_abi.strategies.target import SIZES, Target
+from iommu_abi.strategies.target import SIZES, Specimen
 
 #: Elements that a struct counts, at most, and the length of a range that has a bit map, perhaps of its bytes.
 MOST_ELEMENTS, MOST_LENGTH = 16, 1 << 31
@@ -43,7 +43,7 @@ def _narrow(plan: Plan, path: str, narrowing: Mapping[str, object]) -> Plan:
     return replace(plan, domains={**plan.domains, path: changed})
 
 
-def _holding(target: Target, plan: Plan, check: Check) -> Plan:
+def _holding(target: Specimen, plan: Plan, check: Check) -> Plan:
     if not about_size(check):
         narrowing, _ = asked(check.broken, target.facts(check.rule.field))
         plan = _narrow(plan, check.rule.field, narrowing)
@@ -63,14 +63,14 @@ def _within_reason(plan: Plan, check: Check) -> Plan:
     return plan
 
 
-def _with_room(target: Target, plan: Plan, ends: p.range_from) -> Plan:
+def _with_room(target: Specimen, plan: Plan, ends: p.range_from) -> Plan:
     """A range that ends in time has a start and a length that leave room for each other."""
     most = room(ends, target.ulong_max)
     plan = _narrow(plan, ends.start, {"high": most - max(1, plan.domains[ends.length].low)})
     return _narrow(plan, ends.length, {"high": most - plan.domains[ends.start].low})
 
 
-def _breaking(target: Target, plan: Plan, check: Check) -> list[Plan]:
+def _breaking(target: Specimen, plan: Plan, check: Check) -> list[Plan]:
     plan = replace(plan, looked_at=(*plan.looked_at, check))
     plan = _within_reason(plan, check)
     if about_size(check):
@@ -79,7 +79,7 @@ def _breaking(target: Target, plan: Plan, check: Check) -> list[Plan]:
     return [_narrow(plan, check.rule.field, way) for way in ways]
 
 
-def _inside(target: Target, plan: Plan, condition: Condition) -> list[Plan]:
+def _inside(target: Specimen, plan: Plan, condition: Condition) -> list[Plan]:
     if isinstance(condition, p.unless):
         return [made for each in condition.conditions for made in _outside(target, plan, each)]
     assert isinstance(condition, p.where)
@@ -87,7 +87,7 @@ def _inside(target: Target, plan: Plan, condition: Condition) -> list[Plan]:
     return [_narrow(plan, condition.field, narrowing)]
 
 
-def _outside(target: Target, plan: Plan, condition: Condition) -> list[Plan]:
+def _outside(target: Specimen, plan: Plan, condition: Condition) -> list[Plan]:
     if isinstance(condition, p.unless):
         for each in condition.conditions:
             (plan,) = _inside(target, plan, each)
@@ -97,7 +97,7 @@ def _outside(target: Target, plan: Plan, condition: Condition) -> list[Plan]:
     return [_narrow(plan, condition.field, way) for way in ways]
 
 
-def _all_rows(target: Target, plan: Plan, checks: Iterable[Check], broken: Check | None) -> list[Plan]:
+def _all_rows(target: Specimen, plan: Plan, checks: Iterable[Check], broken: Check | None) -> list[Plan]:
     """All rows hold, but the broken one."""
     plans = [plan]
     for check in checks:
@@ -108,7 +108,7 @@ def _all_rows(target: Target, plan: Plan, checks: Iterable[Check], broken: Check
     return plans
 
 
-def _either(target: Target, plan: Plan, checks: list[Check], broken: Check | None) -> list[Plan]:
+def _either(target: Specimen, plan: Plan, checks: list[Check], broken: Check | None) -> list[Plan]:
     """The condition of these rows holds and so do they, or it does not hold."""
     condition = checks[0].when
     assert condition is not None
@@ -127,7 +127,7 @@ def _either(target: Target, plan: Plan, checks: list[Check], broken: Check | Non
 
 
 @cache
-def plans(target: Target, broken: Check | None = None) -> tuple[Plan, ...]:
+def plans(target: Specimen, broken: Check | None = None) -> tuple[Plan, ...]:
     """Every plan; none if no bytes can break that row alone."""
     always = [check for check in target.checks if check.when is None]
     grouped: dict[Condition, list[Check]] = {}

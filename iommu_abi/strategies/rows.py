@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from iommu_abi.rules.row import Check
 from iommu_abi.strategies import draft, envelope
 from iommu_abi.strategies.plan import Plan, about_size, plans
-from iommu_abi.strategies.target import Target
+from iommu_abi.strategies.target import Specimen
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ def _one(draw: st.DrawFn, found: tuple[Plan, ...]) -> Plan:
 
 
 @st.composite
-def valid(draw: st.DrawFn, target: Target, *, whole: bool = False) -> bytes:
+def valid(draw: st.DrawFn, target: Specimen, *, whole: bool = False) -> bytes:
     """Bytes that break no rule; ``whole``: neither an older nor a newer caller's."""
     plan = _one(draw, plans(target))
     numbers = draft.values(draw, target, plan)
     return envelope.fitting(draw, target, plan, numbers, whole=whole)
 
 
-def rules(target: Target) -> dict[str, int]:
+def rules(target: Specimen) -> dict[str, int]:
     """Rule -> errno, of every rule that some bytes break alone, in the kernel's order."""
     rows = {
         check.rule.name: check.rule.errno if check.enforced else 0
@@ -48,7 +48,7 @@ def rules(target: Target) -> dict[str, int]:
     return {**envelope.generic(target), **rows}
 
 
-def breaking(target: Target, rule: str) -> st.SearchStrategy[Broken]:
+def breaking(target: Specimen, rule: str) -> st.SearchStrategy[Broken]:
     """Bytes that break a rule of :func:`rules`."""
     check = next((check for check in target.checks if check.rule.name == rule), None)
     number = rules(target)[rule]
@@ -57,13 +57,13 @@ def breaking(target: Target, rule: str) -> st.SearchStrategy[Broken]:
 
 
 @st.composite
-def _generic(draw: st.DrawFn, target: Target, rule: str) -> bytes:
+def _generic(draw: st.DrawFn, target: Specimen, rule: str) -> bytes:
     plan = _one(draw, plans(target))
     return envelope.wrong_generic(draw, target, rule, draft.values(draw, target, plan))
 
 
 @st.composite
-def _row(draw: st.DrawFn, target: Target, check: Check) -> bytes:
+def _row(draw: st.DrawFn, target: Specimen, check: Check) -> bytes:
     plan = _one(draw, plans(target, check))
     numbers = draft.values(draw, target, plan, check)
     if about_size(check):

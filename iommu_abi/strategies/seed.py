@@ -20,7 +20,7 @@ from iommu_abi.schemas.uapi.fields import flags, reserved, struct, u8, u32
 from iommu_abi.schemas.uapi.generation import generation
 from iommu_abi.strategies import draft
 from iommu_abi.strategies.plan import plans
-from iommu_abi.strategies.target import Target
+from iommu_abi.strategies.target import Specimen
 
 STRUCT = "pasid_table_info"
 SOURCE = "docs/rules.md"
@@ -83,35 +83,35 @@ class _Blob:
     numbers: Mapping[str, int]
     opaque: bytes
 
-    def bytes(self, target: Target, **changed: int) -> bytes:
+    def bytes(self, target: Specimen, **changed: int) -> bytes:
         """The bytes, with the length of the payload unless another is given."""
         numbers = {**self.numbers, "length": len(self.opaque), **changed}
         return draft.write(target, numbers) + self.opaque
 
 
 @cache
-def _target(payload: str, abi: uapi.Abi) -> Target:
-    return Target(_PAYLOADS.structs[payload], _PAYLOADS, abi, None, _CHECKS[payload])
+def _target(payload: str, abi: uapi.Abi) -> Specimen:
+    return Specimen(_PAYLOADS.structs[payload], _PAYLOADS, abi, None, _CHECKS[payload])
 
 
-def _bytes_of(draw: st.DrawFn, payload: Target, check: Check | None = None) -> bytes:
+def _bytes_of(draw: st.DrawFn, payload: Specimen, check: Check | None = None) -> bytes:
     found = plans(payload, check)
     plan = found[draw(st.integers(0, len(found) - 1))]
     return draft.write(payload, draft.values(draw, payload, plan, check))
 
 
-def _head(draw: st.DrawFn, target: Target, model: int) -> dict[str, int]:
+def _head(draw: st.DrawFn, target: Specimen, model: int) -> dict[str, int]:
     u64 = st.integers(0, (1 << 64) - 1)
     return {"ptr": draw(u64), "size": draw(u64), "model": model}
 
 
-def _valid(draw: st.DrawFn, target: Target, payload: str, model: int, check: Check | None = None) -> _Blob:
+def _valid(draw: st.DrawFn, target: Specimen, payload: str, model: int, check: Check | None = None) -> _Blob:
     opaque = _bytes_of(draw, _target(payload, target.abi), check)
     return _Blob(_head(draw, target, model), opaque + bytes(draw(st.integers(0, MOST) | st.just(0))))
 
 
 @st.composite
-def valid(draw: st.DrawFn, target: Target) -> bytes:
+def valid(draw: st.DrawFn, target: Specimen) -> bytes:
     """A blob that breaks no rule, its payload whole or empty."""
     model, payload = draw(st.sampled_from(sorted(MODELS[target.generation.name].items())))
     blob = _valid(draw, target, payload, model)
@@ -119,7 +119,7 @@ def valid(draw: st.DrawFn, target: Target) -> bytes:
 
 
 @st.composite
-def breaking(draw: st.DrawFn, target: Target, rule: str) -> bytes:
+def breaking(draw: st.DrawFn, target: Specimen, rule: str) -> bytes:
     """A blob that breaks one rule, of the envelope or of the payload."""
     models = MODELS[target.generation.name]
     owners = [
@@ -135,7 +135,7 @@ def breaking(draw: st.DrawFn, target: Target, rule: str) -> bytes:
     return _wrong_size(draw, target, rule, _valid(draw, target, payload, model), payload)
 
 
-def _wrong_size(draw: st.DrawFn, target: Target, rule: str, blob: _Blob, payload: str) -> bytes:
+def _wrong_size(draw: st.DrawFn, target: Specimen, rule: str, blob: _Blob, payload: str) -> bytes:
     size = _target(payload, target.abi).size
     if rule == "pasid_table_info.truncated":
         return blob.bytes(target)[: draw(st.integers(0, HEAD - 1))]

@@ -22,7 +22,7 @@ FIRST = ("size", "argsz")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Target:
+class Specimen:
     """``checks`` are the rows about bytes, in their order; ``subject`` is None where none are known."""
 
     struct: uapi.Struct
@@ -48,7 +48,7 @@ class Target:
         """Bytes of the struct, without a tail."""
         return uapi.layout(self.struct, self.abi).size
 
-    def behind(self, struct: str) -> Target:
+    def behind(self, struct: str) -> Specimen:
         """A struct that follows this one."""
         kernel = self.subject.kernel if self.subject else None
         return target(f"{struct}@{self.generation.name}", kernel or None, self.abi.name)
@@ -117,7 +117,7 @@ def _concerns(check: Check, struct: uapi.Struct, paths: Mapping[str, uapi.Leaf])
 
 
 @cache
-def target(name: str, kernel: str | None = None, abi: str | None = None) -> Target:
+def target(name: str, kernel: str | None = None, abi: str | None = None) -> Specimen:
     """``"STRUCT"`` or ``"STRUCT@GENERATION"`` on a kernel, on an ABI (this machine's); UsageError else."""
     machine = uapi.abi(abi or host().name)
     if kernel is not None:
@@ -127,11 +127,11 @@ def target(name: str, kernel: str | None = None, abi: str | None = None) -> Targ
         known = tag in kernels.with_rules(uapi.generation(gen))
         subject = rules.struct(f"{tag}@{gen}") if known else None
     if subject is None:
-        return Target(uapi.get(tag, gen), uapi.generation(gen), machine, None)
+        return Specimen(uapi.get(tag, gen), uapi.generation(gen), machine, None)
     struct = subject.generation.struct(subject.struct)
     paths = {leaf.path: leaf for leaf in uapi.leaves(struct, machine)}
     checks = (row for row in subject.rows if isinstance(row, Check))
-    return Target(
+    return Specimen(
         struct,
         subject.generation,
         machine,

@@ -8,6 +8,6 @@
 
 from __future__ import annotations
 
-from iommu_abi.structs.kind import Blob, Field, Kind, kind
+from iommu_abi.structs.kind import Blob, Field, StructKind, kind
 
-__all__ = ["Blob", "Field", "Kind", "kind"]
+__all__ = ["Blob", "Field", "StructKind", "kind"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from iommu_abi.ledgers import Difference, Disagreement
 from iommu_abi.schemas import uapi as plain
-from iommu_abi.structs.kind import Field, Kind
+from iommu_abi.structs.kind import Field, StructKind
 from iommu_abi.structs.names import not_chosen
 from iommu_abi.structs.plan import Plan, Values, plan
 from iommu_abi.structs.slots import tail_bytes
@@ -15,7 +15,7 @@ from iommu_abi.structs.slots import tail_bytes
 _new = tuple.__new__
 
 
-def take_apart(kind: Kind, data: bytes) -> tuple[Field, ...]:
+def take_apart(kind: StructKind, data: bytes) -> tuple[Field, ...]:
     """Every field, elements of arrays one by one; what is not there reads as 0.
 
     Nothing is checked but that the ledgers agree: else Disagreement. Bytes beyond the struct, and beyond
@@ -30,7 +30,7 @@ def take_apart(kind: Kind, data: bytes) -> tuple[Field, ...]:
     return _fields(kind, len(data), made, values)
 
 
-def _fields(kind: Kind, given: int, made: Plan, values: Values) -> tuple[Field, ...]:
+def _fields(kind: StructKind, given: int, made: Plan, values: Values) -> tuple[Field, ...]:
     hidden = _hidden(kind, made, values) if made.has_unions else ()
     short = given < made.size
     found = []
@@ -42,7 +42,7 @@ def _fields(kind: Kind, given: int, made: Plan, values: Values) -> tuple[Field, 
     return tuple(found)
 
 
-def _hidden(kind: Kind, made: Plan, values: Values) -> tuple[str, ...]:
+def _hidden(kind: StructKind, made: Plan, values: Values) -> tuple[str, ...]:
     """The members of unions that their discriminators do not choose."""
     by_name = {slot.name: value for slot, value in zip(made.slots, values)}
 
@@ -63,7 +63,7 @@ def _object(made: Plan, whole: bytes) -> Any:
     return made.ctype.from_buffer_copy(whole)
 
 
-def _compare(kind: Kind, made: Plan, reader: str, values: Values, others: Values) -> None:
+def _compare(kind: StructKind, made: Plan, reader: str, values: Values, others: Values) -> None:
     if values != others:
         differences = (
             Difference(f"{slot.name} by the {reader}", value, other)

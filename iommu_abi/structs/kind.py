@@ -14,7 +14,7 @@ from iommu_abi.uapi.layout import Abi, Layout, host, layout
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class StructKind:
     """A struct of a generation on an ABI."""
 
     struct: str
@@ -55,12 +55,12 @@ class Kind:
 
 
 @cache
-def _layout(kind: Kind) -> Layout:
+def _layout(kind: StructKind) -> Layout:
     return layout(uapi.declarations(kind.generation).records[kind.struct], kind.abi)
 
 
 @cache
-def _schema(kind: Kind) -> plain.Struct:
+def _schema(kind: StructKind) -> plain.Struct:
     return plain.get(kind.struct, kind.generation)
 
 
@@ -102,7 +102,7 @@ class Blob:
     (offset, bytes) that belong to no field.
     """
 
-    kind: Kind
+    kind: StructKind
     data: bytes
     fields: tuple[Field, ...]
     holes: tuple[tuple[int, int], ...]
@@ -112,7 +112,7 @@ class Blob:
 
 
 @cache
-def plain_fields(kind: Kind) -> Mapping[str, plain.Field]:
+def plain_fields(kind: StructKind) -> Mapping[str, plain.Field]:
     """Path -> number or array, by the plain ledger, also inside an array of structs at the end."""
     struct, abi = kind.schema, kind.plain_abi
     found = list(plain.leaves(struct, abi))
@@ -121,7 +121,7 @@ def plain_fields(kind: Kind) -> Mapping[str, plain.Field]:
     return {leaf.path: leaf.field for leaf in found}
 
 
-def kind(name: str, abi: Abi | None = None) -> Kind:
+def kind(name: str, abi: Abi | None = None) -> StructKind:
     """``"STRUCT"`` or ``"STRUCT@GEN"``, by default on this machine; UsageError names what is known."""
     struct, generation = uapi.resolve(name)
-    return Kind(struct, generation, abi or host())
+    return StructKind(struct, generation, abi or host())

@@ -12,7 +12,7 @@ from iommu_abi.ledgers import Difference, Disagreement
 from iommu_abi.names import meant
 from iommu_abi.schemas import uapi as plain
 from iommu_abi.schemas.uapi.blobs import build
-from iommu_abi.structs.kind import Kind, plain_fields
+from iommu_abi.structs.kind import StructKind, plain_fields
 from iommu_abi.structs.names import to_value
 from iommu_abi.structs.plan import plan
 from iommu_abi.structs.slots import Slot, names
@@ -28,7 +28,7 @@ MOST_ELEMENTS = 1 << 16
 _INDEX = re.compile(r"(.*)\[(\d{1,9})\]")
 
 
-def pack(kind: Kind, words: Mapping[str, str], tail: bytes = b"") -> bytes:
+def pack(kind: StructKind, words: Mapping[str, str], tail: bytes = b"") -> bytes:
     """The bytes of a struct from ``field -> text``; ``tail`` is the array of bytes at its end.
 
     Texts are numbers, enumerators, flags with ``|`` between them, and hex for arrays of bytes. What is
@@ -56,7 +56,7 @@ def pack(kind: Kind, words: Mapping[str, str], tail: bytes = b"") -> bytes:
     return bytes(data)
 
 
-def _names(kind: Kind, path: str) -> plain.Values | None:
+def _names(kind: StructKind, path: str) -> plain.Values | None:
     """The names of a field's numbers."""
     field = plain_fields(kind)[path]
     return plain.generation(kind.generation).enums[field.values] if field.values else None
@@ -65,7 +65,7 @@ def _names(kind: Kind, path: str) -> plain.Values | None:
 # ---------------------------------------------------------------- the fast ledger
 
 
-def _item_size(kind: Kind) -> int:
+def _item_size(kind: StructKind) -> int:
     """Bytes of an element of the array at the end; 0 if there is no such array."""
     flexible = kind.layout.record.flexible
     if flexible is None or not isinstance(flexible.type, Array):
@@ -73,7 +73,7 @@ def _item_size(kind: Kind) -> int:
     return size_align(flexible.type.item, kind.abi)[0]
 
 
-def _elements(kind: Kind, words: Mapping[str, str]) -> int:
+def _elements(kind: StructKind, words: Mapping[str, str]) -> int:
     """Bytes of an array at the end that is none of bytes, up to the last element that is named."""
     flexible, item = kind.layout.record.flexible, _item_size(kind)
     if flexible is None or item == 1:
@@ -87,7 +87,7 @@ def _elements(kind: Kind, words: Mapping[str, str]) -> int:
     return (last + 1) * item
 
 
-def _values(kind: Kind, words: Mapping[str, str], found: Mapping[str, Slot]) -> dict[str, int | bytes]:
+def _values(kind: StructKind, words: Mapping[str, str], found: Mapping[str, Slot]) -> dict[str, int | bytes]:
     values: dict[str, int | bytes] = {}
     flexible = kind.layout.record.flexible
     for name, text in words.items():
@@ -105,7 +105,7 @@ def _values(kind: Kind, words: Mapping[str, str], found: Mapping[str, Slot]) -> 
     return values
 
 
-def _value(kind: Kind, slot: Slot, text: str) -> int | bytes:
+def _value(kind: StructKind, slot: Slot, text: str) -> int | bytes:
     where = f"{kind.struct}.{slot.name}"
     if slot.is_bytes:
         given = _bytes(text, where)
@@ -144,7 +144,7 @@ def _set_byte(slot: Slot, index: int, text: str, values: dict[str, int | bytes],
 # ---------------------------------------------------------------- the plain ledger
 
 
-def _compare(kind: Kind, data: bytes, values: Mapping[str, int | bytes], tail: bytes) -> None:
+def _compare(kind: StructKind, data: bytes, values: Mapping[str, int | bytes], tail: bytes) -> None:
     """The same bytes by the schema; UsageError for members of a union that differ."""
     struct = kind.schema
     built = build(struct, _tree(struct, values, "", tail), kind.plain_abi)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from iommu_abi import uapi
 from iommu_abi.schemas import uapi as plain
-from iommu_abi.structs.kind import Kind, plain_fields
+from iommu_abi.structs.kind import StructKind, plain_fields
 from iommu_abi.structs.names import meaning
 from iommu_abi.structs.slots import Slot, slots
 from iommu_abi.uapi.layout import host
@@ -63,7 +63,7 @@ class Plan:
 
 
 @lru_cache(maxsize=_MOST_PLANS)
-def plan(kind: Kind, tail: int) -> Plan:
+def plan(kind: StructKind, tail: int) -> Plan:
     """The plan of a struct with ``tail`` bytes in the array at its end."""
     found = tuple(slots(kind, tail))
     size = kind.layout.size + tail
@@ -82,14 +82,14 @@ def plan(kind: Kind, tail: int) -> Plan:
     )
 
 
-def _about(kind: Kind, slot: Slot, field: plain.Field) -> About:
+def _about(kind: StructKind, slot: Slot, field: plain.Field) -> About:
     says = None
     if field.values:
         says = lru_cache(maxsize=64)(partial(meaning, plain.generation(kind.generation).enums[field.values]))
     return About((slot.name, slot.offset, slot.size), slot.path, field.doc, says, field.reserved)
 
 
-def _ctype(kind: Kind, tail: int) -> Any:
+def _ctype(kind: StructKind, tail: int) -> Any:
     cls = getattr(uapi.generation(kind.generation), kind.struct)
     return cls.sized(tail // cls._item_size) if kind.layout.record.flexible else cls
 
@@ -110,7 +110,7 @@ def _by_layout(found: Sequence[Slot], size: int) -> Callable[[bytes], Values]:
     return struct.Struct("".join([*parts, f"{size - end}x"])).unpack
 
 
-def _by_schema(kind: Kind) -> Callable[[bytes], Any]:
+def _by_schema(kind: StructKind) -> Callable[[bytes], Any]:
     """The plain ledger's schema; a tail with a length of its own is what is there of it."""
     of, abi = kind.schema, kind.plain_abi
     last = of.tail

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from iommu_abi.structs.kind import Kind
+from iommu_abi.structs.kind import StructKind
 from iommu_abi.uapi.layout import Array, Field, Layout, Record, Scalar, Type, layout, size_align
 from iommu_abi.uapi.types import tail_count
 
@@ -51,7 +51,7 @@ class Slot:
         data[self.offset : self.offset + self.size] = value
 
 
-def tail_bytes(kind: Kind, data: bytes) -> int:
+def tail_bytes(kind: StructKind, data: bytes) -> int:
     """Bytes of the array at the end that are there, and that its length covers if it has one."""
     made = kind.layout
     rest = max(0, len(data) - made.size)
@@ -62,12 +62,12 @@ def tail_bytes(kind: Kind, data: bytes) -> int:
     return min(rest, announced) if isinstance(announced, int) else rest
 
 
-def slots(kind: Kind, tail: int = 0) -> Iterator[Slot]:
+def slots(kind: StructKind, tail: int = 0) -> Iterator[Slot]:
     """Every slot in the order of the fields; ``tail`` is the length of the array at the end, in bytes."""
     yield from _of(kind, kind.layout, tail, 0, "", "")
 
 
-def _of(kind: Kind, made: Layout, tail: int, base: int, name: str, path: str) -> Iterator[Slot]:
+def _of(kind: StructKind, made: Layout, tail: int, base: int, name: str, path: str) -> Iterator[Slot]:
     for f in made.fields:
         at, full, plain = base + f.offset, name + f.name, path + f.name
         if not isinstance(f.type, Array):
@@ -87,7 +87,7 @@ def _of(kind: Kind, made: Layout, tail: int, base: int, name: str, path: str) ->
                 yield _number(kind, f, f.type.item, element, plain, at + i * item, item)
 
 
-def _number(kind: Kind, f: Field, t: Type, name: str, path: str, at: int, size: int = 0) -> Slot:
+def _number(kind: StructKind, f: Field, t: Type, name: str, path: str, at: int, size: int = 0) -> Slot:
     order = kind.order
     if isinstance(t, Scalar) and t.byteorder:
         order = "little" if t.byteorder == "little" else "big"

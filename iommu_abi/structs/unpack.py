@@ -10,26 +10,26 @@ from iommu_abi import rules
 from iommu_abi.errors import AbiError, Rule
 from iommu_abi.rules import seed
 from iommu_abi.structs.apart import take_apart
-from iommu_abi.structs.kind import Blob, Field, Kind
+from iommu_abi.structs.kind import Blob, Field, StructKind
 from iommu_abi.structs.opaque import look_inside
 from iommu_abi.structs.plan import plan
 from iommu_abi.uapi.layout import ABIS
 
 
-def check(kind: Kind, data: bytes) -> None:
+def check(kind: StructKind, data: bytes) -> None:
     """AbiError for the first rule of the envelope that is broken, or a reserved field that is not 0."""
     error = broken(kind, data)
     if error is not None:
         raise error
 
 
-def broken(kind: Kind, data: bytes) -> AbiError | None:
+def broken(kind: StructKind, data: bytes) -> AbiError | None:
     """The first rule of the envelope that is broken, or that of a reserved field that is not 0."""
     error = next(rules.envelope(rules.any_struct(kind.name), data, kind.plain_abi), None)
     return error or next(_reserved(kind, take_apart(kind, data)), None)
 
 
-def _reserved(kind: Kind, fields: Iterable[Field]) -> Iterator[AbiError]:
+def _reserved(kind: StructKind, fields: Iterable[Field]) -> Iterator[AbiError]:
     broken = [field for field in fields if field.reserved and field.broken and not field.other]
     if not broken:
         return
@@ -44,7 +44,7 @@ def _reserved(kind: Kind, fields: Iterable[Field]) -> Iterator[AbiError]:
         yield AbiError(rule, field.name, field.offset, got, 0, kind.struct)
 
 
-def unpack(kind: Kind, data: bytes, *, lenient: bool = False, payload: bool = False) -> Blob:
+def unpack(kind: StructKind, data: bytes, *, lenient: bool = False, payload: bool = False) -> Blob:
     """Check a blob and take it apart. AbiError for a broken rule, Disagreement of the ledgers.
 
     ``lenient`` shows whatever is there, and says in the notes what is broken; of the seed's struct it only
@@ -60,7 +60,7 @@ def unpack(kind: Kind, data: bytes, *, lenient: bool = False, payload: bool = Fa
     return look_inside(found) if payload and of_seed else found
 
 
-def examine(kind: Kind, data: bytes, *, strict: bool = False) -> Blob:
+def examine(kind: StructKind, data: bytes, *, strict: bool = False) -> Blob:
     """Take apart whatever is there, with all that is broken; ``strict``: AbiError for the first of it."""
     subject = rules.any_struct(kind.name)
     errors = tuple(rules.envelope(subject, data, kind.plain_abi))
@@ -82,10 +82,10 @@ def examine(kind: Kind, data: bytes, *, strict: bool = False) -> Blob:
     return Blob(kind, data, fields, plan(kind, 0).holes, notes=tuple(notes), broken=errors)
 
 
-def hint(kind: Kind, error: AbiError, data: bytes = b"") -> str:
+def hint(kind: StructKind, error: AbiError, data: bytes = b"") -> str:
     """What may help with a broken blob, "" if nothing is known."""
     other = "aarch64_be" if kind.abi.order == "<" else "x86_64"
-    if data and broken(Kind(kind.struct, kind.generation, ABIS[other]), data) is None:
+    if data and broken(StructKind(kind.struct, kind.generation, ABIS[other]), data) is None:
         return "valid in the other byte order, see --abi"
     known = kind.constants(error.field)
     return "known: " + ", ".join(f"{name}={n}" for name, n in known.items()) if known else ""

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from iommu_abi import drawing
 from iommu_abi.uapi.layout import ABIS, Abi, Array, Enum, Field, Layout, Pointer, Record, Type, layout
 
-Kind = Literal["field", "reserved", "hole", "tail"]
+Look = Literal["field", "reserved", "hole", "tail"]
 
 ROW_BYTES = 8
 _RESERVED = ("reserved", "padding", "pad")
@@ -27,10 +27,10 @@ class Cell:
     name: str
     offset: int
     size: int
-    kind: Kind
+    kind: Look
 
 
-def kind_of(f: Field) -> Kind:
+def kind_of(f: Field) -> Look:
     """What a field is for, which for reserved ones only their name says."""
     if isinstance(f.type, Array) and f.type.count is None:
         return "tail"
@@ -115,9 +115,9 @@ def rows(made: Layout) -> Iterator[Row]:
 
 _BYTE = 9  # columns
 _MARGIN = 6
-_FILL: dict[Kind, str] = {"field": " ", "reserved": "·", "hole": "░", "tail": " "}
+_FILL: dict[Look, str] = {"field": " ", "reserved": "·", "hole": "░", "tail": " "}
 
-Segment = tuple[str, Kind | Literal["frame"]]
+Segment = tuple[str, Look | Literal["frame"]]
 
 
 def _fit(name: str, width: int) -> str:

@@ -7,7 +7,7 @@ A kind is a package beside this file. It provides
   there is a stage 2 with a level 3. Tables come from ``schemas.build`` (the plain ledger's), placed
   at random by ``spaces.Host`` and, behind a stage 2, ``spaces.Guest``; ``pages.through`` finds a
   page for a nested mapping. Every request of a world succeeds.
-- ``aims.py``, ``VENDOR``: a :class:`mutate.Vendor`, from which the generic mutations know the
+- ``aims.py``, ``VENDOR``: a :class:`mutate.Knowledge`, from which the generic mutations know the
   fields they need (what makes an entry present, which field gives a right, ...), and the aims that
   only this kind has: (format, stage, reason) -> changes that may lead there. Generic aims
   (``aimed.GENERIC``) know NOT_PRESENT, RESERVED, UNREADABLE, DENIED, PRIVILEGE, INPUT_RANGE and
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from iommu_abi.vendors import modules
 from iommu_abi.worlds.dice import Dice
-from iommu_abi.worlds.mutate import Vendor
+from iommu_abi.worlds.mutate import Knowledge
 from iommu_abi.worlds.ways import Ways
 from iommu_abi.worlds.world import Wish, World
 
@@ -38,7 +38,7 @@ class Kind:
     """How worlds of a kind of IOMMU are built, how they are broken, and how its requests can fail."""
 
     worlds: Mapping[str, Build]
-    vendor: Vendor
+    vendor: Knowledge
     ways: Ways
 
 

@@ -33,7 +33,7 @@ class Miss(Exception):
 class Case:
     """A request, and what it will meet. ``path`` has the entries that the valid request met."""
 
-    vendor: Vendor
+    vendor: Knowledge
     world: World
     image: Image
     dice: Dice
@@ -142,7 +142,7 @@ Aim = Callable[[Case, Row], None]
 
 
 @dataclass(frozen=True)
-class Vendor:
+class Knowledge:
     """What generic mutations have to know of a vendor; a row of ``formats.py`` names it."""
 
     #: Bits of a requester's number.

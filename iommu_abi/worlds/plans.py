@@ -27,7 +27,7 @@ BLOCK, VALID = 16, 5
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class WalkPlan:
     """Requests of a format that try for a row, for a use of stage 2, or for nothing."""
 
     format: str
@@ -38,10 +38,10 @@ class Plan:
         return str(self.row or self.use or f"{self.format} free")
 
 
-PLANS: tuple[Plan, ...] = (
-    *(Plan(row.format, row) for row in coverage.ROWS),
-    *(Plan(use.format, use=use) for use in coverage.USES),
-    *(Plan(name) for name in FORMATS),
+PLANS: tuple[WalkPlan, ...] = (
+    *(WalkPlan(row.format, row) for row in coverage.ROWS),
+    *(WalkPlan(use.format, use=use) for use in coverage.USES),
+    *(WalkPlan(name) for name in FORMATS),
 )
 
 
@@ -82,7 +82,7 @@ class Site:
 
 
 @lru_cache(maxsize=4)
-def site(seed: int, plan: Plan, block: int) -> Site:
+def site(seed: int, plan: WalkPlan, block: int) -> Site:
     """The world that the attempts of a block share."""
     for luck in range(100):
         dice = Dice(seed, plan, block, luck)
@@ -97,7 +97,7 @@ def site(seed: int, plan: Plan, block: int) -> Site:
     raise RuntimeError(f"no world for {plan}, block {block}, seed {seed}")
 
 
-def build_case(seed: int, plan: Plan, attempt: int) -> tuple[Case, bool]:
+def build_case(seed: int, plan: WalkPlan, attempt: int) -> tuple[Case, bool]:
     """The case of an attempt, and whether it is mutated. :meth:`Image.restore` ends it."""
     block, turn = divmod(attempt, BLOCK)
     shared = site(seed, plan, block)

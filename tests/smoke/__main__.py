@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 
 import iommu_abi
-from iommu_abi.worlds.plans import BLOCK, Plan
+from iommu_abi.worlds.plans import BLOCK, WalkPlan
 from smoke import cases, keep, report
 from smoke.pool import Chunk, Finding, Pool, Tally, run_chunk
 from smoke.report import Goals
@@ -47,13 +47,13 @@ class Schedule:
         chunks = []
         for number, plan in enumerate(cases.PLANS):
             count = self._attempts(number, plan, tally) if self.goals.includes(plan.format) else 0
-            size = BLOCK if isinstance(plan, Plan) else BLOBS_PER_CHUNK
+            size = BLOCK if isinstance(plan, WalkPlan) else BLOBS_PER_CHUNK
             for _ in range(0, count, size):
                 chunks.append(Chunk(number, self.done[number], size))
                 self.done[number] += size
         return chunks
 
-    def _attempts(self, number: int, plan: Plan | cases.BlobPlan, tally: Tally) -> int:
+    def _attempts(self, number: int, plan: WalkPlan | cases.BlobPlan, tally: Tally) -> int:
         done = self.done[number]
         if isinstance(plan, cases.BlobPlan):
             if plan.rule is None:

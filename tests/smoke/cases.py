@@ -12,7 +12,7 @@ from iommu_abi.fuzz import blobs
 from iommu_abi.fuzz.judge import Walked, judge
 from iommu_abi.worlds import plans
 from iommu_abi.worlds.dice import Dice
-from iommu_abi.worlds.plans import Plan, build_case
+from iommu_abi.worlds.plans import WalkPlan, build_case
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class BlobPlan:
         return f"blob {self.generation} {self.rule or 'free'}"
 
 
-PLANS: tuple[Plan | BlobPlan, ...] = (
+PLANS: tuple[WalkPlan | BlobPlan, ...] = (
     *plans.PLANS,
     *(BlobPlan(generation, rule) for generation in blobs.GENERATIONS for rule in (*blobs.RULES, None)),
 )
@@ -54,7 +54,7 @@ class Checked:
     problems: tuple[str, ...] = ()
 
 
-def walk(seed: int, plan: Plan, attempt: int) -> Walked:
+def walk(seed: int, plan: WalkPlan, attempt: int) -> Walked:
     """Run the case of a walk."""
     case, mutated = build_case(seed, plan, attempt)
     try:
@@ -86,4 +86,4 @@ def run(seed: int, index: int) -> Walked | Checked:
     """Run any case."""
     attempt, number = divmod(index, len(PLANS))
     plan = PLANS[number]
-    return walk(seed, plan, attempt) if isinstance(plan, Plan) else check(seed, plan, attempt)
+    return walk(seed, plan, attempt) if isinstance(plan, WalkPlan) else check(seed, plan, attempt)

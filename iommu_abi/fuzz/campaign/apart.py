@@ -15,7 +15,7 @@ from typing import Any
 
 from iommu_abi.fuzz.campaign import files
 from iommu_abi.fuzz.process import Child, Died
-from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, attempt, blank
+from iommu_abi.fuzz.targets.target import FuzzTarget, Outcome, Problem, attempt, blank
 
 _SANITIZER = re.compile(r"^SUMMARY: (.*)$|^.*(runtime error: .*)$", re.M)
 _FRAME = re.compile(r'^  File "([^"]+)", line \d+ in (\w+|<\w+>)', re.M)
@@ -72,12 +72,12 @@ def of_death(how: str, said: str) -> Problem:
     return Problem(f"{how}: {where}" if where else how, f"{how}\n{said}".rstrip())
 
 
-def no_end(target: Target) -> Problem:
+def no_end(target: FuzzTarget) -> Problem:
     """The problem with an input that takes too long."""
     return Problem("no end", f"no end after {target.patience:g} s")
 
 
-def apart(target: Target, data: bytes) -> Outcome:
+def apart(target: FuzzTarget, data: bytes) -> Outcome:
     """Run an input so that this process lives on."""
     with tempfile.TemporaryDirectory() as folder:
         log = Log(Path(folder) / "log")

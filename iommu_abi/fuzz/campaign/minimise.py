@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from iommu_abi.fuzz.targets.target import Target
+from iommu_abi.fuzz.targets.target import FuzzTarget
 
 Same = Callable[[bytes], bool]
 
@@ -37,7 +37,7 @@ class _Search:
         return False
 
 
-def minimise(target: Target, data: bytes, same: Same, seconds: float = 20.0) -> bytes:
+def minimise(target: FuzzTarget, data: bytes, same: Same, seconds: float = 20.0) -> bytes:
     """An input for which ``same`` holds and that is no larger; ``same(data)`` has to hold."""
     search = _Search(data, same, seconds)
     try:

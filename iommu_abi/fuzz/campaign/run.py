@@ -11,7 +11,7 @@ from iommu_abi.fuzz.campaign import slots
 from iommu_abi.fuzz.campaign import state as states
 from iommu_abi.fuzz.campaign.apart import no_end, of_death
 from iommu_abi.fuzz.campaign.session import Slice
-from iommu_abi.fuzz.campaign.state import Count, Lane, State
+from iommu_abi.fuzz.campaign.state import Count, Lane, Tally
 from iommu_abi.fuzz.campaign.store import Finding, Store, name_of
 from iommu_abi.fuzz.campaign.worker import Chosen, Shrink, Turn, Worker
 from iommu_abi.fuzz.engines import ENGINES, Engine
@@ -22,7 +22,7 @@ from iommu_abi.fuzz.targets.target import Problem
 LOOK = 0.2
 
 #: Told of the state and of each new finding.
-Listener = Callable[[State, "list[Finding]"], None]
+Listener = Callable[[Tally, "list[Finding]"], None]
 
 
 class Campaign:
@@ -83,7 +83,7 @@ class Campaign:
         """Seconds of the campaign, those of former runs included."""
         return self._before + time.monotonic() - self._start
 
-    def run(self, seconds: float, tell: Listener) -> State:
+    def run(self, seconds: float, tell: Listener) -> Tally:
         """Work for some time; findings that still have to be minimised then are."""
         self._before, self._start = self.state.elapsed, time.monotonic()
         begin = {"event": "begin", "seed": self.seed, "jobs": self.jobs, "seconds": seconds}

@@ -13,9 +13,9 @@ from iommu_abi.fuzz.campaign.store import Finding, Store, name_of
 from iommu_abi.fuzz.targets.target import (
     MOST,
     MOST_FEATURE,
+    FuzzTarget,
     Outcome,
     Problem,
-    Target,
     attempt,
     of_exception,
     one_line,
@@ -41,7 +41,7 @@ class Slice:
 class Session:
     """Runs inputs, keeps those that reach something new, records what is wrong."""
 
-    def __init__(self, target: Target, words: tuple[str, ...], store: Store, slot: Any) -> None:
+    def __init__(self, target: FuzzTarget, words: tuple[str, ...], store: Store, slot: Any) -> None:
         self.target, self.words, self.store, self.slot = target, words, store, slot
         self.seen: set[str] = set()
         self.notes: set[str] = set()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from iommu_abi.fuzz.campaign.session import Slice
 from iommu_abi.fuzz.campaign.store import Store
-from iommu_abi.fuzz.targets.target import Target
+from iommu_abi.fuzz.targets.target import FuzzTarget
 
 
 class Lane(NamedTuple):
@@ -42,7 +42,7 @@ class Sample(NamedTuple):
 
 
 @dataclass
-class State:
+class Tally:
     """A campaign over all its runs."""
 
     lanes: dict[Lane, Count] = field(default_factory=dict)
@@ -112,9 +112,9 @@ class State:
         self.samples.append(Sample(event["at"], self.executions, features, sum(self.corpus.values())))
 
 
-def read(store: Store) -> State:
+def read(store: Store) -> Tally:
     """The state that a directory holds."""
-    state = State()
+    state = Tally()
     for event in store.lines():
         if _is_event(event):
             state.replay(event)
@@ -170,7 +170,7 @@ def _is_event(value: object) -> bool:
     return fields is not None and all(holds(value.get(name)) for name, holds in fields.items())
 
 
-def reached(state: State, targets: Iterable[Target]) -> dict[str, tuple[int, int, int]]:
+def reached(state: Tally, targets: Iterable[FuzzTarget]) -> dict[str, tuple[int, int, int]]:
     """Target -> known features that were reached, that can be, and that nothing can reach."""
     made = {}
     for target in targets:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from iommu_abi.fuzz.campaign.state import Count, State
+from iommu_abi.fuzz.campaign.state import Count, Tally
 from iommu_abi.fuzz.campaign.store import Finding, Store
 from iommu_abi.fuzz.engines import ENGINES
-from iommu_abi.fuzz.targets.target import Target
+from iommu_abi.fuzz.targets.target import FuzzTarget
 from iommu_abi.fuzz.targets.versions import MEETINGS, Versions
 
 
@@ -16,7 +16,7 @@ from iommu_abi.fuzz.targets.versions import MEETINGS, Versions
 class OfTarget:
     """A target over the whole campaign. ``missing``: known features that were not reached and can be."""
 
-    target: Target
+    target: FuzzTarget
     engines: dict[str, Count]
     corpus: int
     features: int
@@ -51,7 +51,7 @@ class Summary:
     """Everything. ``not_run``: what was asked for, and of which nothing or not all was done."""
 
     store: Store
-    state: State
+    state: Tally
     targets: tuple[OfTarget, ...]
     findings: tuple[Finding, ...]
     differences: tuple[Difference, ...]
@@ -65,7 +65,7 @@ class Summary:
         return self.state.executions / self.state.elapsed if self.state.elapsed else 0.0
 
 
-def make(store: Store, state: State, targets: Sequence[Target], failures: Iterable[str] = ()) -> Summary:
+def make(store: Store, state: Tally, targets: Sequence[FuzzTarget], failures: Iterable[str] = ()) -> Summary:
     """Add everything up. ``failures`` are engines that broke down at a target, with the reason."""
     findings = tuple(store.findings())
     of_targets = tuple(_of_target(state, target, findings) for target in targets)
@@ -81,7 +81,7 @@ def make(store: Store, state: State, targets: Sequence[Target], failures: Iterab
     )
 
 
-def _of_target(state: State, target: Target, findings: Sequence[Finding]) -> OfTarget:
+def _of_target(state: Tally, target: FuzzTarget, findings: Sequence[Finding]) -> OfTarget:
     known, seen = target.known(), state.features.get(target.name, set())
     alive = [name for name, cause in known.items() if cause is None]
     return OfTarget(
@@ -96,7 +96,7 @@ def _of_target(state: State, target: Target, findings: Sequence[Finding]) -> OfT
     )
 
 
-def _differences(state: State) -> Iterator[Difference]:
+def _differences(state: Tally) -> Iterator[Difference]:
     """What was seen when generations met, in the order of the structs."""
     notes = state.notes.get(Versions.name, set())
     for meeting in MEETINGS:

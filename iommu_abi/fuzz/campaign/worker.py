@@ -16,7 +16,7 @@ from iommu_abi.fuzz.engines import ENGINES
 from iommu_abi.fuzz.engines.by_libfuzzer import in_c
 from iommu_abi.fuzz.engines.engine import EngineFailed
 from iommu_abi.fuzz.process import Child
-from iommu_abi.fuzz.targets.target import Outcome, Target
+from iommu_abi.fuzz.targets.target import FuzzTarget, Outcome
 from iommu_abi.worlds.dice import Dice
 
 #: Seconds for minimising one finding.
@@ -27,7 +27,7 @@ SHRINK = 20.0
 class Chosen:
     """A target of a campaign, and the words that name it on the command line."""
 
-    target: Target
+    target: FuzzTarget
     words: tuple[str, ...]
 
 
@@ -51,7 +51,7 @@ class Shrink:
     finding: Finding
 
 
-def outcome(target: Target, data: bytes, run_as: str) -> Outcome:
+def outcome(target: FuzzTarget, data: bytes, run_as: str) -> Outcome:
     """Run one input in the way in which a finding shows."""
     if run_as == "c":
         return in_c(target, data)

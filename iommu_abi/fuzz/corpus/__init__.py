@@ -15,7 +15,7 @@ from functools import partial
 
 from iommu_abi.errors import UsageError
 from iommu_abi.fuzz.corpus import blobs, structs
-from iommu_abi.fuzz.targets import Target, all_targets
+from iommu_abi.fuzz.targets import FuzzTarget, all_targets
 from iommu_abi.names import unknown
 from iommu_abi.uapi.layout import Abi
 from iommu_abi.worlds.dice import Dice
@@ -33,7 +33,7 @@ def makers(abi: Abi) -> Mapping[str, Maker]:
     }
 
 
-def _of_target(target: Target, dice: Dice, count: int) -> Iterator[tuple[str, bytes]]:
+def _of_target(target: FuzzTarget, dice: Dice, count: int) -> Iterator[tuple[str, bytes]]:
     """The seeds of a target of ``iommu-abi fuzz``; each of ``count`` times others."""
     for i in range(count):
         yield from ((f"seed-{i}-{number:03}", data) for number, data in enumerate(target.seeds(dice)))

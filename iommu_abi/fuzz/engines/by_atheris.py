@@ -24,7 +24,7 @@ from iommu_abi.fuzz.campaign.session import Session
 from iommu_abi.fuzz.campaign.store import UNFINISHED, Store
 from iommu_abi.fuzz.engines.engine import Engine, EngineFailed
 from iommu_abi.fuzz.process import die_with
-from iommu_abi.fuzz.targets.target import MOST, Target
+from iommu_abi.fuzz.targets.target import MOST, FuzzTarget
 from iommu_abi.worlds.dice import Dice
 
 #: What is instrumented: the plain ledger.
@@ -46,7 +46,7 @@ class ByAtheris(Engine):
         """The package, which has wheels for some versions of Python only."""
         return "" if find_spec("atheris") else "the package atheris (pip install atheris)"
 
-    def serves(self, target: Target) -> bool:
+    def serves(self, target: FuzzTarget) -> bool:
         """Everything but programs, which are no Python."""
         return not target.name.startswith("program")
 

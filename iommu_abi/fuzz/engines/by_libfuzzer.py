@@ -22,7 +22,7 @@ from iommu_abi.fuzz.campaign.session import Session
 from iommu_abi.fuzz.campaign.store import MOST_FILE
 from iommu_abi.fuzz.engines.engine import Engine
 from iommu_abi.fuzz.process import die_with
-from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
+from iommu_abi.fuzz.targets.target import FuzzTarget, Outcome, Problem, blank
 
 ROOT = Path(iommu_abi.__file__).resolve().parents[1]
 SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
@@ -90,11 +90,11 @@ class ByLibFuzzer(Engine):
             return "the C sources of a checkout"
         return "" if _clang_has_it() else "clang with libFuzzer's runtime"
 
-    def serves(self, target: Target) -> bool:
+    def serves(self, target: FuzzTarget) -> bool:
         """Targets that have a C target of the same inputs."""
         return bool(target.c_target)
 
-    def prepare(self, targets: list[Target]) -> None:
+    def prepare(self, targets: list[FuzzTarget]) -> None:
         """Build the programs."""
         for name in dict.fromkeys(target.c_target for target in targets):
             program(name)
@@ -147,7 +147,7 @@ def _problem(said: str) -> Problem:
     return Problem(f"C: {blank(cause)}", said[-6000:])
 
 
-def in_c(target: Target, data: bytes) -> Outcome:
+def in_c(target: FuzzTarget, data: bytes) -> Outcome:
     """Run one input in the C target."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from iommu_abi.fuzz.campaign.session import Session
-from iommu_abi.fuzz.targets.target import Target
+from iommu_abi.fuzz.targets.target import FuzzTarget
 
 
 class EngineFailed(Exception):
@@ -25,11 +25,11 @@ class Engine(ABC):
     def missing(self) -> str:
         """What it needs and this machine lacks; "" if it can work."""
 
-    def serves(self, target: Target) -> bool:
+    def serves(self, target: FuzzTarget) -> bool:
         """Whether it can work on a target."""
         return True
 
-    def prepare(self, targets: list[Target]) -> None:  # noqa: B027 - most need nothing
+    def prepare(self, targets: list[FuzzTarget]) -> None:  # noqa: B027 - most need nothing
         """Get ready, once, before processes are forked."""
 
     @abstractmethod

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from functools import cache
 
 from iommu_abi.errors import UsageError
-from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, attempt
+from iommu_abi.fuzz.targets.target import FuzzTarget, Outcome, Problem, attempt
 from iommu_abi.names import unknown
 
 
 @cache
-def all_targets() -> dict[str, Target]:
+def all_targets() -> dict[str, FuzzTarget]:
     """Every target of this package by its name."""
     from iommu_abi.fuzz.targets import enumerations, layouts, seed_blobs, versions, walks
 
@@ -26,10 +26,10 @@ def all_targets() -> dict[str, Target]:
     return {target.name: target for module in modules for target in module.TARGETS}
 
 
-def chosen(names: Sequence[str]) -> list[Target]:
+def chosen(names: Sequence[str]) -> list[FuzzTarget]:
     """Targets by name, or by how names begin (``walk-vtd``); all if none is named. UsageError lists them."""
     known = all_targets()
-    found: dict[str, Target] = {}
+    found: dict[str, FuzzTarget] = {}
     for name in names:
         fitting = [name] if name in known else [each for each in known if each.startswith(name)]
         if not fitting:
@@ -38,7 +38,7 @@ def chosen(names: Sequence[str]) -> list[Target]:
     return list((found if names else known).values())
 
 
-def target_of(words: Sequence[str]) -> Target:
+def target_of(words: Sequence[str]) -> FuzzTarget:
     """The one target that the words of a command line name; UsageError if there is none.
 
     ``["NAME"]``, ``["--target", "MODULE:FUNCTION"]`` or ``["--program", "COMMAND"]``.
@@ -55,4 +55,4 @@ def target_of(words: Sequence[str]) -> Target:
     return all_targets()[name]
 
 
-__all__ = ["Outcome", "Problem", "Target", "all_targets", "attempt", "chosen", "target_of"]
+__all__ = ["FuzzTarget", "Outcome", "Problem", "all_targets", "attempt", "chosen", "target_of"]

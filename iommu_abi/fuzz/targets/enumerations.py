@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.fuzz.targets import wire
-from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
+from iommu_abi.fuzz.targets.target import FuzzTarget, Outcome, Problem, blank
 from iommu_abi.fuzz.targets.walks import CaseTarget
 from iommu_abi.mappings import Context, Mapping, Table, contexts, mappings, pasids, tables
 from iommu_abi.mappings.budget import Budget, OutOfSteps
@@ -169,4 +169,4 @@ def _wrong_tables(case: Case, pages: list[Table]) -> Iterator[str]:
             yield f"tables: the walk for {page.first:#x} does not stop as the bad entry says"
 
 
-TARGETS: tuple[Target, ...] = tuple(Enumerate(name) for name in FORMATS)
+TARGETS: tuple[FuzzTarget, ...] = tuple(Enumerate(name) for name in FORMATS)

@@ -15,7 +15,7 @@ from typing import Any
 
 from iommu_abi import uapi as fast
 from iommu_abi.errors import AbiError, UsageError
-from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
+from iommu_abi.fuzz.targets.target import FuzzTarget, Outcome, Problem, blank
 from iommu_abi.schemas import uapi as plain
 from iommu_abi.schemas.uapi.blobs import build, parse
 from iommu_abi.uapi._generation import check_size
@@ -34,7 +34,7 @@ def _layout(name: str, generation: str, abi: str) -> Layout:
     return layout(fast.declarations(generation).records[name], fast_abi(abi))
 
 
-class Layouts(Target):
+class Layouts(FuzzTarget):
     """All of them."""
 
     name = "layouts"
@@ -207,4 +207,4 @@ def _has_union(made: plain.Struct) -> bool:
     return made.union or any(map(_has_union, inner))
 
 
-TARGETS: tuple[Target, ...] = (Layouts(),)
+TARGETS: tuple[FuzzTarget, ...] = (Layouts(),)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from iommu_abi.errors import AbiError
 from iommu_abi.fuzz import blobs
-from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
+from iommu_abi.fuzz.targets.target import FuzzTarget, Outcome, Problem, blank
 from iommu_abi.structs.kind import kind
 from iommu_abi.structs.pack import pack
 from iommu_abi.structs.unpack import unpack
@@ -23,7 +23,7 @@ BITS = {"v1_2017": 0, "rfc2017": 1}
 ABIS = ("x86_64", "s390x")
 
 
-class Blobs(Target):
+class Blobs(FuzzTarget):
     """One generation."""
 
     c_target = "unpack"
@@ -108,4 +108,4 @@ class Blobs(Target):
         return dict.fromkeys((*blobs.RULES, "accepted"))
 
 
-TARGETS: tuple[Target, ...] = tuple(Blobs(name) for name in BITS)
+TARGETS: tuple[FuzzTarget, ...] = tuple(Blobs(name) for name in BITS)

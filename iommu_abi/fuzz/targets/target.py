@@ -70,7 +70,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
 
-class Target(ABC):
+class FuzzTarget(ABC):
     """One thing that is fuzzed."""
 
     name: str
@@ -126,7 +126,7 @@ def of_exception(error: BaseException) -> Problem:
     return Problem(cause, lines)
 
 
-def attempt(target: Target, data: bytes) -> Outcome:
+def attempt(target: FuzzTarget, data: bytes) -> Outcome:
     """Run an input; an exception is a problem too. CannotRun if nothing can be run."""
     try:
         return target.run(data)

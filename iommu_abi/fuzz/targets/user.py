@@ -18,7 +18,7 @@ from typing import Any
 from iommu_abi.errors import UsageError
 from iommu_abi.fuzz.process import signal_name
 from iommu_abi.fuzz.targets.feed import feed
-from iommu_abi.fuzz.targets.target import MOST, Outcome, Problem, Target, blank, of_exception
+from iommu_abi.fuzz.targets.target import MOST, FuzzTarget, Outcome, Problem, blank, of_exception
 from iommu_abi.worlds.dice import Dice
 
 #: Statuses with which a program says that it refuses its input, as this package's own commands do.
@@ -38,7 +38,7 @@ def _file_name(text: str) -> str:
     return f"{name[:70]}-{hashlib.sha1(text.encode(errors='surrogateescape')).hexdigest()[:8]}"
 
 
-class _User(Target):
+class _User(FuzzTarget):
     """What both have in common: nothing is known about their inputs but what the corpus has."""
 
     def seeds(self, dice: Dice) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from iommu_abi.compat.fields import Pairs, overlapping, pair, real
 from iommu_abi.compat.model import tells_its_size
 from iommu_abi.compat.verdict import Verdict
 from iommu_abi.errors import AbiError, UsageError, errno_name
-from iommu_abi.fuzz.targets.target import Outcome, Problem, Target
+from iommu_abi.fuzz.targets.target import FuzzTarget, Outcome, Problem
 from iommu_abi.schemas import uapi as plain
 from iommu_abi.uapi import GENERATIONS
 from iommu_abi.uapi.copy_struct import copy_struct_from_user
@@ -74,7 +74,7 @@ def _model(generation: str) -> compat.Model:
 
 
 @cache
-def _report(old: str, new: str) -> dict[str, compat.Subject]:
+def _report(old: str, new: str) -> dict[str, compat.Compared]:
     """Of the structs that both have."""
     made = compat.compare(_model(old), _model(new), host())
     return {s.name: s for s in made.subjects if s.kind != "constant" and s.was is not None}
@@ -91,7 +91,7 @@ def _known(meeting: Meeting) -> _Known:
     return _Known(program, kernel, pair(program, kernel), subject.contract, promised)
 
 
-class Versions(Target):
+class Versions(FuzzTarget):
     """All pairs of neighbours."""
 
     name = "versions"
@@ -252,4 +252,4 @@ def _name(error: Any) -> str:
     return f"{errno_name(error.rule.errno)} by {error.rule.name}" if error else "0"
 
 
-TARGETS: tuple[Target, ...] = (Versions(),)
+TARGETS: tuple[FuzzTarget, ...] = (Versions(),)

@@ -7,20 +7,20 @@ from dataclasses import replace
 
 from iommu_abi.fuzz.judge import Walked, judge
 from iommu_abi.fuzz.targets import wire
-from iommu_abi.fuzz.targets.target import Outcome, Problem, Target, blank
+from iommu_abi.fuzz.targets.target import FuzzTarget, Outcome, Problem, blank
 from iommu_abi.worlds import coverage
 from iommu_abi.worlds.aimed import aim
 from iommu_abi.worlds.dice import Dice
 from iommu_abi.worlds.formats import FORMATS
 from iommu_abi.worlds.free import free
 from iommu_abi.worlds.mutate import Case
-from iommu_abi.worlds.plans import BLOCK, PLANS, VALID, Plan, build_case
+from iommu_abi.worlds.plans import BLOCK, PLANS, VALID, WalkPlan, build_case
 
 #: Attempts at each plan that a campaign starts from: one as it was built, others mutated.
 SEEDS = (0, VALID, VALID + 1)
 
 
-class CaseTarget(Target):
+class CaseTarget(FuzzTarget):
     """What targets share whose inputs are cases of a walk, as ``wire`` has them."""
 
     c_target = "case"
@@ -36,7 +36,7 @@ class CaseTarget(Target):
             for attempt in SEEDS:
                 yield self._built(seed, plan, attempt)
 
-    def _built(self, seed: int, plan: Plan, attempt: int) -> bytes:
+    def _built(self, seed: int, plan: WalkPlan, attempt: int) -> bytes:
         case, _ = build_case(seed, plan, attempt)
         words: set[int] = set()
         try:
@@ -127,4 +127,4 @@ def _feature(walked: Walked) -> str:
     return "passes" if walked.passed else "refused as senseless"
 
 
-TARGETS: tuple[Target, ...] = tuple(Walk(name) for name in FORMATS)
+TARGETS: tuple[FuzzTarget, ...] = tuple(Walk(name) for name in FORMATS)

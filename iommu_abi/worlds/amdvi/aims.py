@@ -11,8 +11,8 @@ from iommu_abi.worlds.aimed import reserved, update_denied
 from iommu_abi.worlds.mutate import (
     Aim,
     Case,
+    Knowledge,
     Miss,
-    Vendor,
     ask,
     both,
     entry,
@@ -181,7 +181,7 @@ def format_of(case: Case, answer: Translation) -> str:
     return NESTED if dte_.Mode else V2
 
 
-VENDOR = Vendor(
+VENDOR = Knowledge(
     rid_lg2=16,
     describe=amdvi.FORMAT.describe,
     registers={"DEVTAB_BASE": DEVTAB_BASE, "CONTROL": CONTROL, "EXT_FEATURES": EXT_FEATURES},

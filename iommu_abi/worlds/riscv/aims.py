@@ -9,7 +9,7 @@ from iommu_abi.schemas.riscv_context import DEVICES, EXTENDED_DEVICES
 from iommu_abi.schemas.riscv_entries import CAPABILITIES, DC, DDTP, EXTENDED_DC, FCTL, PC
 from iommu_abi.schemas.riscv_features import DEFAULT_CAPABILITIES
 from iommu_abi.terms import Access, At, Purpose, Reason, Ref, Stage, Translation
-from iommu_abi.worlds.mutate import Aim, Case, Miss, Vendor, ask, both, entry, register, site, with_pasid
+from iommu_abi.worlds.mutate import Aim, Case, Knowledge, Miss, ask, both, entry, register, site, with_pasid
 from iommu_abi.worlds.riscv.ways import NESTED, STAGE_1, STAGE_2
 from iommu_abi.worlds.ways import Row
 
@@ -346,7 +346,7 @@ def format_of(case: Case, answer: Translation) -> str:
     return STAGE_2 if off else NESTED
 
 
-VENDOR = Vendor(
+VENDOR = Knowledge(
     rid_lg2=24,
     describe=riscv.FORMAT.describe,
     registers={"DDTP": DDTP, "CAPABILITIES": CAPABILITIES, "FCTL": FCTL},

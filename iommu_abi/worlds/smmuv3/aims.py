@@ -19,7 +19,7 @@ from iommu_abi.schemas.smmuv3_entries import (
     STRTAB_BASE_CFG,
 )
 from iommu_abi.terms import Access, At, Reason, Ref, Stage, Translation
-from iommu_abi.worlds.mutate import Aim, Case, Miss, Vendor, ask, both, register, site
+from iommu_abi.worlds.mutate import Aim, Case, Knowledge, Miss, ask, both, register, site
 from iommu_abi.worlds.smmuv3.contexts import (
     BLOCKED,
     CD_ILLEGAL,
@@ -237,7 +237,7 @@ AIMS: dict[tuple[str, Stage, Reason], tuple[Aim, ...]] = {
     ("", S2, Reason.UPDATE_DENIED): (dirty_denied,),
 }
 
-VENDOR = Vendor(
+VENDOR = Knowledge(
     rid_lg2=32,
     describe=smmuv3.FORMAT.describe,
     registers={

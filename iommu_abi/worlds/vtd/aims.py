@@ -12,8 +12,8 @@ from iommu_abi.worlds.aimed import reserved
 from iommu_abi.worlds.mutate import (
     Aim,
     Case,
+    Knowledge,
     Miss,
-    Vendor,
     ask,
     both,
     entry,
@@ -507,7 +507,7 @@ def format_of(case: Case, answer: Translation) -> str:
 
 REGISTERS: dict[str, Layout] = {"RTADDR": RTADDR, "CAP": CAP, "ECAP": ECAP, "GSTS": GSTS}
 
-VENDOR = Vendor(
+VENDOR = Knowledge(
     rid_lg2=16,
     describe=vtd.FORMAT.describe,
     registers=REGISTERS,
