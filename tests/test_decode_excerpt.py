@@ -5,13 +5,16 @@ What is expected is what the readers say of the whole text, which `test_decode*.
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 import tracemalloc
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from cli_support import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -153,3 +156,16 @@ def test_a_line_that_is_longer_than_any_log_is_refused(monkeypatch):
 
     with pytest.raises(texts.InputError, match="log: more than 1000 bytes"):
         list(Source(BytesIO(b"a" * 1200), "log").blocks())
+
+
+def test_a_named_pipe_is_read_once(capsys, tmp_path):
+    """Opening it to look at it would take what its writer has to say."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_bytes, args=((REPORTS[0]).read_bytes(),))
+    writer.start()
+
+    done = run(capsys, "decode", fifo, "--json")
+    writer.join()
+
+    assert done.json == run(capsys, "decode", REPORTS[0], "--json").json

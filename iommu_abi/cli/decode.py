@@ -237,9 +237,11 @@ def _decode(args: argparse.Namespace, source: Source) -> int:
 
 def _is_image(path: Path) -> bool:
     """Readers of images are slow to load, and asked about files only that do not begin as plain text."""
+    if not path.is_file():  # what a pipe has is there once
+        return False
     try:
         with path.open("rb") as file:
-            start = file.read(PLAIN) if path.is_file() else b""
+            start = file.read(PLAIN)
     except OSError:
         return False
     if start.isascii() and b"\0" not in start:

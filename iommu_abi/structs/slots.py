@@ -54,10 +54,12 @@ class Slot:
 def tail_bytes(kind: StructKind, data: bytes) -> int:
     """Bytes of the array at the end that are there, and that its length covers if it has one."""
     made = kind.layout
+    if not made.record.flexible:
+        return 0
     rest = max(0, len(data) - made.size)
     count = tail_count(made.record)
-    if not made.record.flexible or not count:
-        return rest if made.record.flexible else 0
+    if not count:
+        return rest
     announced = next(slot for slot in slots(kind) if slot.name == count).read(data)
     return min(rest, announced) if isinstance(announced, int) else rest
 
