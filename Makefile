@@ -164,8 +164,8 @@ cross-run: $(VENV)/ready ## the C core on 32-bit and big-endian machines, by zig
 OLD_ZIG := 0.16.0 0.15.2 0.13.0 0.10.0 0.8.1
 ZIG_INCLUDE = ziglang/lib/libc/include
 
-cross-history: $(OLD_ZIG:%=build/zig/%/ready) ## the same against the headers of Linux 4.19, 5.10, 5.16, 6.1, 6.3, 6.12, 6.13 and 6.19
-	tests/header_pairs/fetch
+cross-history: $(OLD_ZIG:%=build/zig/%/ready) ## the same against the headers of Linux 4.19, 5.10, 5.16, 6.1, 6.3, 6.12, 6.13, 6.19 and 7.3
+	tests/header_pairs/fetch bullseye bookworm trixie trixie-backports
 	CROSS_HEADERS="$(OLD_ZIG:%=$(CURDIR)/build/zig/%/$(ZIG_INCLUDE)/any-linux-any) \
 	  $$(for tree in build/headers/*/usr/include; do echo "$(CURDIR)/$$tree"; done)" $(MAKE) cross
 

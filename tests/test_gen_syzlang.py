@@ -178,8 +178,8 @@ def test_older_kernels_have_fewer_commands(kernel):
     made = described(kernel=kernel, everything=True)
 
     viommu = "ioctl$IOMMU_VIOMMU_ALLOC$IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV"
-    assert (viommu in made.calls) == (kernel in ("6.19", "7.2"))
-    assert ("ioctl$IOMMU_HWPT_ALLOC$IOMMU_HWPT_DATA_AMD_GUEST" in made.calls) == (kernel == "7.2")
+    assert (viommu in made.calls) == (kernel in ("6.19", "7.2", "7.3"))
+    assert ("ioctl$IOMMU_HWPT_ALLOC$IOMMU_HWPT_DATA_AMD_GUEST" in made.calls) == (kernel in ("7.2", "7.3"))
     assert "ioctl$IOMMU_IOAS_MAP" in made.calls
 
 

@@ -117,7 +117,7 @@ def test_bytes_that_linux_refuses_whatever_its_state_is(capsys, name, command, e
     done = run(capsys, "errno", command, REPORTS / f"errno/{name}.bin")
 
     assert done.status == 1
-    assert done.out.startswith(f"{errno}: Linux 7.2 refuses")
+    assert done.out.startswith(f"{errno}: Linux 7.3 refuses")
     assert field in done.out
 
 

@@ -30,6 +30,7 @@ VALID: dict[str, dict[str, Any]] = {
     "iommu_ioas_map_file": {"flags": 2, "ioas_id": 1, "length": 0x1000},
     "iommu_ioas_copy": {"flags": 4, "src_ioas_id": 1, "dst_ioas_id": 2, "length": 0x1000},
     "iommu_ioas_unmap": {"ioas_id": 1, "length": 0x1000},
+    "iommu_ioas_noiommu_get_pa": {"ioas_id": 1, "length": 0x1000},
     "iommu_hw_info": {"dev_id": 1},
     "iommu_hwpt_alloc": {"dev_id": 1, "pt_id": 2},
     "iommu_hwpt_set_dirty_tracking": {"hwpt_id": 1},
@@ -62,6 +63,7 @@ VALID: dict[str, dict[str, Any]] = {
     "vfio_device_feature_dma_logging_control": {"num_ranges": 1},
     "vfio_device_feature_dma_logging_report": {"page_size": 4096},
     "vfio_device_feature_dma_buf": {"nr_ranges": 1},
+    "vfio_device_feature_zpci_err": {"data": 8},
     "vfio_iommu_type1_set_msi_binding": {"flags": 2},
 }
 
@@ -81,6 +83,7 @@ BYTES = [
             ("iommu_ioas_copy", "src_ioas_id", NONE),
             ("iommu_ioas_copy", "dst_ioas_id", NONE),
             ("iommu_ioas_unmap", "ioas_id", NONE),
+            ("iommu_ioas_noiommu_get_pa", "ioas_id", NONE),
             ("iommu_hw_info", "dev_id", NONE),
             ("iommu_hwpt_alloc", "dev_id", NONE),
             ("iommu_hwpt_alloc", "pt_id", E),
@@ -116,7 +119,13 @@ BYTES = [
     ("iommu_ioas_copy", {"length": 1 << 63}, "length.half", OV),
     ("iommu_ioas_unmap", {"length": 0}, "length.some", E),
     ("iommu_ioas_unmap", {"iova": U64 - 0xFFE}, "iova.end", OV),
-    ("iommu_hwpt_get_dirty_bitmap", {"iova": 0x1000, "length": 0}, "length", OV),
+    ("iommu_hwpt_get_dirty_bitmap@iommufd_7_2", {"iova": 0x1000, "length": 0}, "length", OV),
+    ("iommu_hwpt_get_dirty_bitmap", {"length": 0}, "length.some", E),
+    # drivers/iommu/iommufd/ioas.c of 7.3, iommufd_ioas_noiommu_get_pa()
+    ("iommu_ioas_noiommu_get_pa", {"flags": 1}, "flags", OP),
+    ("iommu_ioas_noiommu_get_pa", {"__reserved": 1}, "__reserved", OP),
+    ("iommu_ioas_noiommu_get_pa", {"length": 0}, "length.some", E),
+    ("iommu_ioas_noiommu_get_pa", {"iova": U64}, "iova", OV),
     ("iommu_hwpt_get_dirty_bitmap", {"iova": 0x800}, "iova.pages", E),
     ("iommu_hwpt_get_dirty_bitmap", {"length": 0x1800}, "iova.pages", E),
     ("iommu_hwpt_page_response", {"cookie": 0}, "cookie", E),
@@ -283,7 +292,7 @@ BYTES = [
     ("vfio_device_feature", {"argsz": 7}, "argsz", E),
     ("vfio_device_feature", {"flags": 1 << 19}, "flags.known", E),
     ("vfio_device_feature", {"flags": 3 << 16 | 2}, "flags.both", E),
-    ("vfio_device_feature", {"flags": 1 << 18 | 13}, "flags.feature", errno.ENOTTY),
+    ("vfio_device_feature", {"flags": 1 << 18 | 14}, "flags.feature", errno.ENOTTY),
     ("vfio_device_feature@vfio_6_3", {"flags": 1 << 18 | 10}, "flags.feature", errno.ENOTTY),
     ("vfio_device_feature@vfio_5_10", {"flags": 1 << 18 | 1}, "flags.feature", errno.ENOTTY),
     ("vfio_device_feature", {"flags": 6 << 16 | 1}, "flags.get", E),
@@ -302,8 +311,10 @@ BYTES = [
             (9, 1, "mig_data_size"),
             (10, 2, "bus_master"),
             (11, 1, "dma_buf"),
+            (13, 1, "zpci_err"),
         )
     ),
+    ("vfio_device_feature_zpci_err", {"data": 0}, "data", E),
     ("vfio_device_low_power_entry_with_wakeup", {"wakeup_eventfd": U32}, "wakeup_eventfd", E),
     ("vfio_device_feature_dma_logging_control", {"num_ranges": 0}, "num_ranges", E),
     ("vfio_device_feature_dma_logging_control", {"num_ranges": 257}, "num_ranges.most", errno.E2BIG),
@@ -416,7 +427,7 @@ MEMORY = [
         for number, op, data in (
             (0, 2, "token"), (1, 1, "migration"), (2, 2, "mig_state"), (4, 2, "low_power_entry_with_wakeup"),
             (6, 2, "dma_logging_control"), (8, 1, "dma_logging_report"), (9, 1, "mig_data_size"),
-            (10, 2, "bus_master"), (11, 1, "dma_buf"),
+            (10, 2, "bus_master"), (11, 1, "dma_buf"), (13, 1, "zpci_err"),
         )
     ),
     ("iommu_cache_invalidate_info", {}, 15, "read"),
@@ -525,8 +536,8 @@ def test_every_row_has_a_source() -> None:
             assert all(row.rule.source for row in rows if isinstance(row, rules.Check))
 
 
-def test_every_command_of_7_2_has_rules() -> None:
-    commands = uapi.GENERATIONS["iommufd_7_2"].ioctls.values()
+def test_every_command_of_7_3_has_rules() -> None:
+    commands = uapi.GENERATIONS["iommufd_7_3"].ioctls.values()
 
     assert {ioctl.struct for ioctl in commands} == set(iommufd.COMMANDS)
 
@@ -556,7 +567,7 @@ def test_what_is_only_documented_is_accepted_and_named(name: str, rule: str, cha
 # ---------------------------------------------------------------- size first
 
 
-def command(name: str, kernel: str = "7.2") -> rules.Subject:
+def command(name: str, kernel: str = "7.3") -> rules.Subject:
     found = rules.command(name, kernel)
     assert found is not None
     return found
@@ -568,14 +579,14 @@ def refused(subject: rules.Subject, data: bytes, abi: uapi.Abi = X86) -> AbiErro
     return error
 
 
-@pytest.mark.parametrize("name", sorted(uapi.GENERATIONS["iommufd_7_2"].ioctls))
+@pytest.mark.parametrize("name", sorted(uapi.GENERATIONS["iommufd_7_3"].ioctls))
 def test_the_size_of_every_command_is_checked_as_main_c_does(name: str) -> None:
     subject = command(name)
     data = poke(subject, {}, X86)
     ioctl = subject.generation.ioctls[name]
     leaves = {
         leaf.path: leaf.offset + leaf.size
-        for leaf in uapi.leaves(uapi.get(subject.struct, "iommufd_7_2"), X86)
+        for leaf in uapi.leaves(uapi.get(subject.struct, "iommufd_7_3"), X86)
     }
     least = leaves[ioctl.least]
 
@@ -600,11 +611,13 @@ def test_a_kernel_that_knows_less_refuses_what_it_does_not_know() -> None:
     assert refused(command("IOMMU_HWPT_ALLOC", "6.12"), pasid).rule.errno == OP
 
 
-def test_only_7_2_has_an_order_of_checks_that_is_known() -> None:
+def test_only_7_2_and_7_3_have_an_order_of_checks_that_is_known() -> None:
     for kernel in ("6.3", "6.12", "6.13", "6.19"):
         found = rules.answer(command("IOMMU_DESTROY", kernel), bytes([8, 0, 0, 0, 1, 0, 0, 0]), X86)
         assert any("order of checks is that of Linux 7.2" in note for note in found.notes)
-    assert rules.answer(command("IOMMU_DESTROY"), bytes([8, 0, 0, 0, 1, 0, 0, 0]), X86).notes == ()
+    for kernel in ("7.2", "7.3"):
+        found = rules.answer(command("IOMMU_DESTROY", kernel), bytes([8, 0, 0, 0, 1, 0, 0, 0]), X86)
+        assert found.notes == ()
 
 
 def test_a_command_that_a_kernel_does_not_have_is_none_of_its_own() -> None:
@@ -693,7 +706,7 @@ def test_misuse_names_what_is_known() -> None:
     ):
         with pytest.raises(UsageError, match=why):
             rules.command("IOMMU_DESTROY", kernel)
-    with pytest.raises(UsageError, match="no rules are known for iommu_iova_range@iommufd_7_2"):
+    with pytest.raises(UsageError, match="no rules are known for iommu_iova_range@iommufd_7_3"):
         rules.struct("iommu_iova_range")
     with pytest.raises(UsageError, match=r"iommufd_6_3 is not the generation of kernel 7\.2, but of: 6\.3"):
         rules.struct("iommu_destroy@iommufd_6_3", "7.2")
@@ -709,7 +722,7 @@ def test_the_command_says_what_where_and_why(capsys: Any, monkeypatch: Any) -> N
 
     done = run(capsys, "errno", "IOMMU_IOAS_ALLOC", stdin=hex_text, monkeypatch=monkeypatch)
     assert done.status == 1
-    assert "EOPNOTSUPP: Linux 7.2 refuses iommu_ioas_alloc@iommufd_7_2" in done.out
+    assert "EOPNOTSUPP: Linux 7.3 refuses iommu_ioas_alloc@iommufd_7_3" in done.out
     assert "iommu_ioas_alloc.flags at offset 4: got 1, expected no flags but 0x0" in done.out
     assert "source: Linux 7.2, drivers/iommu/iommufd/ioas.c" in done.out
 
@@ -784,7 +797,7 @@ def test_what_bytes_alone_decide_is_refused(
     done = run(capsys, "errno", command_, stdin=f"{text}{zeros}".encode(), monkeypatch=monkeypatch)
 
     assert done.status == 1
-    assert done.out.startswith(f"{number}: Linux 7.2 refuses ")
+    assert done.out.startswith(f"{number}: Linux 7.3 refuses ")
 
 
 def test_rules_are_listed_without_placeholders(capsys: Any) -> None:
@@ -813,7 +826,7 @@ def test_rules_are_listed_without_placeholders(capsys: Any) -> None:
 NEAREST = [
     ("4.9", "4.19"), ("4.12", "4.19"), ("5.4", "5.10"), ("5.15", "5.16"),
     ("6.2", "6.3"), ("6.6", "6.3"), ("6.8", "6.12"), ("6.12.95", "6.12"),
-    ("6.16", "6.19"), ("6.18-rc3", "6.19"), ("7.0", "6.19"), ("v7.1", "7.2"), ("7.3", "7.2"),
+    ("6.16", "6.19"), ("6.18-rc3", "6.19"), ("7.0", "6.19"), ("v7.1", "7.2"), ("7.3", "7.3"), ("7.9", "7.3"),
 ]  # fmt: skip
 
 

@@ -328,8 +328,8 @@ def test_a_tail_that_is_announced_must_be_there():
 
 
 def test_a_bare_name_is_accepted_when_all_generations_agree_on_its_layout():
-    assert uapi.resolve("iommu_ioas_map") == ("iommu_ioas_map", "iommufd_7_2")
-    assert uapi.resolve("iommu_hwpt_amd_guest") == ("iommu_hwpt_amd_guest", "iommufd_7_2")
+    assert uapi.resolve("iommu_ioas_map") == ("iommu_ioas_map", "iommufd_7_3")
+    assert uapi.resolve("iommu_hwpt_amd_guest") == ("iommu_hwpt_amd_guest", "iommufd_7_3")
     assert uapi.resolve("tlb_invalidate_info") == ("tlb_invalidate_info", "v1_2017")
 
 

@@ -51,6 +51,7 @@ KERNELS = {
     "6.13": {"iommufd_6_13": "iommufd.h", "vfio_6_12": "vfio.h"},
     "6.19": {"iommufd_6_19": "iommufd.h", "vfio_6_19": "vfio.h"},
     "7.2": {"iommufd_7_2": "iommufd.h", "vfio_7_2": "vfio.h"},
+    "7.3": {"iommufd_7_3": "iommufd.h", "vfio_7_3": "vfio.h"},
 }
 
 

@@ -18,10 +18,10 @@ exit status: 0 the kernel would accept the bytes; 1 it would refuse; 2 misuse.
 What bytes cannot show, such as an ID that nobody has, is listed as "may still
 refuse".
 
-kernels with a table of their own: 4.19 5.10 5.16 6.1 6.3 6.12 6.13 6.19 7.2;
-any other gets the nearest one's, and a note. VFIO is in all, <linux/iommu.h>
-from 5.10 to 6.3, iommufd since 6.3, where only the order of 7.2's checks is
-known. What was proposed: STRUCT@GENERATION.
+kernels with a table of their own: 4.19 5.10 5.16 6.1 6.3 6.12 6.13 6.19 7.2
+7.3; any other gets the nearest one's, and a note. VFIO is in all, iommufd
+since 6.3, <linux/iommu.h> from 5.10 to 6.3. The order of iommufd's checks is
+that of 7.2 and 7.3. What was proposed: STRUCT@GENERATION.
 
 examples:
   iommu-abi errno IOMMU_IOAS_MAP map.bin --kernel 7.2

@@ -145,6 +145,7 @@ _map = Rows("iommu_ioas_map", f"{_IOAS}, io_pagetable.c and pages.c")
 _file = Rows("iommu_ioas_map_file", f"{_IOAS}, io_pagetable.c and pages.c")
 _copy = Rows("iommu_ioas_copy", f"{_IOAS} and io_pagetable.c")
 _unmap = Rows("iommu_ioas_unmap", f"{_IOAS} and io_pagetable.c")
+_get_pa = Rows("iommu_ioas_noiommu_get_pa", "Linux 7.3, drivers/iommu/iommufd/ioas.c")
 _option = Rows("iommu_option", f"{_IOAS} and main.c")
 _change = Rows("iommu_ioas_change_process", _IOAS)
 _vfio = Rows("iommu_vfio_ioas", "Linux 7.2, drivers/iommu/iommufd/vfio_compat.c")
@@ -223,6 +224,17 @@ _IOAS_ROWS: Mapping[str, tuple[Row, ...]] = {
                when=_A_RANGE),
         State("iova", ENOENT, "the range splits a mapping, or nothing is mapped there"),
         State("iova", EBUSY, "something uses the mapping"),
+    ),
+    "iommu_ioas_noiommu_get_pa": (
+        State("", EPERM, "CAP_SYS_RAWIO is missing"),
+        _known_flags(_get_pa),
+        _no_reserved(_get_pa),
+        _some(_get_pa),
+        _below_max(_get_pa, "iova"),
+        *_ioas(_get_pa),
+        State("iova", ENOENT, "nothing is mapped there"),
+        State("iova", EINVAL, "a dma-buf that was revoked"),
+        State("ioas_id", EOPNOTSUPP, "the IOAS is not that of a device without an IOMMU"),
     ),
     "iommu_option": (
         _no_reserved(_option),
@@ -304,6 +316,7 @@ _HWPT_ROWS: Mapping[str, tuple[Row, ...]] = {
         _known_flags(_bitmap),
         _no_reserved(_bitmap),
         *_object(_bitmap, "hwpt_id", "paging HWPT"),
+        _bitmap("length", EINVAL, nonzero, "not 0", name="some", since=(7, 3)),
         _bitmap("length", EOVERFLOW, range_from("iova"), "a range of some bytes that ends below ULONG_MAX"),
         State("iova", EINVAL, "iova or its end is no multiple of the IOAS's alignment"),
         _bitmap("page_size", EINVAL, nonzero, "not 0"),

@@ -25,6 +25,7 @@ KERNELS: Mapping[str, tuple[str, ...]] = {
     "6.13": ("iommufd_6_13", "vfio_6_12"),
     "6.19": ("iommufd_6_19", "vfio_6_19"),
     "7.2": ("iommufd_7_2", "vfio_7_2"),
+    "7.3": ("iommufd_7_3", "vfio_7_3"),
 }
 #: The tables of VFIO's structs.
 VFIO = (
@@ -32,8 +33,8 @@ VFIO = (
     vfio_cdev.COMMANDS,
 )  # fmt: skip
 _VFIO = {each.name for each in uapi.VFIO}
-#: The kernel whose order of checks is known, for iommufd; that of VFIO is known of all.
-ORDER_KNOWN = "7.2"
+#: The kernels whose order of checks is known, for iommufd; that of VFIO is known of all.
+ORDER_KNOWN = ("7.2", "7.3")
 
 
 class Taken(enum.Enum):
@@ -85,7 +86,7 @@ class Subject:
     @property
     def order_known(self) -> bool:
         """Is the order of the checks this kernel's own?"""
-        return not self.generation.name.startswith("iommufd") or self.kernel == ORDER_KNOWN
+        return not self.generation.name.startswith("iommufd") or self.kernel in ORDER_KNOWN
 
 
 def _number(generation: str) -> Version:
@@ -201,7 +202,7 @@ def any_struct(name: str) -> Subject:
     return _made(tag, generation, kernel, _rows(tag, generation_name) or ())
 
 
-def command(name: str, kernel: str = ORDER_KNOWN) -> Subject | None:
+def command(name: str, kernel: str = "7.3") -> Subject | None:
     """The command of a name on a kernel; None if the kernel does not have it, UsageError if none has."""
     table = nearest(kernel)
     for generation in _generations(table):

@@ -60,6 +60,7 @@ _FEATURES = (
     _Feature(10, _SET, "vfio_device_feature_bus_master", (6, 6)),
     _Feature(11, _GET, "vfio_device_feature_dma_buf", (6, 19)),
     _Feature(12, _SET, 0, (7, 2)),  # MIG_PRECOPY_INFOv2
+    _Feature(13, _GET, "vfio_device_feature_zpci_err", (7, 3)),
 )
 #: First and last kernel whose last feature has a number.
 _LAST = (
@@ -69,7 +70,8 @@ _LAST = (
     ((6, 2), (6, 5), 9),
     ((6, 6), (6, 18), 10),
     ((6, 19), (7, 1), 11),
-    ((7, 2), ANY, 12),
+    ((7, 2), (7, 2), 12),
+    ((7, 3), ANY, 13),
 )
 _ALL_OPS = tuple(op | probe for op in (0, _GET, _SET, _EITHER) for probe in (0, _PROBE))
 
@@ -103,6 +105,7 @@ def _followed(feature: _Feature) -> Iterator[Row]:
 
 
 _DMA_BUF, _PRECOPY = where("flags", _flags((11,))), where("flags", _flags((12,)))
+_ZPCI = where("flags", _flags((13,)))
 _NOT_BOTH = "GET and SET together only with PROBE"
 _NO_SET, _NO_GET = "no SET of a feature that can only be read", "no GET of a feature that can only be set"
 
@@ -126,6 +129,7 @@ _HEAD: tuple[Row, ...] = (
     ),
     State("flags", ENOTTY, "the device, or its driver, does not have this feature"),
     State("flags", EOPNOTSUPP, "DMA_BUF: the device's memory cannot be exported", _DMA_BUF, (6, 19)),
+    State("flags", ENODEV, "ZPCI_ERROR: the device is none of s390", _ZPCI, (7, 3)),
     State("flags", EINVAL, "PRECOPY_INFOv2: the device has no PRE_COPY", _PRECOPY, (7, 2)),
     _feature("flags", EINVAL, none_of(_SET), _NO_SET, name="get", when=_only(_GET), since=(5, 18)),
     _feature("flags", EINVAL, none_of(_GET), _NO_GET, name="set", when=_only(_SET)),
@@ -140,6 +144,7 @@ _range = Rows("vfio_device_feature_dma_logging_range", _MAIN)
 _report = Rows("vfio_device_feature_dma_logging_report", _MAIN)
 _master = Rows("vfio_device_feature_bus_master", "Linux 7.2, drivers/vfio/cdx/main.c")
 _dma_buf = Rows("vfio_device_feature_dma_buf", "Linux 7.2, drivers/vfio/pci/vfio_pci_dmabuf.c")
+_zpci = Rows("vfio_device_feature_zpci_err", "Linux 7.3, drivers/vfio/pci/vfio_pci_zdev.c")
 _MOST_RANGES = 256  # of 16 bytes, in a page
 
 
@@ -192,6 +197,10 @@ DATA: Mapping[str, tuple[Row, ...]] = {
     ),
     "vfio_device_feature_mig_data_size": (),
     "vfio_device_feature_bus_master": (_master("op", EINVAL, one_of(0, 1), "CLEAR_MASTER or SET_MASTER"),),
+    "vfio_device_feature_zpci_err": (
+        _zpci("data", EINVAL, nonzero, "not 0"),
+        State("data", EFAULT, "the event cannot be written there"),
+    ),
     "vfio_device_feature_dma_buf": (
         _dma_buf("nr_ranges", EINVAL, nonzero, "not 0"),
         _dma_buf("flags", EINVAL, zero, "0"),

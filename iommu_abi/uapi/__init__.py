@@ -26,6 +26,7 @@ GENERATIONS = (
     "virtio_2021", "ptc_asid_2021", "ptc_v14", "vfio_ptc_v12", "vfio_sva_v8",
     "vfio_5_16", "linux_5_17", "linux_6_1", "vfio_6_1", "iommufd_6_3", "vfio_6_3",
     "iommufd_6_12", "vfio_6_12", "iommufd_6_13", "iommufd_6_19", "vfio_6_19", "iommufd_7_2", "vfio_7_2",
+    "iommufd_7_3", "vfio_7_3",
 )  # fmt: skip
 
 _import.install(GENERATIONS)

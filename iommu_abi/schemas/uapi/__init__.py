@@ -30,15 +30,15 @@ from iommu_abi.schemas.uapi.fields import Field, Integer, Struct, Use, Values
 from iommu_abi.schemas.uapi.generation import Generation, Ioctl, Payload
 from iommu_abi.schemas.uapi.iommufd_6_3 import IOMMUFD_6_3
 from iommu_abi.schemas.uapi.iommufd_6_12 import IOMMUFD_6_12
-from iommu_abi.schemas.uapi.iommufd_later import IOMMUFD_6_13, IOMMUFD_6_19, IOMMUFD_7_2
+from iommu_abi.schemas.uapi.iommufd_later import IOMMUFD_6_13, IOMMUFD_6_19, IOMMUFD_7_2, IOMMUFD_7_3
 from iommu_abi.schemas.uapi.place import Layout, Leaf, element_size, layout, leaves, members, number
 from iommu_abi.schemas.uapi.vfio_4_19 import VFIO_4_19
 from iommu_abi.schemas.uapi.vfio_5_10 import VFIO_5_10, VFIO_5_16
 from iommu_abi.schemas.uapi.vfio_6_1 import VFIO_6_1, VFIO_6_3
-from iommu_abi.schemas.uapi.vfio_cdev import VFIO_6_12, VFIO_6_19, VFIO_7_2
+from iommu_abi.schemas.uapi.vfio_cdev import VFIO_6_12, VFIO_6_19, VFIO_7_2, VFIO_7_3
 
-VFIO = (VFIO_4_19, VFIO_5_10, VFIO_5_16, VFIO_6_1, VFIO_6_3, VFIO_6_12, VFIO_6_19, VFIO_7_2)
-IOMMUFD = (IOMMUFD_6_3, IOMMUFD_6_12, IOMMUFD_6_13, IOMMUFD_6_19, IOMMUFD_7_2)
+VFIO = (VFIO_4_19, VFIO_5_10, VFIO_5_16, VFIO_6_1, VFIO_6_3, VFIO_6_12, VFIO_6_19, VFIO_7_2, VFIO_7_3)
+IOMMUFD = (IOMMUFD_6_3, IOMMUFD_6_12, IOMMUFD_6_13, IOMMUFD_6_19, IOMMUFD_7_2, IOMMUFD_7_3)
 
 #: Every generation by its name, each line of descent in the order of time.
 GENERATIONS: Mapping[str, Generation] = {

@@ -1,4 +1,4 @@
-"""iommufd as Linux 6.13, 6.19 and 7.2 have it: virtual IOMMUs, their events and queues, vendors' data.
+"""iommufd as Linux 6.13, 6.19, 7.2 and 7.3 have it: virtual IOMMUs, their events and queues, vendors' data.
 
 Sources: <linux/iommufd.h> of these kernels. A name's generation is that of the first header that was
 seen with it. 6.13 lacks what the stable series of 6.12 has in bytes 28 to 31 of ``iommu_hw_info``.
@@ -55,6 +55,17 @@ def _viommu_alloc(*data: Field) -> Struct:
     )
 
 
+def _hw_info_arm_smmuv3(flags_: Field) -> Struct:
+    return struct(
+        "iommu_hw_info_arm_smmuv3",
+        flags_,
+        RESERVED,
+        u32("idr", "IDR0 to IDR5", count=6, use=Use.OUT),
+        u32("iidr", "IIDR", use=Use.OUT),
+        u32("aidr", "AIDR", use=Use.OUT),
+    )
+
+
 _HWPT_ALLOC_6_13 = _data_types(_HWPT_ALLOC, IOMMU_HWPT_DATA_ARM_SMMUV3="iommu_hwpt_arm_smmuv3")
 _HW_INFO_6_13 = _data_types(_HW_INFO, IOMMU_HW_INFO_TYPE_ARM_SMMUV3="iommu_hw_info_arm_smmuv3")
 
@@ -63,14 +74,7 @@ IOMMUFD_6_13 = IOMMUFD_6_12.then(
     "<linux/iommufd.h> of Linux 6.13",
     structs=[
         hw_info(OUT_DATA_TYPE, RESERVED),
-        struct(
-            "iommu_hw_info_arm_smmuv3",
-            u32("flags", "0", use=Use.OUT),
-            RESERVED,
-            u32("idr", "IDR0 to IDR5", count=6, use=Use.OUT),
-            u32("iidr", "IIDR", use=Use.OUT),
-            u32("aidr", "AIDR", use=Use.OUT),
-        ),
+        _hw_info_arm_smmuv3(u32("flags", "0", use=Use.OUT)),
         struct("iommu_hwpt_arm_smmuv3", aligned_le64("ste", "words 0 and 1 of the guest's STE", count=2)),
         struct(
             "iommu_ioas_map_file",
@@ -254,4 +258,28 @@ IOMMUFD_7_2 = IOMMUFD_6_19.then(
         _data_types(_HWPT_ALLOC_6_13, IOMMU_HWPT_DATA_AMD_GUEST="iommu_hwpt_amd_guest"),
         _data_types(_HW_INFO_6_19, IOMMU_HW_INFO_TYPE_AMD="iommu_hw_info_amd"),
     ],
+)
+
+# ---------------------------------------------------------------- 7.3
+
+IOMMUFD_7_3 = IOMMUFD_7_2.then(
+    "iommufd_7_3",
+    "<linux/iommufd.h> of Linux 7.3",
+    structs=[
+        _hw_info_arm_smmuv3(u32("flags", "", values="iommu_hw_info_arm_smmuv3_flags", use=Use.OUT)),
+        struct(
+            "iommu_ioas_noiommu_get_pa",
+            SIZE,
+            NO_FLAGS,
+            u32("ioas_id", "an IOAS of a device without an IOMMU"),
+            RESERVED,
+            aligned_u64("iova"),
+            aligned_u64("length", "bytes at most; those that are together", use=Use.BOTH),
+            aligned_u64("out_phys", "where they are", use=Use.OUT),
+        ),
+    ],
+    enums=[
+        flags("iommu_hw_info_arm_smmuv3_flags", "IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI"),
+    ],
+    ioctls=[Ioctl("IOMMU_IOAS_NOIOMMU_GET_PA", BASE + 21, "iommu_ioas_noiommu_get_pa", "out_phys")],
 )

@@ -1,4 +1,4 @@
-"""VFIO since its devices attach to iommufd: Linux 6.12, 6.13, 6.19 and 7.2.
+"""VFIO since its devices attach to iommufd: Linux 6.12, 6.13, 6.19, 7.2 and 7.3.
 
 Source: <linux/vfio.h> of these kernels; the ioctls that tie a device to iommufd grew between 6.13 and 6.19.
 """
@@ -140,4 +140,10 @@ VFIO_7_2 = VFIO_6_19.then(
         ),
     ],
     enums=[flags("VFIO_PRECOPY_INFO", "VFIO_PRECOPY_INFO_REINIT")],
+)
+
+VFIO_7_3 = VFIO_7_2.then(
+    "vfio_7_3",
+    "<linux/vfio.h> of Linux 7.3",
+    structs=[struct("vfio_device_feature_zpci_err", aligned_u64("data", "user pointer, of an event"))],
 )

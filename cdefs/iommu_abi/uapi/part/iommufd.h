@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * linux/iommufd.h as of the kernel that IOMMU_ABI_LINUX names: 603, 612, 613, 619 or 702.
+ * linux/iommufd.h as of the kernel that IOMMU_ABI_LINUX names: 603, 612, 613, 619, 702 or 703.
  *
  * Every struct that an ioctl takes begins with its own size and grows at the end. What a field
  * means is said where its name does not: "out" is written by the kernel, "0" must be zero,

@@ -12,9 +12,15 @@ struct iommu_hw_info_vtd {
 	__aligned_u64 ecap_reg;
 };
 
+#if IOMMU_ABI_LINUX >= 703
+enum iommu_hw_info_arm_smmuv3_flags {
+	IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI = 1 << 0,
+};
+#endif
+
 #if IOMMU_ABI_LINUX >= 613
 struct iommu_hw_info_arm_smmuv3 {
-	__u32 flags;
+	__u32 flags; /* enum iommu_hw_info_arm_smmuv3_flags */
 	__u32 __reserved;
 	__u32 idr[6];
 	__u32 iidr;

@@ -120,3 +120,16 @@ struct iommu_ioas_change_process {
 	__u32 __reserved; /* 0 */
 };
 #endif
+
+#if IOMMU_ABI_LINUX >= 703
+/* Where memory of an IOAS without an IOMMU is, for programs with CAP_SYS_RAWIO. */
+struct iommu_ioas_noiommu_get_pa {
+	__u32 size;
+	__u32 flags; /* 0 */
+	__u32 ioas_id;
+	__u32 __reserved;
+	__aligned_u64 iova;
+	__aligned_u64 length; /* in: at most; out: bytes that are together */
+	__aligned_u64 out_phys;
+};
+#endif

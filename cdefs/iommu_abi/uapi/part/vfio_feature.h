@@ -33,6 +33,9 @@ enum {
 #if IOMMU_ABI_LINUX >= 702
 	VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 = 12,
 #endif
+#if IOMMU_ABI_LINUX >= 703
+	VFIO_DEVICE_FEATURE_ZPCI_ERROR = 13,
+#endif
 };
 
 struct vfio_device_feature {
@@ -66,5 +69,11 @@ struct vfio_device_feature_dma_buf {
 	__u32 flags; /* 0 */
 	__u32 nr_ranges;
 	struct vfio_region_dma_range dma_ranges[];
+};
+#endif
+
+#if IOMMU_ABI_LINUX >= 703
+struct vfio_device_feature_zpci_err {
+	__aligned_u64 data; /* user pointer */
 };
 #endif
