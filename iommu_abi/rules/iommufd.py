@@ -321,7 +321,7 @@ _HWPT_ROWS: Mapping[str, tuple[Row, ...]] = {
         State("iova", EINVAL, "iova or its end is no multiple of the IOAS's alignment"),
         _bitmap("page_size", EINVAL, nonzero, "not 0"),
         _bitmap("iova", EINVAL, whole_pages("length", "page_size"), "a range of whole"
-                " pages of page_size bytes", name="pages"),
+                " pages of page_size bytes", name="pages", when=where("page_size", nonzero)),
         State("hwpt_id", EOPNOTSUPP, "the HWPT cannot track"),
         State("data", EFAULT, "the bit map cannot be written"),
     ),
