@@ -65,6 +65,8 @@ class Machine(ABC):
         for rid in RIDS:
             where = f"bus=behind,addr={rid >> 3 & 31:#x}" if rid >> 8 else f"addr={rid >> 3:#x}"
             options += ["-device", f"edu,{where},dma_mask=0xffffffffffffffff"]
+        self.monitor = Path(self._directory.name) / "qmp"
+        options += ["-qmp", f"unix:{self.monitor},server=on,wait=off"]
         self._options = options
         self._boot()
 

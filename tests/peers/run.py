@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from iommu_abi.terms import Request
+from peers import attach
 from peers.compare import Departure, Unfit, ask, judge
 from peers.machine import Machine
 from peers.modes import Mode
@@ -15,6 +16,7 @@ from peers.worlds import Dice
 
 CASES = 40  # of a table set, about; building one costs as much as ten cases
 VALID = 0.25
+ATTACHED = 8  # requests of the first table set that are asked of the running machine too
 
 
 @dataclass
@@ -63,6 +65,8 @@ def table_set(machine: Machine, seed: int, number: int, tally: Tally) -> None:
     dice = Dice(seed, mode.name, number)
     ram.dice = dice
     world = mode.build(dice, machine)
+    if not number:
+        tally.problems += attach.problems(machine, world, world.requests[:ATTACHED])
     machine.prepare(world.registers)
     for turn in range(CASES if world.requests else 0):
         case = Dice(seed, mode.name, number, turn)
