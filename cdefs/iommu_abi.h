@@ -15,6 +15,9 @@
  *	iommu_bind_pasid_table()		give it to a driver        (iommu_abi/iommu.h)
  *	iommu_abi_translate()			where does this DMA go?    (iommu_abi/walk.h)
  *
+ * For many DMAs of one requester there is a handle (iommu_abi/context.h), for all that it can reach an
+ * enumeration (iommu_abi/mappings.h).
+ *
  * Byte order is the machine's for blobs and little-endian for hardware tables. Sizes and
  * offsets are in bytes. Ranges are [first, last], inclusive.
  *
@@ -38,6 +41,7 @@
 #include "iommu_abi/copy_struct.h"
 #include "iommu_abi/iommu.h"
 #include "iommu_abi/walk.h"
+#include "iommu_abi/context.h"
 #include "iommu_abi/mappings.h"
 
 #ifdef __cplusplus

@@ -16,7 +16,7 @@ from iommu_abi._core_errors import abi_error
 from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.memory import Memory
 from iommu_abi.names import unknown
-from iommu_abi.terms import Access, Fault, Purpose, Reason, Ref, Request, Stage, Target, Translation
+from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Ref, Request, Stage, Target, Translation
 
 #: What is among the registers there and is none: where the IOMMU's MMIO lies.
 NOT_REGISTERS = ("base",)
@@ -77,22 +77,7 @@ class Unit:
         UsageError for a request that makes no sense; what the tables do to it is a fault in the
         answer, never an exception.
         """
-        pasid = request.pasid
-        try:
-            q = ffi.new(
-                "struct iommu_abi_request *",
-                (
-                    request.iova,
-                    request.rid,
-                    pasid or 0,
-                    int(request.access),
-                    int(request.at),
-                    (0 if pasid is None else lib.IOMMU_ABI_HAS_PASID)
-                    | (lib.IOMMU_ABI_PRIV if request.priv else 0),
-                ),
-            )
-        except (OverflowError, TypeError):
-            raise UsageError(f"request out of range, or with what is no number: {request}") from None
+        q = _request(request)
         out = ffi.new("struct iommu_abi_translation *")
         refs = ffi.new("struct iommu_abi_trace *") if trace else ffi.NULL
         table = memory.table  # one load: keeps the buffers alive
@@ -100,6 +85,89 @@ class Unit:
         if rc < 0:
             raise UsageError(f"a request that makes no sense to {self.kind}: {request}")
         return _translation(out, rc, _refs(refs) if trace else ())
+
+    def context(self, memory: Memory, rid: int, pasid: int | None = None) -> Context:
+        """Look a requester up, or a PASID of it: for many requests of the same one. ``rid`` as in a Request.
+
+        UsageError for a requester that no such IOMMU can have. What its tables refuse is part of the context.
+        """
+        return Context(self, memory, rid, pasid)
+
+
+class Context:
+    """What a requester has, as device and PASID tables said when it was looked up (struct iommu_abi_context).
+
+    Page tables are read at each :meth:`translate`. After a change of an entry of a device or PASID table it
+    goes on as before: make a new one. Any thread may use it.
+    """
+
+    def __init__(self, unit: Unit, memory: Memory, rid: int, pasid: int | None = None) -> None:
+        """As :meth:`Unit.context`."""
+        who = _request(Request(rid, 0, pasid))
+        self.unit, self.memory, self.rid, self.pasid = unit, memory, int(who.rid), pasid
+        self.c = ffi.new("struct iommu_abi_context *")
+        trace, table = ffi.new("struct iommu_abi_trace *"), memory.table
+        if lib.iommu_abi_context_init(unit.c, table.c, who.rid, who.pasid, who.flags, trace, self.c):
+            raise UsageError(f"a requester that makes no sense to {unit.kind}: {self!r}")
+        #: Entries of device and PASID tables that were read, and those of stage 2 on the way to them.
+        self.refs: tuple[Ref, ...] = _refs(trace)
+
+    def __repr__(self) -> str:
+        pasid = "" if self.pasid is None else f", pasid={self.pasid:#x}"
+        return f"Context({self.unit.kind!r}, rid={self.rid:#x}{pasid})"
+
+    @property
+    def domain(self) -> int:
+        """By which caches tell its translations from others': domain ID, VMID or GSCID."""
+        return int(self.c.domain)
+
+    @property
+    def process(self) -> int:
+        """The same for those of stage 1: PASID, ASID or PSCID."""
+        return int(self.c.process)
+
+    def translate(
+        self,
+        iova: int,
+        access: Access = Access.READ,
+        *,
+        at: At = At.UNTRANSLATED,
+        priv: bool = False,
+        trace: bool = False,
+    ) -> Translation:
+        """Where does this request go? ``trace`` lists what is read behind ``refs``.
+
+        The answer, and errors, of :meth:`Unit.translate`.
+        """
+        request = Request(self.rid, iova, self.pasid, access, priv, at)
+        q = _request(request)
+        out = ffi.new("struct iommu_abi_translation *")
+        refs = ffi.new("struct iommu_abi_trace *") if trace else ffi.NULL
+        table = self.memory.table  # one load: keeps the buffers alive
+        rc = lib.iommu_abi_translate_in(self.c, table.c, q, refs, out)
+        if rc < 0:
+            raise UsageError(f"a request that makes no sense to {self.unit.kind}: {request}")
+        return _translation(out, rc, _refs(refs) if trace else ())
+
+
+def _request(request: Request) -> Any:
+    """A struct iommu_abi_request."""
+    pasid = request.pasid
+    try:
+        return ffi.new(
+            "struct iommu_abi_request *",
+            (
+                request.iova,
+                request.rid,
+                pasid or 0,
+                int(request.access),
+                int(request.at),
+                (0 if pasid is None else lib.IOMMU_ABI_HAS_PASID)
+                | (lib.IOMMU_ABI_PRIV if request.priv else 0),
+            ),
+        )
+    except (OverflowError, TypeError):
+        raise UsageError(f"request out of range, or with what is no number: {request}") from None
 
 
 def _number(register: str, value: int | str) -> int:

@@ -92,7 +92,7 @@ enum iommu_abi_context_state {
 };
 
 /**
- * struct iommu_abi_context - the context of a device, or of a PASID of a device
+ * struct iommu_abi_context_run - IDs in a row whose context does the same: of devices, or of PASIDs of a device
  * @first: rid or PASID
  * @last: the last one for which the same entry answers: more than one where a table of
  *	tables cannot be followed. Neighbours whose entries cannot be read are one context,
@@ -100,7 +100,7 @@ enum iommu_abi_context_state {
  * @state: enum iommu_abi_context_state
  * @fault: of IOMMU_ABI_REFUSES and IOMMU_ABI_BROKEN; else 0
  */
-struct iommu_abi_context {
+struct iommu_abi_context_run {
 	__u32 first;
 	__u32 last;
 	__u8 state;
@@ -138,8 +138,8 @@ struct iommu_abi_context_cursor {
  */
 IOMMU_ABI_API long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
 				      const struct iommu_abi_request *who, size_t steps,
-				      struct iommu_abi_context_cursor *cursor, struct iommu_abi_context *out,
-				      size_t n);
+				      struct iommu_abi_context_cursor *cursor,
+				      struct iommu_abi_context_run *out, size_t n);
 
 /**
  * struct iommu_abi_table - a page of memory that holds tables, or an entry that no walk can use

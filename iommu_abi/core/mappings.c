@@ -309,7 +309,7 @@ static bool absent(const struct pt_walk *w, unsigned int table, bool *rest)
 }
 
 /* Make @next part of @run, if the entries of neither can be read. */
-static bool goes_on(struct iommu_abi_context *run, const struct iommu_abi_context *next)
+static bool goes_on(struct iommu_abi_context_run *run, const struct iommu_abi_context_run *next)
 {
 	const struct iommu_abi_fault *a = &run->fault, *b = &next->fault;
 
@@ -371,7 +371,7 @@ static bool next_id(struct asking *a, unsigned int table, struct iommu_abi_conte
 
 long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
 			const struct iommu_abi_request *who, size_t steps, struct iommu_abi_context_cursor *c,
-			struct iommu_abi_context *out, size_t n)
+			struct iommu_abi_context_run *out, size_t n)
 {
 	const struct pt_vendor *v = unit->vendor;
 	bool pasids = who->flags & IOMMU_ABI_HAS_PASID;
@@ -390,7 +390,7 @@ long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_ab
 		c->done = 1;
 	ask(&a, unit, mem, pasids ? &looked_up : NULL, pasids ? &trace : NULL);
 	while (!c->done && steps-- && found < n) {
-		struct iommu_abi_context now = { .first = (u32)c->next };
+		struct iommu_abi_context_run now = { .first = (u32)c->next };
 		bool passed;
 		u64 last;
 

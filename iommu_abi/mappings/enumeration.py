@@ -44,7 +44,7 @@ _MAPPING = struct.Struct("=7Q2B6x")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The context of a device or a PASID (struct iommu_abi_context).
+    """The context of a device or a PASID (struct iommu_abi_context_run).
 
     ``first`` to ``last`` are rids or PASIDs. ``fault`` says how it refuses or what is broken.
     """
@@ -220,7 +220,7 @@ def _contexts(
 ) -> Iterator[Context]:
     table = memory.table
     cursor = ffi.new("struct iommu_abi_context_cursor *", {"next": first})
-    out = ffi.new("struct iommu_abi_context[]", ROOM)
+    out = ffi.new("struct iommu_abi_context_run[]", ROOM)
     calls = (budget or Budget()).calls()
     while not cursor.done and (last is None or cursor.next <= last):
         steps = next(calls) if last is None else min(next(calls), last + 1 - cursor.next)

@@ -233,6 +233,23 @@ struct iommu_abi_trace {
  int iommu_abi_translate(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
           const struct iommu_abi_request *request, struct iommu_abi_trace *trace,
           struct iommu_abi_translation *out);
+struct iommu_abi_context {
+ const struct iommu_abi_unit *unit;
+ __u32 rid;
+ __u32 pasid;
+ __u32 flags;
+ __u32 domain;
+ __u32 process;
+ __u32 reserved;
+ __u64 state[48];
+};
+ int iommu_abi_context_init(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
+      __u32 rid, __u32 pasid, __u32 flags, struct iommu_abi_trace *trace,
+      struct iommu_abi_context *context);
+ int iommu_abi_translate_in(const struct iommu_abi_context *context,
+      const struct iommu_abi_mem *mem,
+      const struct iommu_abi_request *request,
+      struct iommu_abi_trace *trace, struct iommu_abi_translation *out);
 struct iommu_abi_mapping {
  __u64 first;
  __u64 last;
@@ -263,7 +280,7 @@ enum iommu_abi_context_state {
  IOMMU_ABI_REFUSES,
  IOMMU_ABI_BROKEN,
 };
-struct iommu_abi_context {
+struct iommu_abi_context_run {
  __u32 first;
  __u32 last;
  __u8 state;
@@ -277,8 +294,8 @@ struct iommu_abi_context_cursor {
 };
  long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
           const struct iommu_abi_request *who, size_t steps,
-          struct iommu_abi_context_cursor *cursor, struct iommu_abi_context *out,
-          size_t n);
+          struct iommu_abi_context_cursor *cursor,
+          struct iommu_abi_context_run *out, size_t n);
 struct iommu_abi_table {
  __u64 first;
  __u64 last;

@@ -167,7 +167,7 @@ static void list_contexts(const struct iommu_abi_unit *unit, const struct iommu_
 {
 	struct iommu_abi_context_cursor cursor = { .next = who->flags & IOMMU_ABI_HAS_PASID ? who->pasid
 											    : who->rid };
-	struct iommu_abi_context out[ROOM];
+	struct iommu_abi_context_run out[ROOM];
 	long n = iommu_abi_contexts(unit, mem, who, STEPS, &cursor, out, ROOM);
 
 	REQUIRE(n == -EINVAL || (n >= 0 && n <= ROOM));

@@ -142,6 +142,26 @@ static void check_trace(const struct iommu_abi_mem *mem, const struct iommu_abi_
 		REQUIRE(iommu_abi_mem_find(mem, trace->refs[i].hpa, trace->refs[i].len));
 }
 
+/* By handle the answer is the same, and the references are those of the context and those behind it. */
+static void check_handle(const struct world *w, const struct iommu_abi_unit *unit,
+			 const struct iommu_abi_mem *mem, int rc, const struct iommu_abi_translation *out,
+			 const struct iommu_abi_trace *trace)
+{
+	static struct iommu_abi_trace before, behind;
+	struct iommu_abi_translation again;
+	struct iommu_abi_context context;
+	const __u32 flags = w->q.flags & IOMMU_ABI_HAS_PASID;
+	size_t n;
+
+	REQUIRE(!iommu_abi_context_init(unit, mem, w->q.rid, w->q.pasid, flags, &before, &context));
+	REQUIRE(iommu_abi_translate_in(&context, mem, &w->q, &behind, &again) == rc);
+	REQUIRE(!memcmp(out, &again, sizeof(again)));
+	n = trace->n - behind.n;
+	REQUIRE(behind.n <= trace->n && n <= before.n);
+	REQUIRE(!memcmp(trace->refs, before.refs, n * sizeof(*trace->refs)));
+	REQUIRE(!memcmp(trace->refs + n, behind.refs, behind.n * sizeof(*trace->refs)));
+}
+
 static int walk(const struct world *w, const struct iommu_abi_mem *mem, struct iommu_abi_translation *out,
 		struct iommu_abi_trace *trace)
 {
@@ -166,6 +186,7 @@ static int walk(const struct world *w, const struct iommu_abi_mem *mem, struct i
 	else
 		check_answer(w, out);
 	check_trace(mem, trace);
+	check_handle(w, &unit, mem, rc, out, trace);
 	return rc;
 }
 
