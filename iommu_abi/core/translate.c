@@ -17,7 +17,7 @@ bool pt_sensible(const struct iommu_abi_request *q, const struct pt_vendor *v)
 }
 
 /* A request of w->c; @w is open. */
-static int answer(struct pt_walk *w, const struct iommu_abi_request *q, struct iommu_abi_translation *out)
+PT_INLINE int answer(struct pt_walk *w, const struct iommu_abi_request *q, struct iommu_abi_translation *out)
 {
 	const struct pt_vendor *v = w->unit->vendor;
 
