@@ -95,10 +95,9 @@ def _include_paths(abi: str, headers: Headers) -> list[str]:
     As -I: zig looks into its own directories before it looks into those of -isystem.
     """
     family = next(name for start, name in FAMILIES.items() if abi.startswith(start))
-    anys = [headers.path, bundled().path]
-    return [
-        f"-I{path}" for own in anys for path in (own.with_name(f"{family}-linux-any"), own) if path.is_dir()
-    ]
+    anys = [headers.path, bundled().path]  # an old one has an asm/ of no machine's beside its linux/
+    paths = [*(path.with_name(f"{family}-linux-any") for path in anys), *anys]
+    return [f"-I{path}" for path in paths if path.is_dir()]
 
 
 def compile_c(text: str, abi: str, made: Path, headers: Headers | None = None) -> str:
