@@ -7,6 +7,7 @@
  * itself was not at hand: bits and orders come through Linux, QEMU and VirtualBox. What they
  * leave open is decided in docs/walk.md, section "AMD-Vi".
  */
+#include "pt_stages.h"
 #include "pt_tables.h"
 
 #define ADDR BITS(51, 12)
@@ -82,7 +83,7 @@ static int amdvi_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
 
 enum { AD_A = 1, AD_D = 2 }; /* pt_stage.flags: flags that the hardware keeps */
 
-static inline struct pt_entry v1_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+PT_INLINE struct pt_entry v1_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	unsigned int next = raw >> 9 & 7;
 	struct pt_entry e = {
@@ -107,13 +108,13 @@ static inline struct pt_entry v1_decode(u64 raw, unsigned int level, const struc
 	return e;
 }
 
-static inline u64 v1_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+PT_INLINE u64 v1_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	return raw | (s->flags & AD_A ? BIT(5) : 0) |
 	       (s->flags & AD_D && leaf && access == PT_W ? BIT(6) : 0);
 }
 
-static inline struct pt_entry v2_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+PT_INLINE struct pt_entry v2_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	(void)s;
 	return (struct pt_entry){
@@ -126,6 +127,36 @@ static inline struct pt_entry v2_decode(u64 raw, unsigned int level, const struc
 	};
 }
 
+/* No level is skipped: a table entry names the next one, a page none. */
+PT_INLINE bool v1_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
+			struct pt_plain *p)
+{
+	u64 must = BIT(0) | (u64)rule->need << 61;
+
+	(void)access;
+	p->table = s->rsvd[0][1] | 7 << 9 | must;
+	p->page = s->rsvd[1][0] | 7 << 9 | must;
+	p->large = s->rsvd[1][1] | 7 << 9 | must;
+	p->table_is = p->page_is = p->large_is = must;
+	return !(rule->need & ~(PT_R | PT_W));
+}
+
+PT_INLINE bool v2_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
+			struct pt_plain *p)
+{
+	u64 must =
+		BIT(0) | (s->flags & AD_A ? BIT(5) : 0) | (rule->need & PT_W) | (rule->need & PT_USER) >> 1;
+	u64 dirty = access == PT_W && s->flags & AD_D ? BIT(6) : 0, clear = rule->need & PT_X ? BIT(63) : 0;
+
+	p->table = s->rsvd[0][1] | BIT(7) | BIT(63) | must;
+	p->table_is = must;
+	p->page = s->rsvd[1][0] | must | dirty | clear;
+	p->page_is = must | dirty;
+	p->large = s->rsvd[1][1] | BIT(7) | must | dirty | clear;
+	p->large_is = BIT(7) | must | dirty;
+	return true;
+}
+
 static const struct pt_format v1 = {
 	.granule_lg2 = 12,
 	.index_lg2 = 9,
@@ -134,6 +165,9 @@ static const struct pt_format v1 = {
 	.has_rsvd = true,
 	.decode = v1_decode,
 	.update = v1_update,
+	.plain_address = ADDR,
+	.plain_step = BIT(9),
+	.plain = v1_plain,
 };
 static const struct pt_format v2 = {
 	.granule_lg2 = 12,
@@ -142,6 +176,8 @@ static const struct pt_format v2 = {
 	.has_rsvd = true,
 	.decode = v2_decode,
 	.update = v1_update, /* A and D lie in the same bits */
+	.plain_address = ADDR,
+	.plain = v2_plain,
 };
 
 /* ---- events ---- */

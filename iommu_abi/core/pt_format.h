@@ -99,6 +99,17 @@ struct pt_stage {
 };
 
 /**
+ * struct pt_plain - which entries of a stage are plain for one kind of access: present, nothing reserved, granting
+ * what is asked for, with no flag to set
+ * @table, @table_is: a table entry of level n if (raw & @table) == @table_is + n * pt_format.plain_step
+ * @page, @page_is: an entry of level 0
+ * @large, @large_is: a page of level 1
+ */
+struct pt_plain {
+	u64 table, table_is, page, page_is, large, large_is;
+};
+
+/**
  * struct pt_format - constants, so that an inlined walk over a const one folds
  * @granule_lg2: bytes of the smallest page: 12, 14, 16
  * @index_lg2: index bits of every table below the root
@@ -112,14 +123,21 @@ struct pt_stage {
  * @has_never: pt_rule.never is used
  * @user_last: a missing PT_USER counts only where nothing else is missing
  * @has_both: pt_walk.access may be PT_R | PT_W: a write where that is granted, else a read
+ * @plain_address, @plain_up: where plain entries have their address, and how far it is shifted up
+ * @plain_step: see struct pt_plain
  * @decode: the meaning of one entry of a table of @level. Reserved bits are the walk's to test
  * @update: @raw with the flags that this access sets in an entry it uses, PT_R, PT_W or PT_X; NULL: none ever
+ * @plain: fills *p for a rule and an access of which no flags are to be set; false: look at each entry. NULL: always
  */
 struct pt_format {
 	u8 granule_lg2, index_lg2, entry_lg2;
 	bool big_endian, skips, checks_out, has_rsvd, ad_faults, unsnooped, has_never, user_last, has_both;
 	struct pt_entry (*decode)(u64 raw, unsigned int level, const struct pt_stage *s);
 	u64 (*update)(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s);
+	u64 plain_address, plain_step;
+	u8 plain_up;
+	bool (*plain)(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
+		      struct pt_plain *p);
 };
 
 #endif

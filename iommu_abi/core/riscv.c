@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "pt_stages.h"
 #include "riscv_context.h"
 
 /* ---- registers ---- */

@@ -82,7 +82,7 @@ PT_INLINE struct pt_entry decode(u64 raw, unsigned int level, unsigned int index
 	return e;
 }
 
-static inline struct pt_entry sv64_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+PT_INLINE struct pt_entry sv64_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	struct pt_entry e = decode(raw, level, 9);
 
@@ -103,12 +103,27 @@ static inline struct pt_entry sv32_decode(u64 raw, unsigned int level, const str
 	return decode(raw, level, 10);
 }
 
-static inline u64 update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+PT_INLINE u64 update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	(void)s;
 	if (!leaf)
 		return raw;
 	return raw | BIT(6) | (access == PT_W && raw & MAY_SET_D ? BIT(7) : 0);
+}
+
+/* Memory types and NAPOT are not plain; nor what can be executed only. */
+PT_INLINE bool sv64_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
+			  struct pt_plain *p)
+{
+	u64 is = BIT(0) | BIT(1) | (u64)rule->need << 1 | BIT(6) | (access == PT_W ? BIT(7) : 0);
+	u64 mask = (u64)rule->look << 1 | is | PBMT | NAPOT;
+
+	p->table = s->rsvd[0][1] | BITS(3, 0);
+	p->table_is = BIT(0);
+	p->page = s->rsvd[1][0] | mask;
+	p->large = s->rsvd[1][1] | mask | BITS(18, 10);
+	p->page_is = p->large_is = is;
+	return rule->need & (PT_R | PT_W | PT_X);
 }
 
 static const struct pt_format sv64 = {
@@ -120,6 +135,9 @@ static const struct pt_format sv64 = {
 	.user_last = true,
 	.decode = sv64_decode,
 	.update = update,
+	.plain_address = BITS(53, 10),
+	.plain_up = 2,
+	.plain = sv64_plain,
 };
 static const struct pt_format sv32 = {
 	.granule_lg2 = 12,

@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "pt_stages.h"
 #include "smmuv3_config.h"
 
 /* ---- registers ---- */

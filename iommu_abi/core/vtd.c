@@ -12,6 +12,7 @@
 
 #include "error.h"
 #include "pt_request.h"
+#include "pt_stages.h"
 #include "vtd_request.h"
 
 /* ---- registers ---- */

@@ -98,7 +98,7 @@ enum {
 	SS_UNSNOOPED = 16
 };
 
-static inline struct pt_entry fs_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+PT_INLINE struct pt_entry fs_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	(void)s;
 	return (struct pt_entry){
@@ -111,12 +111,12 @@ static inline struct pt_entry fs_decode(u64 raw, unsigned int level, const struc
 	};
 }
 
-static inline u64 fs_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+PT_INLINE u64 fs_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	return raw | s->flags | (leaf && access & PT_W ? FS_D : 0);
 }
 
-static inline struct pt_entry ss_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+PT_INLINE struct pt_entry ss_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	(void)s;
 	return (struct pt_entry){
@@ -130,7 +130,7 @@ static inline struct pt_entry ss_decode(u64 raw, unsigned int level, const struc
 }
 
 /* With SSIRWE rights are bits 61 and 62 instead of 0 and 1 (9.8). */
-static inline struct pt_entry ss_decode_rare(u64 raw, unsigned int level, const struct pt_stage *s)
+PT_INLINE struct pt_entry ss_decode_rare(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	if (s->flags & SS_IO)
 		raw = (raw & ~3ull) | (raw >> 61 & 3);
@@ -144,6 +144,35 @@ static inline u64 ss_update(u64 raw, bool leaf, unsigned int access, const struc
 	return raw | BIT(8) | (leaf && access == PT_W ? BIT(9) : 0);
 }
 
+/* Users' entries grant at all levels; a table that forbids execution is not plain. */
+PT_INLINE bool fs_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
+			struct pt_plain *p)
+{
+	u64 must = BIT(0) | s->flags | (rule->need & PT_W) | (rule->need & PT_USER) >> 1;
+	u64 dirty = access == PT_W ? FS_D : 0, clear = rule->need & PT_X ? BIT(63) : 0;
+
+	p->table = s->rsvd[0][1] | BIT(7) | BIT(63) | must;
+	p->table_is = must;
+	p->page = s->rsvd[1][0] | must | dirty | clear;
+	p->page_is = must | dirty;
+	p->large = s->rsvd[1][1] | BIT(7) | must | dirty | clear;
+	p->large_is = BIT(7) | must | dirty;
+	return rule->look == rule->need;
+}
+
+PT_INLINE bool ss_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
+			struct pt_plain *p)
+{
+	(void)access;
+	p->table = s->rsvd[0][1] | BIT(7) | rule->need;
+	p->table_is = p->page_is = rule->need;
+	p->page = s->rsvd[1][0] | rule->need;
+	p->large = s->rsvd[1][1] | BIT(7) | rule->need;
+	/* no entry is all ones: where there are no large pages, none is plain */
+	p->large_is = s->rsvd[1][1] & BIT(7) ? ~0ull : BIT(7) | rule->need;
+	return rule->need & (PT_R | PT_W);
+}
+
 /* What all tables have in common. */
 #define VTD_TABLES .granule_lg2 = PAGE_LG2, .index_lg2 = INDEX_LG2, .entry_lg2 = 3, .has_rsvd = true
 
@@ -153,10 +182,14 @@ static const struct pt_format fs = {
 	.unsnooped = true,
 	.decode = fs_decode,
 	.update = fs_update,
+	.plain_address = BITS(ADDR_HI, ADDR_LO),
+	.plain = fs_plain,
 };
 static const struct pt_format ss = {
 	VTD_TABLES,
 	.decode = ss_decode,
+	.plain_address = BITS(ADDR_HI, ADDR_LO),
+	.plain = ss_plain,
 };
 static const struct pt_format fs_rare = {
 	VTD_TABLES, .unsnooped = true, .has_both = true, .decode = fs_decode, .update = fs_update,
