@@ -198,8 +198,8 @@ dumps: $(VENV)/ready ## whole memory of real guests, where it is: registers, map
 mutate-dumps: $(VENV)/ready ## 100,000 mutations of small dumps: read, or refused with one sentence
 	IOMMU_ABI_MUTATIONS=100000 $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_acquire_linux.py -k mutated
 
-bench: $(VENV)/ready build/bench/walk ## instructions of a nested walk; Python beside other libraries
-	$(BIN)/python tests/bench.py build/bench/walk
+bench: $(VENV)/ready build/bench/walks ## instructions of walks; Python beside other libraries
+	$(BIN)/python tests/bench.py build/bench/walks
 	$(BIN)/python tests/bench_types.py
 	$(BIN)/python tests/bench_commands.py
 
@@ -252,9 +252,9 @@ $(PACKAGE): build/%: packaging/%.in VERSION
 	@mkdir -p $(@D)
 	$(FILL) > $@
 
-build/bench/walk: tests/c/bench_walk.c $(SRC) $(HDR)
+build/bench/walks: tests/c/bench_walks.c tests/c/fuzz_tables.h $(SRC) $(HDR)
 	@mkdir -p $(@D)
-	gcc $(FLAGS) -O2 tests/c/bench_walk.c $(SRC) -o $@
+	gcc $(FLAGS) -O2 tests/c/bench_walks.c $(SRC) -o $@
 
 # A copy of the package whose core is built with sanitizers; pytest finds it before the tree, `python -m`
 # only when it runs there.

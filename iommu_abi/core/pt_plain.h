@@ -128,61 +128,64 @@ PT_INLINE bool pt_plain_s2(const struct pt_walk *w, const struct pt_format *f, s
 	return true;
 }
 
+/* As pt_s1(), which is on; @nested: stage 2 is too. false: not plain. */
+PT_INLINE bool pt_plain_tables(const struct pt_walk *w, const struct pt_format *f, struct pt_side side,
+			       const struct pt_format *f2, struct pt_side s2, bool nested,
+			       struct pt_result *r)
+{
+	const u64 index = ((1ull << f->index_lg2) - 1) << f->entry_lg2;
+	const struct pt_stage *s = side.s;
+	struct pt_bottom bottom = { .key = (u64)PT_NO_KEY };
+	struct pt_plain_end end = { .tables = ~0ull, .level = s->top }, entry = { 0 };
+	unsigned int shift = pt_shift(f, s->top), lg2;
+	u64 va = w->iova & s->in_mask, at = s->root + (va >> shift & ~0ull << f->entry_lg2);
+	struct pt_result by = { .grant = PT_ALL };
+	struct pt_plain p, p2;
+
+	if (!f->plain(s, &side.rules[w->judge], w->access, &p) ||
+	    (nested && !f2->plain(s2.s, &s2.rules[PT_JUDGE_TABLE], PT_R, &p2)) ||
+	    PT_UNLIKELY(w->iova - s->in_first > s->in_span))
+		return false;
+	for (;; end.level--) {
+		if (nested) {
+			if (!pt_plain_near(w, f2, s2.s, &p2, at, &bottom, &entry))
+				return false;
+			at = pt_plain_out(f2, &entry, at, &lg2);
+		}
+		if (!pt_plain_read(w, at, &end.page))
+			return false;
+		if (!end.level)
+			break;
+		if (PT_UNLIKELY((end.page & p.table) != p.table_is + end.level * f->plain_step))
+			break;
+		end.tables &= end.page;
+		shift -= f->index_lg2;
+		at = pt_plain_address(f, end.page) + (va >> shift & index);
+	}
+	if (PT_UNLIKELY(end.level ? end.level > 1 || (end.page & p.large) != p.large_is
+				  : (end.page & p.page) != p.page_is))
+		return false;
+	r->out = pt_plain_out(f, &end, va, &r->size_lg2);
+	r->grant = pt_plain_grant(f, s, &end);
+	r->barred = 0;
+	if (w->access == PT_W)
+		return true;
+	if (nested) {
+		by.grant = pt_plain_grant(f2, s2.s, &entry);
+		by.barred = pt_clean_faults(f2, s2.s, entry.page);
+	}
+	r->barred = pt_clean_s1(f, s, f2, s2, end.page, &by);
+	return true;
+}
+
 /* As pt_s1(); false: not plain. */
 PT_INLINE bool pt_plain_s1(const struct pt_walk *w, const struct pt_format *f, struct pt_side side,
 			   const struct pt_format *f2, struct pt_side s2, struct pt_result *r)
 {
-	const u64 index = ((1ull << f->index_lg2) - 1) << f->entry_lg2;
-	const struct pt_stage *s = side.s;
-	bool nested = s2.s->top != PT_OFF;
-	struct pt_bottom bottom = { .key = (u64)PT_NO_KEY };
-	struct pt_plain_end end, entry = { 0 };
-	struct pt_plain p, p2;
-	u64 va, at, tables = ~0ull, raw;
-	unsigned int level, shift;
-
-	if (s->top == PT_OFF || !f->plain(s, &side.rules[w->judge], w->access, &p) ||
-	    (nested && !f2->plain(s2.s, &s2.rules[PT_JUDGE_TABLE], PT_R, &p2)) ||
-	    PT_UNLIKELY(w->iova - s->in_first > s->in_span))
+	if (side.s->top == PT_OFF)
 		return false;
-	va = w->iova & s->in_mask;
-	shift = pt_shift(f, s->top);
-	at = s->root + (va >> shift & ~0ull << f->entry_lg2);
-	for (level = s->top;; level--) {
-		if (nested) {
-			unsigned int lg2;
-
-			if (!pt_plain_near(w, f2, s2.s, &p2, at, &bottom, &entry))
-				return false;
-			at = pt_plain_out(f2, &entry, at & s2.s->in_mask, &lg2);
-		}
-		if (!pt_plain_read(w, at, &raw))
-			return false;
-		if (!level)
-			break;
-		if (PT_UNLIKELY((raw & p.table) != p.table_is + level * f->plain_step)) {
-			if (level == 1 && (raw & p.large) == p.large_is)
-				goto found;
-			return false;
-		}
-		tables &= raw;
-		shift -= f->index_lg2;
-		at = pt_plain_address(f, raw) + (va >> shift & index);
-	}
-	if (PT_UNLIKELY((raw & p.page) != p.page_is))
-		return false;
-found:
-	end = (struct pt_plain_end){ tables, raw, level };
-	r->out = pt_plain_out(f, &end, va, &r->size_lg2);
-	r->grant = pt_plain_grant(f, s, &end);
-	r->barred = 0;
-	if (w->access != PT_W) {
-		struct pt_result by = { .grant = nested ? pt_plain_grant(f2, s2.s, &entry) : PT_ALL };
-
-		by.barred = nested ? pt_clean_faults(f2, s2.s, entry.page) : 0;
-		r->barred = pt_clean_s1(f, s, f2, s2, raw, &by);
-	}
-	return true;
+	return s2.s->top == PT_OFF ? pt_plain_tables(w, f, side, f2, s2, false, r)
+				   : pt_plain_tables(w, f, side, f2, s2, true, r);
 }
 
 #endif

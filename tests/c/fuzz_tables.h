@@ -47,7 +47,7 @@ static void put(size_t at, __u64 value)
 	put_raw(at, value);
 }
 
-static void restore(void)
+static inline void restore(void)
 {
 	while (undos--)
 		put_raw(undo[undos].at, undo[undos].old);
@@ -294,7 +294,23 @@ static void lay_request(struct input *in, struct world *w)
 	w->q.iova = in_range(w, w->q.iova);
 }
 
-static void lay(struct input *in, struct world *w)
+/* Tables that let w->q pass. */
+static void lay_passing(struct world *w)
+{
+	if (w->mode < V1)
+		lay_vtd(w);
+	else if (w->mode < SMMU)
+		lay_amd(w);
+	else if (w->mode == SMMU)
+		lay_smmu(w);
+	else
+		lay_riscv(w);
+	if (w->guest)
+		lay_s1(w);
+	lay_s2(w, w->nested ? w->gpa : w->q.iova);
+}
+
+static inline void lay(struct input *in, struct world *w)
 {
 	unsigned int shape = (unsigned int)take(in, 2);
 
@@ -322,17 +338,7 @@ static void lay(struct input *in, struct world *w)
 	if (w->nested)
 		w->gpa = take(in, 6) & (~0ull >> (w->s2_levels > 4 ? 12 : 52 - 9 * w->s2_levels)) &
 			 ~0x1fffffull;
-	if (w->mode < V1)
-		lay_vtd(w);
-	else if (w->mode < SMMU)
-		lay_amd(w);
-	else if (w->mode == SMMU)
-		lay_smmu(w);
-	else
-		lay_riscv(w);
-	if (w->guest)
-		lay_s1(w);
-	lay_s2(w, w->nested ? w->gpa : w->q.iova);
+	lay_passing(w);
 }
 
 #endif
