@@ -35,7 +35,11 @@ VENDOR_WORDS = [
 
 
 @pytest.mark.parametrize(
-    "name", ["pt_walk.h", "pt_tables.h", "pt_request.h", "translate.c", "mappings.c", "fault.c"]
+    "name",
+    [
+        *("pt_walk.h", "pt_plain.h", "pt_stages.h", "pt_tables.h", "pt_request.h"),
+        *("translate.c", "mappings.c", "fault.c"),
+    ],
 )
 def test_the_walk_names_no_vendor(name):
     text = (CORE / name).read_text().lower()
