@@ -21,12 +21,12 @@ GATES = {
     "amd-v1": ("AMD-Vi host tables (v1)", 565),
     "amd-v2": ("AMD-Vi guest tables (v2) with PASID", 780),
     "amd-nested": ("AMD-Vi nested 4x4 with PASID", 1870),
-    "smmu-s1": ("SMMUv3 stage 1 with SubstreamID", 1345),
-    "smmu-s2": ("SMMUv3 stage 2", 1035),
-    "smmu-nested": ("SMMUv3 nested 4x4 with SubstreamID", 2465),
+    "smmu-s1": ("SMMUv3 stage 1 with SubstreamID", 1415),
+    "smmu-s2": ("SMMUv3 stage 2", 1070),
+    "smmu-nested": ("SMMUv3 nested 4x4 with SubstreamID", 2660),
     "riscv-s1": ("RISC-V Sv48", 765),
     "riscv-s2": ("RISC-V Sv48x4", 750),
-    "riscv-nested": ("RISC-V Sv48xSv48x4, megapage", 2020),
+    "riscv-nested": ("RISC-V Sv48xSv48x4, megapage", 2230),
 }
 
 

@@ -83,7 +83,7 @@ static int amdvi_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
 
 enum { AD_A = 1, AD_D = 2 }; /* pt_stage.flags: flags that the hardware keeps */
 
-PT_INLINE struct pt_entry v1_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+static inline struct pt_entry v1_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	unsigned int next = raw >> 9 & 7;
 	struct pt_entry e = {
@@ -108,13 +108,13 @@ PT_INLINE struct pt_entry v1_decode(u64 raw, unsigned int level, const struct pt
 	return e;
 }
 
-PT_INLINE u64 v1_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+static inline u64 v1_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	return raw | (s->flags & AD_A ? BIT(5) : 0) |
 	       (s->flags & AD_D && leaf && access == PT_W ? BIT(6) : 0);
 }
 
-PT_INLINE struct pt_entry v2_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+static inline struct pt_entry v2_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	(void)s;
 	return (struct pt_entry){
@@ -128,8 +128,8 @@ PT_INLINE struct pt_entry v2_decode(u64 raw, unsigned int level, const struct pt
 }
 
 /* No level is skipped: a table entry names the next one, a page none. */
-PT_INLINE bool v1_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
-			struct pt_plain *p)
+static inline bool v1_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
+			    struct pt_plain *p)
 {
 	u64 must = BIT(0) | (u64)rule->need << 61;
 
@@ -141,8 +141,8 @@ PT_INLINE bool v1_plain(const struct pt_stage *s, const struct pt_rule *rule, un
 	return !(rule->need & ~(PT_R | PT_W));
 }
 
-PT_INLINE bool v2_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
-			struct pt_plain *p)
+static inline bool v2_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
+			    struct pt_plain *p)
 {
 	u64 must =
 		BIT(0) | (s->flags & AD_A ? BIT(5) : 0) | (rule->need & PT_W) | (rule->need & PT_USER) >> 1;

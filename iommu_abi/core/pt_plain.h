@@ -116,8 +116,8 @@ PT_INLINE bool pt_plain_s2(const struct pt_walk *w, const struct pt_format *f, s
 			   unsigned int judge, unsigned int access, struct pt_result *r)
 {
 	const struct pt_stage *s = side.s;
-	struct pt_plain_end end;
-	struct pt_plain p;
+	struct pt_plain_end end = { 0 };
+	struct pt_plain p = { 0 };
 
 	if (s->top == PT_OFF || !f->plain(s, &side.rules[judge], access, &p) ||
 	    !pt_plain_down(w, f, s, &p, in, NULL, &end))
@@ -140,7 +140,7 @@ PT_INLINE bool pt_plain_tables(const struct pt_walk *w, const struct pt_format *
 	unsigned int shift = pt_shift(f, s->top), lg2;
 	u64 va = w->iova & s->in_mask, at = s->root + (va >> shift & ~0ull << f->entry_lg2);
 	struct pt_result by = { .grant = PT_ALL };
-	struct pt_plain p, p2;
+	struct pt_plain p = { 0 }, p2 = { 0 };
 
 	if (!f->plain(s, &side.rules[w->judge], w->access, &p) ||
 	    (nested && !f2->plain(s2.s, &s2.rules[PT_JUDGE_TABLE], PT_R, &p2)) ||

@@ -82,7 +82,7 @@ PT_INLINE struct pt_entry decode(u64 raw, unsigned int level, unsigned int index
 	return e;
 }
 
-PT_INLINE struct pt_entry sv64_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+static inline struct pt_entry sv64_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	struct pt_entry e = decode(raw, level, 9);
 
@@ -103,7 +103,7 @@ static inline struct pt_entry sv32_decode(u64 raw, unsigned int level, const str
 	return decode(raw, level, 10);
 }
 
-PT_INLINE u64 update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+static inline u64 update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	(void)s;
 	if (!leaf)
@@ -112,8 +112,8 @@ PT_INLINE u64 update(u64 raw, bool leaf, unsigned int access, const struct pt_st
 }
 
 /* Memory types and NAPOT are not plain; nor what can be executed only. */
-PT_INLINE bool sv64_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
-			  struct pt_plain *p)
+static inline bool sv64_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
+			      struct pt_plain *p)
 {
 	u64 is = BIT(0) | BIT(1) | (u64)rule->need << 1 | BIT(6) | (access == PT_W ? BIT(7) : 0);
 	u64 mask = (u64)rule->look << 1 | is | PBMT | NAPOT;

@@ -105,7 +105,7 @@ PT_INLINE struct pt_entry vmsa_s1_decode(u64 raw, unsigned int level, const stru
 	return e;
 }
 
-PT_INLINE u64 vmsa_s1_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+static inline u64 vmsa_s1_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	if (!leaf)
 		return s->flags & SETS_TABLE_AF ? raw | DESC_AF : raw;
@@ -143,7 +143,7 @@ PT_INLINE struct pt_entry vmsa_s2_decode(u64 raw, unsigned int level, const stru
 	return e;
 }
 
-PT_INLINE u64 vmsa_s2_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+static inline u64 vmsa_s2_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	if (!leaf)
 		return s->flags & SETS_TABLE_AF ? raw | DESC_AF : raw;
@@ -161,8 +161,8 @@ PT_INLINE u64 vmsa_beyond(const struct pt_stage *s)
 }
 
 /* Tables restrict nothing; pages are what they say without a write to make them so. */
-PT_INLINE bool vmsa_s1_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
-			     struct pt_plain *p)
+static inline bool vmsa_s1_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
+				 struct pt_plain *p)
 {
 	const u64 table_rights = DESC_AP_TABLE0 | DESC_AP_TABLE1 | DESC_UXN_TABLE | DESC_PXN_TABLE;
 	u64 table = DESC_VALID | DESC_TABLE | (s->flags & SETS_TABLE_AF ? DESC_AF : 0);
@@ -180,8 +180,8 @@ PT_INLINE bool vmsa_s1_plain(const struct pt_stage *s, const struct pt_rule *rul
 }
 
 /* Of memory that tables lie in, only what is Normal in any reading. */
-PT_INLINE bool vmsa_s2_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
-			     struct pt_plain *p)
+static inline bool vmsa_s2_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
+				 struct pt_plain *p)
 {
 	u64 table = DESC_VALID | DESC_TABLE | (s->flags & SETS_TABLE_AF ? DESC_AF : 0);
 	u64 set = DESC_VALID | DESC_AF | (rule->need & PT_R ? BIT(6) : 0) |
@@ -197,23 +197,23 @@ PT_INLINE bool vmsa_s2_plain(const struct pt_stage *s, const struct pt_rule *rul
 	return true;
 }
 
-#define VMSA_FORMAT(stage, name, lg2, ds, big)                                         \
-	PT_INLINE struct pt_entry stage##_##name##_decode(u64 raw, unsigned int level, \
-							  const struct pt_stage *s)    \
-	{                                                                              \
-		return vmsa_##stage##_decode(raw, level, s, lg2, ds);                  \
-	}                                                                              \
-	static const struct pt_format stage##_##name = {                               \
-		.granule_lg2 = lg2,                                                    \
-		.index_lg2 = lg2 - 3,                                                  \
-		.entry_lg2 = 3,                                                        \
-		.big_endian = big,                                                     \
-		.checks_out = true,                                                    \
-		.has_never = true,                                                     \
-		.decode = stage##_##name##_decode,                                     \
-		.update = vmsa_##stage##_update,                                       \
-		.plain_address = BITS(47, 12),                                         \
-		.plain = (lg2) == 12 && !(ds) && !(big) ? vmsa_##stage##_plain : NULL, \
+#define VMSA_FORMAT(stage, name, lg2, ds, big)                                             \
+	static inline struct pt_entry stage##_##name##_decode(u64 raw, unsigned int level, \
+							      const struct pt_stage *s)    \
+	{                                                                                  \
+		return vmsa_##stage##_decode(raw, level, s, lg2, ds);                      \
+	}                                                                                  \
+	static const struct pt_format stage##_##name = {                                   \
+		.granule_lg2 = lg2,                                                        \
+		.index_lg2 = lg2 - 3,                                                      \
+		.entry_lg2 = 3,                                                            \
+		.big_endian = big,                                                         \
+		.checks_out = true,                                                        \
+		.has_never = true,                                                         \
+		.decode = stage##_##name##_decode,                                         \
+		.update = vmsa_##stage##_update,                                           \
+		.plain_address = BITS(47, 12),                                             \
+		.plain = (lg2) == 12 && !(ds) && !(big) ? vmsa_##stage##_plain : NULL,     \
 	};
 
 /* Of both byte orders. */

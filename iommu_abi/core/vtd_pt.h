@@ -98,7 +98,7 @@ enum {
 	SS_UNSNOOPED = 16
 };
 
-PT_INLINE struct pt_entry fs_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+static inline struct pt_entry fs_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	(void)s;
 	return (struct pt_entry){
@@ -111,12 +111,12 @@ PT_INLINE struct pt_entry fs_decode(u64 raw, unsigned int level, const struct pt
 	};
 }
 
-PT_INLINE u64 fs_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
+static inline u64 fs_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	return raw | s->flags | (leaf && access & PT_W ? FS_D : 0);
 }
 
-PT_INLINE struct pt_entry ss_decode(u64 raw, unsigned int level, const struct pt_stage *s)
+static inline struct pt_entry ss_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	(void)s;
 	return (struct pt_entry){
@@ -130,7 +130,7 @@ PT_INLINE struct pt_entry ss_decode(u64 raw, unsigned int level, const struct pt
 }
 
 /* With SSIRWE rights are bits 61 and 62 instead of 0 and 1 (9.8). */
-PT_INLINE struct pt_entry ss_decode_rare(u64 raw, unsigned int level, const struct pt_stage *s)
+static inline struct pt_entry ss_decode_rare(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	if (s->flags & SS_IO)
 		raw = (raw & ~3ull) | (raw >> 61 & 3);
@@ -145,8 +145,8 @@ static inline u64 ss_update(u64 raw, bool leaf, unsigned int access, const struc
 }
 
 /* Users' entries grant at all levels; a table that forbids execution is not plain. */
-PT_INLINE bool fs_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
-			struct pt_plain *p)
+static inline bool fs_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
+			    struct pt_plain *p)
 {
 	u64 must = BIT(0) | s->flags | (rule->need & PT_W) | (rule->need & PT_USER) >> 1;
 	u64 dirty = access == PT_W ? FS_D : 0, clear = rule->need & PT_X ? BIT(63) : 0;
@@ -160,8 +160,8 @@ PT_INLINE bool fs_plain(const struct pt_stage *s, const struct pt_rule *rule, un
 	return rule->look == rule->need;
 }
 
-PT_INLINE bool ss_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
-			struct pt_plain *p)
+static inline bool ss_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
+			    struct pt_plain *p)
 {
 	(void)access;
 	p->table = s->rsvd[0][1] | BIT(7) | rule->need;
