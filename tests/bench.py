@@ -13,20 +13,20 @@ import sys
 
 #: Row -> what it is, and the most instructions that it may take. Counts of gcc 12 -O2, and one in a hundred.
 GATES = {
-    "vtd-nested": ("VT-d nested 4x4 with PASID", 1320),
-    "vtd-first": ("VT-d first stage with PASID", 825),
-    "vtd-second": ("VT-d second stage with PASID", 740),
-    "vtd-legacy": ("VT-d legacy mode", 560),
-    "vtd-ecs-nested": ("VT-d ECS nested 4x4 with PASID", 1445),
-    "amd-v1": ("AMD-Vi host tables (v1)", 565),
-    "amd-v2": ("AMD-Vi guest tables (v2) with PASID", 780),
-    "amd-nested": ("AMD-Vi nested 4x4 with PASID", 1870),
-    "smmu-s1": ("SMMUv3 stage 1 with SubstreamID", 1415),
-    "smmu-s2": ("SMMUv3 stage 2", 1070),
-    "smmu-nested": ("SMMUv3 nested 4x4 with SubstreamID", 2660),
-    "riscv-s1": ("RISC-V Sv48", 765),
-    "riscv-s2": ("RISC-V Sv48x4", 750),
-    "riscv-nested": ("RISC-V Sv48xSv48x4, megapage", 2230),
+    "vtd-nested": ("VT-d nested 4x4 with PASID", 1330),
+    "vtd-first": ("VT-d first stage with PASID", 835),
+    "vtd-second": ("VT-d second stage with PASID", 755),
+    "vtd-legacy": ("VT-d legacy mode", 570),
+    "vtd-ecs-nested": ("VT-d ECS nested 4x4 with PASID", 1455),
+    "amd-v1": ("AMD-Vi host tables (v1)", 575),
+    "amd-v2": ("AMD-Vi guest tables (v2) with PASID", 792),
+    "amd-nested": ("AMD-Vi nested 4x4 with PASID", 1880),
+    "smmu-s1": ("SMMUv3 stage 1 with SubstreamID", 1427),
+    "smmu-s2": ("SMMUv3 stage 2", 1080),
+    "smmu-nested": ("SMMUv3 nested 4x4 with SubstreamID", 2670),
+    "riscv-s1": ("RISC-V Sv48", 778),
+    "riscv-s2": ("RISC-V Sv48x4", 760),
+    "riscv-nested": ("RISC-V Sv48xSv48x4, megapage", 2245),
 }
 
 
