@@ -1,7 +1,7 @@
-"""Instructions of single walks of all vendors, by callgrind: ``python bench.py PROGRAM`` (`make bench` runs it).
+"""Instructions of single walks of all vendors, by callgrind: ``python bench.py PROGRAM``, for `make bench`.
 
-The program is tests/c/bench_walks.c. Each walk reads from 4 KiB pages: presence, reserved bits, ranges, rights and
-the look-up in device and PASID tables are checked, as always. A count above its gate is a failure.
+The program is tests/c/bench_walks.c. Each walk reads from a page of 4 KiB; presence, reserved bits, ranges,
+rights and the look-up in device and PASID tables are checked, as always. A count above its gate is a failure.
 """
 
 from __future__ import annotations
