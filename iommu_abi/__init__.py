@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         Target,
         Translation,
     )
-    from iommu_abi.walk import Unit
+    from iommu_abi.walk import Context, Unit
 
     __version__: str
 
@@ -57,7 +57,7 @@ _HOMES = {
     "iommu": "Device Domain IommuOps",
     "memory": "Memory",
     "terms": "Access At Fault Purpose Reason Ref Request Stage Target Translation",
-    "walk": "Unit",
+    "walk": "Context Unit",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -106,6 +106,7 @@ __all__ = [
     "AbiError",
     "Access",
     "At",
+    "Context",
     "Device",
     "Domain",
     "Error",

@@ -12,7 +12,7 @@ from c_support import CORE, ROOT, STRICT, run, tool
 from iommu_abi import AbiError, Access, At, Memory, Request, UsageError
 from iommu_abi.walk import Context, Unit
 from iommu_abi.worlds.formats import FORMATS
-from iommu_abi.worlds.plans import Plan, build_case
+from iommu_abi.worlds.plans import WalkPlan, build_case
 
 PAGE = 0x1000
 
@@ -31,7 +31,7 @@ def memory_of(*pieces: tuple[int, bytes]) -> Memory:
 def cases(name: str) -> Iterator[tuple[Unit, Memory, Request]]:
     """Valid requests of a format's worlds, and such with changed tables, registers or IDs."""
     for attempt in range(96):
-        case, _ = build_case(11, Plan(name), attempt)
+        case, _ = build_case(11, WalkPlan(name), attempt)
         with contextlib.suppress(AbiError):  # registers that no unit has
             yield Unit(case.world.kind, case.registers), case.image.memory, case.request
         case.image.restore()

@@ -16,7 +16,16 @@ from itertools import islice
 
 from iommu_abi.audit.findings import Spot, Spots, Who
 from iommu_abi.audit.pages import PAGE_LG2, Pages, TooMany
-from iommu_abi.mappings import Context, ContextState, Mapping, contexts, mappings, pasids, requesters, tables
+from iommu_abi.mappings import (
+    ContextRun,
+    ContextState,
+    Mapping,
+    contexts,
+    mappings,
+    pasids,
+    requesters,
+    tables,
+)
 from iommu_abi.mappings.budget import Budget, OutOfSteps, Stop, stop
 from iommu_abi.memory import Memory
 from iommu_abi.terms import Access, At, Fault, Purpose, Reason, Ref, Stage
@@ -144,7 +153,7 @@ def survey(unit: Unit, memory: Memory, budget: Budget) -> Survey:
     return made
 
 
-def _contexts(made: Survey) -> Iterator[tuple[Who, Context]]:
+def _contexts(made: Survey) -> Iterator[tuple[Who, ContextRun]]:
     """All contexts, of devices and of their PASIDs; on the way, the pages of PASID tables."""
     unit, memory, budget = made.unit, made.memory, made.budget
     for device in contexts(unit, memory, budget=budget):

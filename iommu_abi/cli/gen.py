@@ -21,9 +21,9 @@ c-asserts  a C file of _Static_assert (static_assert in C++), one fact a line,
            to compile against a header: sizeof, offsetof, enumerators, numbers
            of ioctls. Without --abi it holds on all ABIs, by #if where they
            differ.
-
 rust       a module of repr(C) types, constants and ioctl numbers, with
            assertions of every size, alignment and offset; for all targets.
+
 The default is iommufd_7_2. STRUCT@GEN leaves out what has nothing to do with
 the struct.
 

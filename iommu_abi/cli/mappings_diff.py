@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from iommu_abi.cli.machine import One
-    from iommu_abi.mappings import Context, Mapping
+    from iommu_abi.mappings import ContextRun, Mapping
     from iommu_abi.mappings.diff import ContextChange, RangeChange
     from iommu_abi.memory import Memory
     from iommu_abi.walk import Unit
@@ -28,7 +28,7 @@ COLUMNS = (
 SUMMARY = {"rights": "with other rights", "pages": "with other page sizes", "via": "via another GPA"}
 
 
-def _context_json(context: Context | None) -> dict[str, object] | None:
+def _context_json(context: ContextRun | None) -> dict[str, object] | None:
     return {"state": context.state.name.lower()} if context else None
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from iommu_abi.mappings.enumeration import (
     ROOM,
-    Context,
+    ContextRun,
     ContextState,
     Mapping,
     Reach,
@@ -30,7 +30,7 @@ from iommu_abi.mappings.enumeration import (
 
 __all__ = [
     "ROOM",
-    "Context",
+    "ContextRun",
     "ContextState",
     "Mapping",
     "Reach",

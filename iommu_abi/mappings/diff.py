@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
 from iommu_abi.mappings.budget import Budget, OutOfSteps
-from iommu_abi.mappings.enumeration import Context, ContextState, Mapping, contexts, mappings, pasids, span
+from iommu_abi.mappings.enumeration import ContextRun, ContextState, Mapping, contexts, mappings, pasids, span
 from iommu_abi.memory import Memory
 from iommu_abi.terms import hex_repr
 from iommu_abi.walk import Unit
@@ -50,8 +50,8 @@ class ContextChange(NamedTuple):
 
     rid: int
     pasid: int | None
-    before: Context | None
-    after: Context | None
+    before: ContextRun | None
+    after: ContextRun | None
 
     def __repr__(self) -> str:
         return hex_repr(self)
@@ -148,7 +148,7 @@ def _joined(found: Iterator[RangeChange]) -> Iterator[RangeChange]:
 
 
 def _mappings(
-    side: Side, rid: int, pasid: int | None, context: Context | None, budget: Budget
+    side: Side, rid: int, pasid: int | None, context: ContextRun | None, budget: Budget
 ) -> Iterator[Mapping]:
     if not context or context.state >= ContextState.REFUSES:
         return iter(())
@@ -166,7 +166,7 @@ def _ranges(before: Side, after: Side, pair: _Pair, budget: Budget) -> Iterator[
             yield RangeChange(rid, pasid, what, old, new)
 
 
-def _differ(a: Context | None, b: Context | None) -> bool:
+def _differ(a: ContextRun | None, b: ContextRun | None) -> bool:
     if not a or not b:
         return True
     return (a.state, a.fault and a.fault.reason) != (b.state, b.fault and b.fault.reason)
@@ -177,8 +177,8 @@ class _Pair(NamedTuple):
 
     rid: int
     pasid: int | None
-    before: Context | None
-    after: Context | None
+    before: ContextRun | None
+    after: ContextRun | None
 
 
 def pairs(before: Side, after: Side, rid: int | None, pasid: int | None, budget: Budget) -> Iterator[_Pair]:

@@ -43,7 +43,7 @@ _MAPPING = struct.Struct("=7Q2B6x")
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class ContextRun:
     """The context of a device or a PASID (struct iommu_abi_context_run).
 
     ``first`` to ``last`` are rids or PASIDs. ``fault`` says how it refuses or what is broken.
@@ -57,7 +57,7 @@ class Context:
     def __repr__(self) -> str:
         return hex_repr(self)
 
-    def part(self, first: int, last: int) -> Context:
+    def part(self, first: int, last: int) -> ContextRun:
         """The same for some of its IDs."""
         return replace(self, first=first, last=last)
 
@@ -217,7 +217,7 @@ def tables(
 
 def _contexts(
     unit: Unit, memory: Memory, who: Any, first: int, last: int | None, budget: Budget | None
-) -> Iterator[Context]:
+) -> Iterator[ContextRun]:
     table = memory.table
     cursor = ffi.new("struct iommu_abi_context_cursor *", {"next": first})
     out = ffi.new("struct iommu_abi_context_run[]", ROOM)
@@ -232,12 +232,12 @@ def _contexts(
                 return
             state = _STATE[c.state]
             fault = fault_of(c.fault) if state >= ContextState.REFUSES else None
-            yield Context(c.first, c.last if last is None else min(c.last, last), state, fault)
+            yield ContextRun(c.first, c.last if last is None else min(c.last, last), state, fault)
 
 
-def _unreadable_joined(found: Iterator[Context]) -> Iterator[Context]:
+def _unreadable_joined(found: Iterator[ContextRun]) -> Iterator[ContextRun]:
     """Neighbours whose entries cannot be read as one, as C joins those of one call."""
-    run: Context | None = None
+    run: ContextRun | None = None
     try:
         for each in found:
             if run and _goes_on(run, each):
@@ -254,7 +254,7 @@ def _unreadable_joined(found: Iterator[Context]) -> Iterator[Context]:
         yield run
 
 
-def _goes_on(run: Context, after: Context) -> bool:
+def _goes_on(run: ContextRun, after: ContextRun) -> bool:
     a, b = run.fault, after.fault
     if not a or not b or a.reason is not Reason.UNREADABLE or run.last + 1 != after.first:
         return False
@@ -263,7 +263,7 @@ def _goes_on(run: Context, after: Context) -> bool:
 
 def contexts(
     unit: Unit, memory: Memory, first: int = 0, last: int | None = None, *, budget: Budget | None = None
-) -> Iterator[Context]:
+) -> Iterator[ContextRun]:
     """The devices that have a context, of all or of some. Requests without PASID decide about the state."""
     found = _contexts(unit, memory, _request(0, None, False), first, last, budget)
     return _unreadable_joined(found)
@@ -277,7 +277,7 @@ def pasids(
     last: int | None = None,
     *,
     budget: Budget | None = None,
-) -> Iterator[Context]:
+) -> Iterator[ContextRun]:
     """The PASIDs of a device that have a context, of all or of some."""
     return _unreadable_joined(_contexts(unit, memory, _request(rid, 0, False), first, last, budget))
 
@@ -293,7 +293,7 @@ def requesters(
     rid: int | None = None,
     pasid: int | None = None,
     budget: Budget | None = None,
-) -> Iterator[tuple[int, int | None, Context]]:
+) -> Iterator[tuple[int, int | None, ContextRun]]:
     """The contexts of all devices and their PASIDs in order, of one device, or of one PASID of each.
 
     OutOfSteps when ``budget`` is used up, as for all that follows.
@@ -313,7 +313,7 @@ class Reach(NamedTuple):
 
     rid: int
     pasid: int | None
-    context: Context
+    context: ContextRun
     mappings: Iterator[Mapping]
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from iommu_abi.mappings.budget import Budget, OutOfSteps, Stop, stop
-from iommu_abi.mappings.enumeration import Context, ContextState, Mapping, mappings, requesters, tables
+from iommu_abi.mappings.enumeration import ContextRun, ContextState, Mapping, mappings, requesters, tables
 from iommu_abi.mappings.extents import Extents, widest_gaps
 from iommu_abi.memory import Memory
 from iommu_abi.terms import Request, Stage, hex_repr
@@ -94,7 +94,7 @@ class Row:
     who: list[Who] = field(default_factory=list)
     count: int = 0
 
-    def add(self, rid: int, pasid: int | None, context: Context) -> None:
+    def add(self, rid: int, pasid: int | None, context: ContextRun) -> None:
         """One more context."""
         self.count += context.last - context.first + 1
         new = Who(rid, pasid is not None, context.first, context.last)
@@ -200,7 +200,7 @@ class _Painter:
 
 
 def pages_of_tables(
-    unit: Unit, memory: Memory, rid: int, pasid: int | None, context: Context, budget: Budget | None = None
+    unit: Unit, memory: Memory, rid: int, pasid: int | None, context: ContextRun, budget: Budget | None = None
 ) -> Iterator[int]:
     """Host-physical addresses of the 4 KiB pages whose entries decide what a context reaches.
 
@@ -252,7 +252,7 @@ class _Rows:
         self.rows: dict[bytes, Row] = {}
         self.left_out = 0
 
-    def add(self, at: int, process: int | None, context: Context, found: Iterator[Mapping]) -> None:
+    def add(self, at: int, process: int | None, context: ContextRun, found: Iterator[Mapping]) -> None:
         """Draw what a context reaches; as far as a budget lasts: then OutOfSteps."""
         cells = bytearray(self.painter.width)
         identity = hashlib.blake2b(bytes([context.state]), digest_size=16)
@@ -263,7 +263,7 @@ class _Rows:
         finally:
             self._keep(identity.digest(), Row(context.state, cells), at, process, context)
 
-    def _keep(self, key: bytes, row: Row, at: int, process: int | None, context: Context) -> None:
+    def _keep(self, key: bytes, row: Row, at: int, process: int | None, context: ContextRun) -> None:
         if key not in self.rows and len(self.rows) >= MOST_ROWS:
             self.left_out += 1
         else:

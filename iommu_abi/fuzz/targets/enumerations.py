@@ -10,7 +10,7 @@ from iommu_abi.errors import AbiError, UsageError
 from iommu_abi.fuzz.targets import wire
 from iommu_abi.fuzz.targets.target import FuzzTarget, Outcome, Problem, blank
 from iommu_abi.fuzz.targets.walks import CaseTarget
-from iommu_abi.mappings import Context, Mapping, Table, contexts, mappings, pasids, tables
+from iommu_abi.mappings import ContextRun, Mapping, Table, contexts, mappings, pasids, tables
 from iommu_abi.mappings.budget import Budget, OutOfSteps
 from iommu_abi.schemas import plain_walk
 from iommu_abi.terms import Access, At, Request, Stage, Translation
@@ -87,7 +87,7 @@ def _tables(unit: Unit, case: Case) -> list[Table]:
     return _first(tables(unit, case.image.memory, Stage.S1, *who, priv=priv, budget=Budget(STEPS)))[0]
 
 
-def _context(unit: Unit, case: Case) -> Context | None:
+def _context(unit: Unit, case: Case) -> ContextRun | None:
     """The context of the requester, None if it has none."""
     rid, pasid = _who(case)
     ids = (
@@ -114,7 +114,7 @@ def _ask(case: Case, iova: int) -> Translation | None:
     return None
 
 
-def _wrong(case: Case, found: list[Mapping], whole: bool, context: Context | None) -> Iterator[str]:
+def _wrong(case: Case, found: list[Mapping], whole: bool, context: ContextRun | None) -> Iterator[str]:
     by_tables = next((m for m in found if m.s1_sizes | m.s2_sizes), None)
     if context is None and by_tables and _has_context(case, by_tables.first):
         yield "there are mappings by tables, and no context"
