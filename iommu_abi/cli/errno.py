@@ -1,4 +1,4 @@
-"""iommu-abi errno: what a kernel would answer to a struct, and why."""
+"""iommu-abi errno: what a kernel would answer to a struct, or to a number, and why."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from iommu_abi.schemas.uapi import Abi
 
 EPILOG = """\
-exit status: 0 the kernel would accept the bytes; 1 it would refuse; 2 misuse.
-What bytes cannot show, such as an ID that nobody has, is listed as "may still
-refuse".
+exit status: 0 the kernel would accept the bytes, or the number; 1 it would
+refuse; 2 misuse. What they cannot show, such as an ID that nobody has, is
+listed as "may still refuse".
 
 kernels with a table of their own: 4.19 5.10 5.16 6.1 6.3 6.12 6.13 6.19 7.2
 7.3; any other gets the nearest one's, and a note. VFIO is in all, iommufd
@@ -28,6 +28,7 @@ examples:
   echo 1000000000000000 00000000 | iommu-abi errno IOMMU_IOAS_ALLOC -
   iommu-abi errno iommu_pasid_table_config@ptc_v14 config.bin
   iommu-abi errno IOMMU_HWPT_ALLOC --rules
+  iommu-abi errno VFIO_SET_IOMMU --arg 1
 """
 
 
@@ -35,6 +36,7 @@ def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
     made.add_argument("subject", metavar="STRUCT[@GEN]|IOCTL", help="iommu_option, IOMMU_OPTION, 0x3b87")
     made.add_argument("file", metavar="FILE", nargs="?", default="-", help="default: -, standard input")
+    made.add_argument("--arg", metavar="N", help="the argument of an ioctl that takes no struct")
     made.add_argument("--kernel", metavar="V", help="such as 6.12 (default: the newest that has it)")
     made.add_argument(
         "--in",
@@ -59,7 +61,7 @@ def _subject(word: str, kernel: str | None, abi: str) -> Subject | None:
         number = words.number(word, "IOCTL", (1 << 32) - 1)
         merged = ("iommufd", *(each.name for each in uapi.VFIO))
         found = [(name, gen) for name, gen in commands(number, abi) if gen.startswith(merged)]
-        names = {name for name, gen in found if uapi.GENERATIONS[gen].ioctls[name].struct}
+        names = {name for name, gen in found if rules.answerable(uapi.GENERATIONS[gen].ioctls[name])}
         if len(names) > 1:
             raise UsageError(f"{word} is {' or '.join(sorted(names))}: say which")
         return rules.command(names.pop(), kernel or rules.NEWEST) if names else None
@@ -80,6 +82,28 @@ def _read(args: argparse.Namespace) -> bytes:
         raise UsageError(f"{words.input_name(args.file)}: {error}") from None
 
 
+def _argument(args: argparse.Namespace, subject: Subject, abi: Abi) -> bytes:
+    """The argument of a command without a struct, as the kernel gets it."""
+    from iommu_abi.rules import Taken
+
+    name = subject.struct
+    if args.file != "-":
+        raise UsageError(f"{name} takes no struct: --arg N, not {words.input_name(args.file)}")
+    if args.arg is None and subject.taken is Taken.NUMBER:
+        raise UsageError(f"{name} takes a number: --arg N")
+    number = words.number("0" if args.arg is None else args.arg, "--arg", (1 << 8 * abi.pointer) - 1)
+    return number.to_bytes(abi.pointer, "little" if abi.order == "<" else "big")
+
+
+def _given(args: argparse.Namespace, subject: Subject | None, abi: Abi) -> bytes:
+    """What the caller of the ioctl gives: a struct's bytes, or the argument itself."""
+    if subject and not subject.taken.is_struct:
+        return _argument(args, subject, abi)
+    if args.arg is not None:
+        raise UsageError(f"{args.subject} takes a struct: FILE, not --arg")
+    return _read(args)
+
+
 def _state_json(state: State) -> dict[str, str]:
     return {"field": state.field, "errno": errno_name(state.errno), "when": state.when}
 
@@ -97,13 +121,19 @@ def _error_json(error: AbiError) -> dict[str, object]:
     }
 
 
+def _subject_json(subject: Subject) -> dict[str, object]:
+    return {
+        "struct": subject.struct if subject.taken.is_struct else None,
+        "ioctl": subject.command.name if subject.command else None,
+    }
+
+
 def _json(found: Answer) -> dict[str, object]:
     subject = found.subject
     return {
-        "struct": subject.struct,
+        **_subject_json(subject),
         "generation": subject.generation.name,
         "kernel": subject.kernel or None,
-        "ioctl": subject.command.name if subject.command else None,
         "ok": found.error is None,
         "refused": _error_json(found.error) if found.error else None,
         "may_refuse": [_state_json(state) for state in found.before],
@@ -112,19 +142,26 @@ def _json(found: Answer) -> dict[str, object]:
     }
 
 
+def _name(subject: Subject) -> str:
+    return f"{subject.struct}@{subject.generation.name}" if subject.taken.is_struct else subject.struct
+
+
 def _print(found: Answer) -> None:
     subject, error = found.subject, found.error
     who = f"Linux {subject.kernel}" if subject.kernel else subject.generation.name
-    name = f"{subject.struct}@{subject.generation.name}"
+    name, is_struct = _name(subject), subject.taken.is_struct
     if error:
         output.line(f"{errno_name(error.rule.errno)}: {who} refuses {name}", "red")
         output.line(f"  {error.strerror}")
         output.line(f"  rule {error.rule.name}; source: {error.rule.source}")
     else:
-        output.line(f"0: {who} accepts the bytes of {name}", "green")
+        what = "the bytes of" if is_struct else "this argument of"
+        output.line(f"0: {who} accepts {what} {name}", "green")
     if found.before:
         output.line(
-            "before that, it may refuse for what bytes do not show:" if error else "it may still refuse:"
+            f"before that, it may refuse for what {'bytes do' if is_struct else 'a number does'} not show:"
+            if error
+            else "it may still refuse:"
         )
         for state in found.before:
             output.line(f"  {errno_name(state.errno)} {state.field}: {state.when}".replace(" : ", ": "))
@@ -141,8 +178,9 @@ def _rule_json(row: Row, subject: Subject, abi: Abi) -> dict[str, object]:
         return {"kind": "what follows", "field": "data", "errno": "", "when": f"as for {row.struct}"}
     if isinstance(row, State):
         return {"kind": "state", **_state_json(row)}
+    decided = "bytes" if subject.taken.is_struct else "number"
     return {
-        "kind": "bytes" if row.enforced else "documented only",
+        "kind": decided if row.enforced else "documented only",
         "rule": row.rule.name,
         "field": row.rule.field,
         "errno": errno_name(row.rule.errno),
@@ -162,9 +200,9 @@ def _list(subject: Subject, abi: Abi, *, as_json: bool) -> None:
     note = substitute(subject.asked) if subject.asked else ""
     if as_json:
         notes = {"notes": [note]} if note else {}
-        output.emit_json({"struct": subject.struct, "length": subject.taken.value, "rules": rows, **notes})
+        output.emit_json({**_subject_json(subject), "length": subject.taken.value, "rules": rows, **notes})
         return
-    output.line(f"{subject.struct}@{subject.generation.name}: {subject.taken.value}")
+    output.line(f"{_name(subject)}: {subject.taken.value}")
     cells = [
         (
             str(row["errno"]),
@@ -205,7 +243,7 @@ def run(args: argparse.Namespace) -> int:
     if args.rules and subject:
         _list(subject, abi, as_json=args.json)
         return 0
-    data = _read(args)
+    data = _given(args, subject, abi)
     if subject is None:
         return _no_command(args.subject, args.kernel or rules.NEWEST, as_json=args.json)
     found = rules.answer(subject, data, abi)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from iommu_abi.rules import vfio_argument
+
 Reason = tuple[str, str]
 
 _NOT_SET = ("", "no IOMMU type was set on this container: VFIO_SET_IOMMU comes before")
@@ -118,27 +120,12 @@ REASONS: Mapping[str, Mapping[str, tuple[Reason, ...]]] = {
     "VFIO_CHECK_EXTENSION": {"EINVAL": (("", "the file is no container"),)},
 }
 
-_TYPES = {
-    1: "VFIO_TYPE1_IOMMU",
-    2: "VFIO_SPAPR_TCE_IOMMU",
-    3: "VFIO_TYPE1v2_IOMMU",
-    4: "VFIO_DMA_CC_IOMMU",
-    5: "VFIO_EEH",
-    6: "VFIO_TYPE1_NESTING_IOMMU",
-    7: "VFIO_SPAPR_TCE_v2_IOMMU",
-    8: "VFIO_NOIOMMU_IOMMU",
-    9: "VFIO_UNMAP_ALL",
-    10: "VFIO_UPDATE_VADDR",
-}
-#: Commands whose argument is a number of these.
-_NUMBERED = ("VFIO_SET_IOMMU", "VFIO_CHECK_EXTENSION")
-
 
 def argument(command: str, value: int | None) -> str:
     """What the argument of a command is called, if it is no address."""
-    if command not in _NUMBERED or value is None:
+    if command not in vfio_argument.NUMBERED or value is None:
         return ""
-    return _TYPES.get(value, "an IOMMU type that no known kernel has")
+    return vfio_argument.EXTENSIONS.get(value, "an IOMMU type that no known kernel has")
 
 
 def reasons(command: str, errno: str) -> tuple[Reason, ...]:

@@ -1,8 +1,8 @@
 """What a kernel would answer: every check on a struct, in its order, with field, errno and source.
 
 The rules are rows of data, kept once, in Python: ``iommufd``, ``vfio``, ``vfio_device``, ``vfio_feature``,
-``vfio_cdev``, ``linux_iommu`` and ``ptc`` (proposed). They read blobs by the construct schemas. Whether a
-caller's struct may be longer or shorter than the kernel's is decided by the core,
+``vfio_cdev``, ``vfio_argument``, ``linux_iommu`` and ``ptc`` (proposed). They read blobs by the construct
+schemas. Whether a caller's struct may be longer or shorter than the kernel's is decided by the core,
 ``iommu_abi_copy_struct_from_user()``.
 """
 
@@ -14,8 +14,20 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from iommu_abi.errors import AbiError, Rule
+from iommu_abi.rules import vfio_argument
 from iommu_abi.rules.envelope import TAKEN, envelope, given_size, least, reasons
-from iommu_abi.rules.kernels import KERNELS, Subject, Taken, any_struct, behind, command, nearest, struct
+from iommu_abi.rules.kernels import (
+    KERNELS,
+    Subject,
+    Taken,
+    answerable,
+    any_struct,
+    behind,
+    command,
+    nearest,
+    struct,
+    version,
+)
 from iommu_abi.rules.row import Check, Row, State, Tail, View, concerns, wanted
 from iommu_abi.schemas import uapi
 
@@ -55,9 +67,12 @@ class Answer:
     notes: tuple[str, ...] = ()
 
 
-def _notes(subject: Subject, data: bytes, given: int) -> Iterator[str]:
+def _notes(subject: Subject, data: bytes, given: int, abi: uapi.Abi) -> Iterator[str]:
     if subject.asked:
         yield substitute(subject.asked)
+    if not subject.taken.is_struct:
+        number = View(subject.generation.struct(subject.struct), subject.generation, abi, data, given)[""]
+        yield from vfio_argument.meaning(subject.struct, number, version(subject.kernel))
     if not subject.order_known:
         yield f"the order of checks is that of Linux 7.2; {subject.kernel}'s own is not known"
     if not subject.kernel:
@@ -79,7 +94,7 @@ def _elsewhere(subject: Subject, data: bytes) -> AbiError | None:
 def answer(subject: Subject, data: bytes, abi: uapi.Abi) -> Answer:
     """What the kernel says about a caller's bytes."""
     given = given_size(subject, data, abi)
-    notes = tuple(_notes(subject, data, given))
+    notes = tuple(_notes(subject, data, given, abi))
     start = TAKEN.get(subject.taken)
     error = next(start(subject, data, abi), None) if start else None
     error = error or _elsewhere(subject, data)
@@ -134,6 +149,7 @@ __all__ = [
     "Tail",
     "Taken",
     "answer",
+    "answerable",
     "any_struct",
     "behind",
     "command",

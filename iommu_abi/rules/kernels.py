@@ -10,7 +10,17 @@ from functools import cache
 
 from iommu_abi.errors import UsageError
 from iommu_abi.names import meant
-from iommu_abi.rules import iommufd, linux_iommu, ptc, seed, vfio, vfio_cdev, vfio_device, vfio_feature
+from iommu_abi.rules import (
+    iommufd,
+    linux_iommu,
+    ptc,
+    seed,
+    vfio,
+    vfio_argument,
+    vfio_cdev,
+    vfio_device,
+    vfio_feature,
+)
 from iommu_abi.rules.row import ANY, Row, Tail, Version, known_to
 from iommu_abi.schemas import uapi
 
@@ -45,6 +55,13 @@ class Taken(enum.Enum):
     EXACT = "its length is said elsewhere and must be exactly that of the struct"
     FIXED = "its length is known"
     LENGTH = "a member says how many bytes follow"
+    NUMBER = "no struct: its argument is a number"
+    NOTHING = "no struct: its argument is not looked at"
+
+    @property
+    def is_struct(self) -> bool:
+        """Is the argument an address?"""
+        return self not in (Taken.NUMBER, Taken.NOTHING)
 
 
 #: Releases of a major version; the last one is not at its end.
@@ -72,6 +89,7 @@ def nearest(kernel: str) -> str:
 class Subject:
     """What is asked about: a struct of a generation, on a kernel ("" for what was never merged).
 
+    The argument of a command without a struct is one of the command's name, with one number.
     ``asked`` is the kernel that was asked for, where that is another one, whose table is not known.
     """
 
@@ -87,6 +105,12 @@ class Subject:
     def order_known(self) -> bool:
         """Is the order of the checks this kernel's own?"""
         return not self.generation.name.startswith("iommufd") or self.kernel in ORDER_KNOWN
+
+
+def version(kernel: str) -> Version:
+    """``"6.12"`` -> (6, 12)."""
+    major, minor = kernel.split(".")
+    return int(major), int(minor)
 
 
 def _number(generation: str) -> Version:
@@ -202,12 +226,27 @@ def any_struct(name: str) -> Subject:
     return _made(tag, generation, kernel, _rows(tag, generation_name) or ())
 
 
+def answerable(ioctl: uapi.Ioctl) -> bool:
+    """Is the struct of a command known, or what its argument is without one?"""
+    return bool(ioctl.struct) or ioctl.name in vfio_argument.COMMANDS
+
+
+def _without_struct(name: str, generation: uapi.Generation, kernel: str) -> Subject:
+    """A command whose argument is a number, or nothing."""
+    taken = Taken.NUMBER if name in vfio_argument.NUMBERED else Taken.NOTHING
+    whole = generation.then(generation.name, generation.source, [vfio_argument.argument(name)])
+    rows = vfio_argument.rows(name, version(kernel))
+    return Subject(name, whole, kernel, taken, rows, generation.ioctls[name])
+
+
 def command(name: str, kernel: str = "7.3") -> Subject | None:
     """The command of a name on a kernel; None if the kernel does not have it, UsageError if none has."""
     table = nearest(kernel)
     for generation in _generations(table):
-        if name in generation.ioctls and not generation.ioctls[name].struct:
-            raise UsageError(f"{name} takes no struct, or one that is not known here")
+        if name in generation.ioctls and name in vfio_argument.COMMANDS:
+            return _asked(_without_struct(name, generation, table), kernel)
+        if name in generation.ioctls and not answerable(generation.ioctls[name]):
+            raise UsageError(f"{name} takes a struct or an address of which nothing is known here")
         if name in generation.ioctls:
             return _asked(_subject(generation.ioctls[name].struct, generation, table), kernel)
     known = {each for other in KERNELS for gen in _generations(other) for each in gen.ioctls}

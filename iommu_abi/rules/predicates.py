@@ -139,6 +139,11 @@ class one_of(_Numbers):
         return None if view[path] in self.numbers else (view[path], 0)
 
 
+def of_power(view: View, path: str) -> Breach:
+    """Asked by a program of a POWER machine, whatever the field is."""
+    return None if view.abi.name.startswith("powerpc") else (None, 0)
+
+
 class at_least(_Number):
     """That number or more."""
 

@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 from iommu_abi.errors import AbiError, Rule
 from iommu_abi.schemas import uapi
 
-#: got and expected of a broken check; None if it is not broken.
-Breach: TypeAlias = "tuple[int, int] | None"
+#: got and expected of a broken check, got None where it is about no number; None if it is not broken.
+Breach: TypeAlias = "tuple[int | None, int] | None"
 #: A kernel's number, such as (6, 12).
 Version: TypeAlias = "tuple[int, int]"
 ANY: Version = (0, 0)

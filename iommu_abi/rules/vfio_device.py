@@ -35,7 +35,7 @@ _PCI = "Linux 7.2, drivers/vfio/pci/vfio_pci_core.c"
 _RDWR = "Linux 7.2, drivers/vfio/pci/vfio_pci_rdwr.c"
 
 #: A file of a device that was opened itself, and not by its group.
-_NOT_BOUND = State(
+NOT_BOUND = State(
     "", EINVAL, "the device's file is not bound: VFIO_DEVICE_BIND_IOMMUFD comes before", None, (6, 6)
 )
 _NO_REGION = "the device has no such region: VFIO_DEVICE_GET_INFO says num_regions"
@@ -68,7 +68,7 @@ _BOOLS, _BOOLS_THERE = _data("bools", 1, _BOOL)
 _EVENTFDS, _EVENTFDS_THERE = _data("eventfds", 4, _EVENTFD)
 
 _SET_IRQS: tuple[Row, ...] = (
-    _NOT_BOUND,
+    NOT_BOUND,
     *taken(_set, "count"),
     State("index", EINVAL, _NO_KIND),
     _set(
@@ -104,7 +104,7 @@ _reset = Rows("vfio_pci_hot_reset", _PCI)
 _NO_RESET = State("", ENODEV, "neither the slot nor the bus can be reset")
 
 _HOT_RESET: tuple[Row, ...] = (
-    _NOT_BOUND,
+    NOT_BOUND,
     *taken(_reset, "count"),
     _reset("flags", EINVAL, zero, "0"),
     State(
@@ -130,7 +130,7 @@ _POSITIVE, _WIDE = where("offset", none_of(1 << 63)), where("flags", all_of(8))
 _AFTER_BARS = 6 << 40
 
 _IOEVENTFD: tuple[Row, ...] = (
-    _NOT_BOUND,
+    NOT_BOUND,
     *taken(_io, "fd"),
     _io("flags", EINVAL, one_of(1, 2, 4, 8), "8, 16, 32 or 64, and nothing else", name="one"),
     _io("fd", EINVAL, at_least(-1), "an eventfd, or -1"),
@@ -154,7 +154,7 @@ _IOEVENTFD: tuple[Row, ...] = (
 
 def _asked(struct: str, last: str, *states: State, source: str = _PCI) -> tuple[Row, ...]:
     """What only asks: nothing but the size is looked at."""
-    return (_NOT_BOUND, *taken(Rows(struct, source), last), *states)
+    return (NOT_BOUND, *taken(Rows(struct, source), last), *states)
 
 
 #: Struct of a command -> its rows.
