@@ -27,7 +27,7 @@ PATIENCE = 120.0  # seconds, for a machine under load
 OFFERED = {
     "iommu-abi trans": {"translate"},
     "iommu-abi layout iommu_hwpt_al": {"iommu_hwpt_alloc"},
-    "iommu-abi layout iommu_hwpt_alloc@iommufd_7": {"iommu_hwpt_alloc@iommufd_7_2"},
+    "iommu-abi layout vfio_group_status@vfio_4": {"vfio_group_status@vfio_4_19"},
     "iommu-abi errno IOMMU_IOAS_A": {"IOMMU_IOAS_ALLOC", "IOMMU_IOAS_ALLOW_IOVAS"},
     "iommu-abi gen c-": {"c-asserts"},
     "iommu-abi layout iommu_option --abi aa": {"aarch64", "aarch64_be"},
