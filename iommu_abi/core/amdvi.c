@@ -2,10 +2,11 @@
 /*
  * amdvi.c - AMD I/O Virtualization Technology.
  *
- * AMD IOMMU specification (48882), sections 2.2.2 (device table entry), 2.2.3 (host page
- * tables, v1), 2.2.6 (guest page tables, v2, and the GCR3 table), 2.5 (events). The document
- * itself was not at hand: bits and orders come through Linux, QEMU and VirtualBox. What they
- * leave open is decided in docs/walk.md, section "AMD-Vi".
+ * AMD IOMMU specification (48882), sections 2.2.2 (device table entry), 2.2.3 (host page tables, v1), 2.2.6
+ * (guest page tables, v2, and the GCR3 table), 2.5 (events). The document itself was not at hand: bits and
+ * orders come through Linux, QEMU, VirtualBox, illumos and FreeBSD; docs/text_amd.md says which of them says
+ * what. A section at a check is the one that they cite. What they leave open is decided in docs/walk.md, section
+ * "AMD-Vi"; such a check says "ours".
  */
 #include "pt_stages.h"
 #include "pt_tables.h"
@@ -65,13 +66,13 @@ static int amdvi_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
 	u64 efr = u->state[EXT_FEATURES], nx = efr & EFR_NX_SUP ? 0 : BIT(63);
 
 	(void)err;
-	/* GV, GLX, GCR3TRP; GIoV; PPR and GPRP: reserved without their feature */
+	/* 2.2.2: GV, GLX, GCR3TRP are reserved without GTSup, GIoV without GIoSup, PPR and GPRP without EPHSup */
 	u->state[DTE_RSVD] = BITS(6, 2) | BIT(63) | (efr & EFR_GT_SUP ? 0 : BITS(60, 55)) |
 			     (efr & EFR_GIO_SUP ? 0 : BIT(54)) | (efr & EFR_EPH_SUP ? 0 : BITS(53, 52));
 	u->state[DTE_RSVD + 1] = BIT(42) | (efr & EFR_GT_SUP ? 0 : BITS(31, 16));
 	for (unsigned int level = 0; level < PT_MAX_LEVELS; level++) {
 		v1[level] = V1_TABLE_HIGH;
-		/* no leaf in the table of AMD's level 6; bit 0 is set in every entry used */
+		/* AMD's level 6 has no leaves (2.2.3): reserve bit 0, which every entry in use has set */
 		v1[PT_MAX_LEVELS + level] = V1_LEAF_HIGH | (level == 5 ? BIT(0) : 0);
 		v2[level] = nx;
 		v2[PT_MAX_LEVELS + level] = nx | (level > 2 ? BIT(7) : level ? BITS(11 + 9 * level, 13) : 0);
@@ -83,6 +84,7 @@ static int amdvi_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
 
 enum { AD_A = 1, AD_D = 2 }; /* pt_stage.flags: flags that the hardware keeps */
 
+/* 2.2.3: PR, then NextLevel, which must be below this level; 0 and 7 are pages. */
 static inline struct pt_entry v1_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	unsigned int next = raw >> 9 & 7;
@@ -103,7 +105,7 @@ static inline struct pt_entry v1_decode(u64 raw, unsigned int level, const struc
 		if (e.size_lg2 <= 12 + 9 * level || e.size_lg2 >= 21 + 9 * level || e.size_lg2 > 52)
 			e.bad = IOMMU_ABI_RESERVED;
 	} else if (next > level && next) {
-		e.bad = IOMMU_ABI_RESERVED; /* not below this level, which AMD counts as level + 1 */
+		e.bad = IOMMU_ABI_RESERVED; /* AMD counts this level as level + 1 */
 	}
 	return e;
 }
@@ -114,6 +116,7 @@ static inline u64 v1_update(u64 raw, bool leaf, unsigned int access, const struc
 	       (s->flags & AD_D && leaf && access == PT_W ? BIT(6) : 0);
 }
 
+/* 2.2.6: entries of x86. P=0 is no entry; PS (7) makes a page above level 0. */
 static inline struct pt_entry v2_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	(void)s;
@@ -127,7 +130,7 @@ static inline struct pt_entry v2_decode(u64 raw, unsigned int level, const struc
 	};
 }
 
-/* No level is skipped: a table entry names the next one, a page none. */
+/* Plain table entries name the next level and skip none; plain pages have NextLevel 0. */
 static inline bool v1_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
 			    struct pt_plain *p)
 {
@@ -203,12 +206,13 @@ enum {
 
 enum {            /* pt_context.flags */
        OFF = 1,   /* the unit translates nothing */
-       ENTRY = 2, /* there is a legal DTE */
+       ENTRY = 2, /* the DTE is legal */
        IOTLB = 4, /* DTE.I: the device may use ATS */
        SA = 8,    /* DTE.SA: no page faults are recorded. SE suppresses only later ones */
 };
 
-/* RESERVED is one of reserved bits, or of a level or page size that there is not. */
+/* Was RESERVED for reserved bits (RZ=1)? Or for a NextLevel or page size that does not exist (RZ=0,
+ * 2.2.3)? */
 static bool by_reserved_bits(const struct iommu_abi_fault *f)
 {
 	unsigned int next = f->raw >> 9 & 7;
@@ -218,6 +222,7 @@ static bool by_reserved_bits(const struct iommu_abi_fault *f)
 	return f->raw & (next && next != 7 ? V1_TABLE_HIGH : V1_LEAF_HIGH);
 }
 
+/* The flags of an IO_PAGE_FAULT (2.5), shifted down to bit 0. */
 static u64 event_flags(const struct pt_walk *w)
 {
 	const struct iommu_abi_fault *f = &w->out->fault;
@@ -235,7 +240,8 @@ static u64 event_flags(const struct pt_walk *w)
 	       (w->q->at == IOMMU_ABI_TRANSLATION ? FLAG_TR : 0);
 }
 
-/* A device learns from the completion what its translation request met; user and supervisor are logged. */
+/* A page fault of a translation request makes no event, for the completion tells the device; but for user and
+ * supervisor, and for a DeviceID beyond the table (2.1.3.2). */
 static bool silent_for_ats(const struct pt_walk *w)
 {
 	unsigned int reason = w->out->fault.reason;
@@ -314,7 +320,8 @@ static void guest_stage(struct pt_context *c, u64 root, bool five)
 
 /* ---- device table, GCR3 table: who ---- */
 
-/* GCR3 table: PASID -> root of the guest's tables. false: a refusal. */
+/* Walks the GCR3 table (2.2.6) for this PASID and makes stage 1 of the root that it finds; false:
+ * refused. Its reserved bits, and what makes the fields of the DTE illegal, are ours. */
 static bool guest(struct pt_walk *w, struct pt_context *c, const u64 *dte, const struct pt_place *dte_at)
 {
 	const u64 *state = c->unit->state;
@@ -329,7 +336,7 @@ static bool guest(struct pt_walk *w, struct pt_context *c, const u64 *dte, const
 	if (!(state[CONTROL] & CONTROL_GT_EN) || glx == 3 || glx > EFR_GLX_SUP(state[EXT_FEATURES]) ||
 	    paging > 1 || (paging && !EFR_GATS(state[EXT_FEATURES])))
 		return !pt_refuse(w, IOMMU_ABI_INVALID, ILLEGAL_DEV_TABLE_ENTRY, dte_at, dte);
-	/* PASmax may be 31: a PASID of 32 bits would not take that shift */
+	/* ours: IO_PAGE_FAULT for both limits. PASmax may be 31, and no u32 may be shifted by 32 */
 	if (pasid >> 9 * (glx + 1) || (u64)pasid >> (EFR_PAS_MAX(state[EXT_FEATURES]) + 1))
 		return !pt_refuse(w, IOMMU_ABI_PASID_RANGE, IO_PAGE_FAULT, dte_at, dte);
 	for (unsigned int level = glx + 1; level--;) {
@@ -347,13 +354,14 @@ static bool guest(struct pt_walk *w, struct pt_context *c, const u64 *dte, const
 		table = entry & ADDR;
 	}
 	guest_stage(c, table, paging);
-	/* a fetch needs DTE.IR too */
+	/* ours: a fetch needs DTE.IR too */
 	if (state[EXT_FEATURES] & EFR_NX_SUP && c->grant & PT_R)
 		c->grant |= PT_X;
 	return true;
 }
 
-/* A valid DTE that translates: which stages? */
+/* Makes the stages of a DTE with V=1 and TV=1; false: refused for its Mode (2.2.2), or for a PASID with
+ * GV=0 (ours). */
 static bool stages(struct pt_walk *w, struct pt_context *c, const u64 *dte, const struct pt_place *at)
 {
 	unsigned int mode = dte[0] >> 9 & 7, hats = EFR_HATS(c->unit->state[EXT_FEATURES]);
@@ -372,7 +380,7 @@ static bool stages(struct pt_walk *w, struct pt_context *c, const u64 *dte, cons
 
 enum { VALID = 1 << 0, TRANSLATES = 1 << 1 }; /* DTE: V, TV */
 
-/* The DTE, if it is a legal one. */
+/* Reads the DTE (3.4.1, 2.2.2); false: beyond the table, unreadable, or reserved bits with V=1. */
 static bool find_dte(struct pt_walk *w, struct pt_context *c, struct pt_place *at, u64 *dte)
 {
 	const u64 *state = c->unit->state;
@@ -412,7 +420,8 @@ static void amdvi_look_up(struct pt_walk *w, struct pt_context *c)
 
 /* ---- the request: may it? ---- */
 
-/* The first @refs references count: those up to the DTE, or none. */
+/* Lets the request through untranslated. The trace keeps its first @refs references: up to the DTE, or
+ * none. */
 static enum pt_verdict pass(struct pt_walk *w, unsigned int access, unsigned int refs)
 {
 	pt_forget(w, refs);
@@ -422,7 +431,8 @@ static enum pt_verdict pass(struct pt_walk *w, unsigned int access, unsigned int
 	return PT_DONE;
 }
 
-/* No PASID, IommuEn=1: writes are messages for interrupt remapping, nothing else may come here. */
+/* A request without PASID in the interrupt range (2.1.2): a write is a message for interrupt remapping,
+ * anything else is refused. Before the DTE is read: ours. */
 static enum pt_verdict interrupt_message(struct pt_walk *w)
 {
 	struct pt_place none = { .stage = IOMMU_ABI_DEVICE };
@@ -435,11 +445,12 @@ static enum pt_verdict interrupt_message(struct pt_walk *w)
 	return pt_refuse(w, IOMMU_ABI_INTERRUPT_RANGE, INVALID_DEVICE_REQUEST, &none, NULL);
 }
 
-/* Interrupt messages of requests without PASID: no memory, whatever the tables say. */
+/* The interrupt range (2.1.2): requests without PASID reach no memory there, whatever the tables say. */
 #define INTERRUPTS 0xfee00000ull
 #define INTERRUPTS_LG2 20
 
-/* May a device with this DTE ask for translations (I, V, TV), or use them (I, V)? */
+/* May the device ask for translations (DTE.I, V and TV must be 1), or use translated addresses (I and V)?
+ * 2.2.2. */
 static bool ats_allowed(const struct pt_walk *w, u64 dte)
 {
 	if (w->q->at == IOMMU_ABI_UNTRANSLATED)
@@ -467,11 +478,11 @@ PT_INLINE enum pt_verdict amdvi_admit(struct pt_walk *w)
 		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, IOMMU_ABI_DEVICE);
 	if (!(dte & VALID))
 		return pass(w, PT_R | PT_W, refs);
-	if (!(dte & TRANSLATES))
+	if (!(dte & TRANSLATES)) /* 2.2.2, TV */
 		return pt_refuse_by(w, IOMMU_ABI_ABORTED, IO_PAGE_FAULT, IOMMU_ABI_DEVICE);
 	if (w->q->at == IOMMU_ABI_TRANSLATED)
 		return pass(w, PT_R | PT_W, refs);
-	if (!(c->grant & (w->access == PT_W ? PT_W : PT_R)))
+	if (!(c->grant & (w->access == PT_W ? PT_W : PT_R))) /* 2.2.2, IR and IW: before Mode */
 		return pt_refuse_by(w, IOMMU_ABI_DENIED, IO_PAGE_FAULT, IOMMU_ABI_DEVICE);
 	if (c->refusal.reason)
 		return pt_refused(w);
@@ -501,7 +512,7 @@ static u64 amdvi_window(const struct pt_walk *w, u64 addr)
 	return pt_beside(addr, INTERRUPTS, INTERRUPTS | (BIT(INTERRUPTS_LG2) - 1));
 }
 
-/* The device table has one level, GCR3 tables take 9 bits of PASID each. */
+/* The device table has one level; each level of GCR3 tables takes 9 bits of the PASID. */
 static unsigned int amdvi_covers_lg2(const struct pt_walk *w, unsigned int stage, unsigned int level)
 {
 	(void)w;

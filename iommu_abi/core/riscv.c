@@ -34,7 +34,7 @@ static const struct pt_reg regs[] = {
 	{ NULL, 0, false },
 };
 
-/* MGPAW, of the section on msi_addr_mask. */
+/* MGPAW: the widest guest-physical address (device-context fields, msi_addr_mask). */
 static unsigned int guest_address_bits(u64 cap)
 {
 	return cap & CAP_SV57X4   ? 59
@@ -65,7 +65,7 @@ static int riscv_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
 	return 0;
 }
 
-/* ---- causes ---- */
+/* ---- causes: "In-memory queues", fault queue ---- */
 
 enum {
 	ALL_DISALLOWED = 256,
@@ -84,7 +84,7 @@ enum {
 	MSI_WRITE,
 };
 
-/* The first of three causes, for fetch, read and write. */
+/* Causes that come in threes, for fetch, read and write: the fetch's. */
 enum { ACCESS_FAULT = 1, PAGE_FAULT = 12, GUEST_PAGE_FAULT = 20 };
 
 static u32 cause_by_access(const struct pt_walk *w, u32 fetch)
@@ -120,7 +120,7 @@ static u32 cause_of_stage(const struct pt_walk *w)
 	return cause_by_access(w, f->stage == IOMMU_ABI_S2 ? GUEST_PAGE_FAULT : PAGE_FAULT);
 }
 
-/* iotval2 of a guest page fault: the GPA, and whether the walk itself wanted it. */
+/* iotval2 of a guest page fault: the GPA; bit 0: the walk itself wanted it, bits 1:0 = 3: to set A or D. */
 static u64 iotval2(const struct iommu_abi_fault *f)
 {
 	unsigned int implicit = f->purpose == IOMMU_ABI_FOR_DATA        ? 0
@@ -130,13 +130,15 @@ static u64 iotval2(const struct iommu_abi_fault *f)
 	return (f->input & ~3ull) | implicit;
 }
 
+/* DTF suppresses the records of all other causes. */
 static bool recorded_with_dtf(u32 cause)
 {
 	return (cause >= ALL_DISALLOWED && cause <= DDT_MISCONFIGURED) || cause == DDT_CORRUPTED ||
 	       cause == INTERNAL || cause == MSI_WRITE;
 }
 
-/* These answer an ATS request with "no rights", and nobody hears of a fault. */
+/* A translation request that ends so is completed without rights, and nothing is recorded ("ATS
+ * handling"). */
 static bool silent_for_ats(u32 cause)
 {
 	return (cause >= PAGE_FAULT && cause <= GUEST_PAGE_FAULT + 3) || cause == MSI_NOT_VALID ||
@@ -162,11 +164,11 @@ static void riscv_native(struct pt_walk *w)
 		f->recorded = 0;
 }
 
-/* ---- MSI page table ---- */
+/* ---- MSI page table: numbers are steps of "Process to translate addresses of MSIs" ---- */
 
 enum { MSI_TABLE, MSI_TABLE_MASK, MSI_TABLE_PATTERN }; /* pt_context.own */
 
-/* The bits of @value under @mask, closed up. */
+/* Step 5: the bits of @value under @mask, closed up. */
 static u64 extract(u64 value, u64 mask)
 {
 	u64 out = 0;
@@ -177,7 +179,8 @@ static u64 extract(u64 value, u64 mask)
 	return out;
 }
 
-/* Bits in which this page's number differs from those of interrupt files; 0: it is one. */
+/* Bits in which the number of @page differs from msi_addr_pattern; 0: the page is an interrupt file's
+ * (steps 1 to 4). */
 static u64 msi_apart(const struct pt_walk *w, u64 page)
 {
 	return (page ^ w->c->own[MSI_TABLE_PATTERN]) & ~w->c->own[MSI_TABLE_MASK] & w->unit->state[MSI_PAGES];
@@ -191,6 +194,7 @@ static enum pt_verdict refuse_msi(struct pt_walk *w, unsigned int reason, u32 ca
 	return PT_FAULT;
 }
 
+/* Steps 13 and 14. */
 static bool msi_reserved(const u64 *entry, bool mrif)
 {
 	if (!mrif)
@@ -198,7 +202,7 @@ static bool msi_reserved(const u64 *entry, bool mrif)
 	return entry[0] & (BITS(6, 3) | BITS(62, 54)) || entry[1] & (BITS(59, 54) | BITS(63, 61));
 }
 
-/* Where a valid entry sends the message. */
+/* Fills the answer from a valid entry: a page (step 13), or an MRIF (step 14). */
 static void msi_target(struct pt_walk *w, u64 gpa, const u64 *entry, bool mrif)
 {
 	struct iommu_abi_translation *out = w->out;
@@ -223,18 +227,18 @@ static enum pt_verdict msi_translate(struct pt_walk *w, u64 gpa)
 	w->alias = page & ~counts;
 	at.hpa = PAGE_OF_PPN(w->c->own[MSI_TABLE]) | extract(page, w->c->own[MSI_TABLE_MASK] & counts) * 16;
 	at.gpa = at.hpa;
-	if (!pt_read_hpa(w, IOMMU_ABI_S2, 0, at.hpa, 2, entry))
+	if (!pt_read_hpa(w, IOMMU_ABI_S2, 0, at.hpa, 2, entry)) /* steps 6, 7 */
 		return refuse_msi(w, IOMMU_ABI_UNREADABLE, MSI_LOAD, &at, gpa, NULL);
 	mode = entry[0] >> 1 & 3;
-	if (!(entry[0] & BIT(0)))
+	if (!(entry[0] & BIT(0))) /* step 9 */
 		return refuse_msi(w, IOMMU_ABI_NOT_PRESENT, MSI_NOT_VALID, &at, gpa, entry);
-	if (!(mode & 1) || entry[0] & BIT(63))
+	if (!(mode & 1) || entry[0] & BIT(63)) /* step 12, and 10: C=1 as the reference model has it */
 		return refuse_msi(w, IOMMU_ABI_RESERVED, MSI_MISCONFIGURED, &at, gpa, entry);
-	if (mode == 1 && !(w->unit->state[CAPABILITIES] & CAP_MSI_MRIF))
+	if (mode == 1 && !(w->unit->state[CAPABILITIES] & CAP_MSI_MRIF)) /* step 14 */
 		return refuse_msi(w, IOMMU_ABI_INVALID, MSI_MISCONFIGURED, &at, gpa, entry);
 	if (msi_reserved(entry, mode == 1))
 		return refuse_msi(w, IOMMU_ABI_RESERVED, MSI_MISCONFIGURED, &at, gpa, entry);
-	if (w->access == PT_X && w->q->at != IOMMU_ABI_TRANSLATION)
+	if (w->access == PT_X && w->q->at != IOMMU_ABI_TRANSLATION) /* step 15 */
 		return refuse_msi(w, IOMMU_ABI_DENIED, ACCESS_FAULT, &at, gpa, entry);
 	msi_target(w, gpa, entry, mode == 1);
 	return PT_DONE;
@@ -249,7 +253,7 @@ static enum pt_verdict riscv_intercept(struct pt_walk *w, u64 gpa)
 
 /* ---- who ---- */
 
-/* Does the device have requests with, or without, this process_id? */
+/* May the device send this process_id? Step 7 of "Process to translate an IOVA". */
 static unsigned int process_allowed(const struct pt_context *c, const u64 *dc)
 {
 	static const u8 width[] = { 20, 8, 17, 20 };
@@ -261,7 +265,8 @@ static unsigned int process_allowed(const struct pt_context *c, const u64 *dc)
 	return c->pasid >> width[MODE(dc[FSC]) & 3] ? IOMMU_ABI_PASID_RANGE : IOMMU_ABI_OK;
 }
 
-/* A legal device context: which stages? */
+/* Makes the stages of a legal device context: steps 10 to 16 of "Process to translate an IOVA". Byte
+ * order by SBE is not modelled where it would matter: refused. */
 static void stages(struct pt_walk *w, struct pt_context *c, const u64 *dc, const struct pt_place *at)
 {
 	bool pdtv = dc[TC] & TC_PDTV, uses_pdt = pdtv && MODE(dc[FSC]) && (dc[TC] & TC_DPE || c->has_pasid);
@@ -278,7 +283,8 @@ static void stages(struct pt_walk *w, struct pt_context *c, const u64 *dc, const
 	}
 }
 
-/* false: a refusal. */
+/* Takes what @dc says of its device ("Process to locate the Device-context", 8 to 10); false: the context
+ * is refused. */
 static bool with_dc(struct pt_walk *w, struct pt_context *c, const u64 *dc, const struct pt_place *at)
 {
 	const u64 *state = c->unit->state;
@@ -308,6 +314,7 @@ static bool with_dc(struct pt_walk *w, struct pt_context *c, const u64 *dc, cons
 	return true;
 }
 
+/* Steps 1 to 6 of "Process to translate an IOVA". */
 static void riscv_look_up(struct pt_walk *w, struct pt_context *c)
 {
 	struct pt_place at = { .stage = IOMMU_ABI_DEVICE };
@@ -341,6 +348,7 @@ static enum pt_verdict pass(struct pt_walk *w)
 	return PT_DONE;
 }
 
+/* Step 2: Bare passes untranslated requests alone. */
 static enum pt_verdict bare(struct pt_walk *w)
 {
 	struct pt_place none = { .stage = IOMMU_ABI_DEVICE };
@@ -348,7 +356,8 @@ static enum pt_verdict bare(struct pt_walk *w)
 	return w->q->at == IOMMU_ABI_UNTRANSLATED ? pass(w) : pt_refuse(w, IOMMU_ABI_BLOCKED, 0, &none, NULL);
 }
 
-/* A GPA with T2GPA, else an SPA: no process has a say. */
+/* Steps 8 and 9: a translated request has a GPA with T2GPA, else an SPA, which passes. No process context
+ * is read. */
 static enum pt_verdict translated(struct pt_walk *w)
 {
 	pt_forget(w, w->c->refs[IOMMU_ABI_DEVICE]);
@@ -358,6 +367,7 @@ static enum pt_verdict translated(struct pt_walk *w)
 	return PT_GO;
 }
 
+/* The request's part of "Process to translate an IOVA". */
 PT_INLINE enum pt_verdict riscv_admit(struct pt_walk *w)
 {
 	const struct pt_context *c = w->c;
@@ -367,6 +377,7 @@ PT_INLINE enum pt_verdict riscv_admit(struct pt_walk *w)
 		return bare(w);
 	if (PT_UNLIKELY(!(c->flags & ENTRY)))
 		return pt_refused(w);
+	/* step 7: EN_ATS before the process_id */
 	if (PT_UNLIKELY(w->q->at != IOMMU_ABI_UNTRANSLATED) && !(c->entry[IOMMU_ABI_DEVICE].raw & TC_EN_ATS))
 		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, 0, IOMMU_ABI_DEVICE);
 	if (PT_UNLIKELY(!(c->flags & TAKES)))
@@ -381,12 +392,13 @@ PT_INLINE enum pt_verdict riscv_admit(struct pt_walk *w)
 		return pt_refused(w);
 	}
 	w->priv = c->has_pasid && w->q->flags & IOMMU_ABI_PRIV;
-	if (PT_UNLIKELY(c->flags & USERS_ONLY) && w->priv)
+	if (PT_UNLIKELY(c->flags & USERS_ONLY) && w->priv) /* step 15 */
 		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, 0, IOMMU_ABI_PASID);
 	return pt_go(w, 0);
 }
 
-/* A page may hold an interrupt file, which has another answer, or GPAs that this stage 2 does not take. */
+/* Cuts the page size, so that no part of the page is an interrupt file or a GPA that stage 2 does not
+ * take. */
 static u8 size_of_answer(const struct pt_walk *w)
 {
 	const struct iommu_abi_translation *out = w->out;
@@ -410,13 +422,13 @@ static enum pt_verdict riscv_output(struct pt_walk *w)
 		return PT_GO;
 	if (w->c->entry[IOMMU_ABI_DEVICE].raw & TC_T2GPA)
 		out->hpa = out->gpa;
-	if (!(out->access & PT_R)) /* ATS has no pages that can be executed only */
+	if (!(out->access & PT_R)) /* an ATS completion grants X only with R */
 		out->access &= PT_W;
 	return PT_GO;
 }
 
-/* The first page from @page on whose address is one of interrupt files, by its bits under @counts; ~0: none
- * with the same bits above. */
+/* The first page number from @page on that is an interrupt file's. Only bits in @counts are compared; ~0:
+ * no such page has the bits of @page above them. */
 static u64 next_msi_page(u64 page, u64 pattern, u64 mask, u64 counts)
 {
 	u64 off = (page ^ pattern) & ~mask & counts, bit, free;
@@ -424,7 +436,7 @@ static u64 next_msi_page(u64 page, u64 pattern, u64 mask, u64 counts)
 	if (!off)
 		return page;
 	bit = BIT(63 - __builtin_clzll(off));
-	if (page & bit) { /* too high there: count up above it */
+	if (page & bit) { /* the pattern has 0 here: carry into a free bit above */
 		free = mask & counts & ~page & ~(bit - 1);
 		if (!free)
 			return ~0ull;
@@ -470,7 +482,8 @@ const struct pt_vendor pt_vendor_riscv = {
 	.f2 = &sv64,
 };
 
-/* Sv39 to Sv57 in one folded walk; where Sv32 takes part, the formats stay pointers. */
+/* Sv39 to Sv57, the common case, are folded into the walk. Where a stage is Sv32, the formats are read by
+ * pointer. */
 static int riscv_translate(struct pt_walk *w)
 {
 	const struct pt_vendor *v = &pt_vendor_riscv;

@@ -14,12 +14,12 @@
 
 /* pt_context.flags */
 enum {
-	BARE = 1,           /* ddtp: everything passes */
-	ENTRY = 2,          /* there is a legal DC */
-	TAKES = 4,          /* it takes this process_id, or that there is none */
+	BARE = 1,           /* ddtp: untranslated requests pass */
+	ENTRY = 2,          /* the DC is legal */
+	TAKES = 4,          /* the DC allows this process_id, or that there is none */
 	DTF = 8,            /* DC.tc.DTF: few faults are recorded */
-	MSI = 16,           /* the words of own[] are an MSI page table; pt_walk.flags: and count */
-	BIG_ENDIAN_S1 = 32, /* refused, since not modelled; pt_walk.flags: this is why */
+	MSI = 16,           /* own[] describes an MSI page table; in pt_walk.flags: this request uses it */
+	BIG_ENDIAN_S1 = 32, /* SBE=1, which is not modelled; in pt_walk.flags: this refused the request */
 	USERS_ONLY = 64,    /* PC.ta.ENS is clear */
 };
 
@@ -44,6 +44,7 @@ enum { TC, IOHGATP, TA, FSC, MSIPTP, MSI_MASK, MSI_PATTERN, DC_WORDS = 8 };
 #define MODE(word) ((unsigned int)((word) >> 60))
 #define DIRECTORY_RSVD (BITS(9, 1) | BITS(63, 54))
 
+/* "Device-context configuration checks", 1. Bits 31:24 of tc are custom (as the reference model). */
 static bool dc_reserved(const u64 *dc, u64 cap)
 {
 	u64 ta = BITS(11, 0) | BITS(39, 32) | (cap & CAP_QOSID ? 0 : BITS(63, 40));
@@ -55,7 +56,7 @@ static bool dc_reserved(const u64 *dc, u64 cap)
 	return dc[MSIPTP] & BITS(59, 44) || (dc[MSI_MASK] | dc[MSI_PATTERN]) & BITS(63, 52) || dc[7];
 }
 
-/* A mode of iosatp: Bare or one that the IOMMU has. */
+/* Is the mode of iosatp Bare, or one that the IOMMU has (check 8 to 11, and of a process context)? */
 static bool iosatp_known(u64 word, bool sxl, u64 cap)
 {
 	unsigned int mode = MODE(word);
@@ -65,6 +66,7 @@ static bool iosatp_known(u64 word, bool sxl, u64 cap)
 	return !mode || (mode >= 8 && mode <= 10 && cap & CAP_SV39 << (mode - 8));
 }
 
+/* Checks 13 to 15 and 17. */
 static bool iohgatp_known(u64 word, bool gxl, u64 cap)
 {
 	unsigned int mode = MODE(word);
@@ -78,6 +80,7 @@ static bool iohgatp_known(u64 word, bool gxl, u64 cap)
 	return mode >= 8 && mode <= 10 && cap & CAP_SV39X4 << (mode - 8);
 }
 
+/* Checks 8 to 11. */
 static bool pdtp_known(u64 word, u64 cap)
 {
 	unsigned int mode = MODE(word);
@@ -85,12 +88,13 @@ static bool pdtp_known(u64 word, u64 cap)
 	return !mode || (mode <= 3 && cap & CAP_PD8 << (mode - 1));
 }
 
-/* "Device-context configuration checks". */
+/* "Device-context configuration checks", by their numbers there; 1 is dc_reserved(). */
 static bool dc_legal(const u64 *state, const u64 *dc)
 {
 	u64 cap = state[CAPABILITIES], tc = dc[TC];
 	bool gxl = state[FCTL] & FCTL_GXL, sxl = tc & TC_SXL;
 
+	/* 2 to 7 */
 	if (tc & (TC_EN_ATS | TC_EN_PRI | TC_PRPR) && !(cap & CAP_ATS))
 		return false;
 	if (tc & (TC_EN_PRI | TC_T2GPA) && !(tc & TC_EN_ATS))
@@ -99,25 +103,27 @@ static bool dc_legal(const u64 *state, const u64 *dc)
 		return false;
 	if (tc & TC_PRPR && !(tc & TC_EN_PRI))
 		return false;
-	if (tc & TC_DPE && !(tc & TC_PDTV))
+	if (tc & TC_DPE && !(tc & TC_PDTV)) /* 12 */
 		return false;
-	if (tc & (TC_SADE | TC_GADE) && !(cap & CAP_AMO_HWAD))
+	if (tc & (TC_SADE | TC_GADE) && !(cap & CAP_AMO_HWAD)) /* 18 */
 		return false;
-	/* fctl.BE is 0; with END it can be written, and SBE is a choice */
+	/* 19, 21: fctl.BE is 0 here. With END it can be written, and software may choose SBE */
 	if (tc & TC_SBE && !(cap & CAP_END))
 		return false;
-	if ((sxl && !gxl && !state[GXL_WRITABLE]) || (!sxl && gxl))
+	if ((sxl && !gxl && !state[GXL_WRITABLE]) || (!sxl && gxl)) /* 20 */
 		return false;
 	if (!iohgatp_known(dc[IOHGATP], gxl, cap))
 		return false;
 	if (!(tc & TC_PDTV ? pdtp_known(dc[FSC], cap) : iosatp_known(dc[FSC], sxl, cap)))
 		return false;
+	/* 16. Below the list: msiptp wants a second stage, which is recommended and our choice */
 	if (!(cap & CAP_MSI_FLAT))
 		return true;
 	return !MODE(dc[MSIPTP]) || (MODE(dc[MSIPTP]) == 1 && MODE(dc[IOHGATP]));
 }
 
-/* From ddtp to the device context of @rid, whose address is left in @at. */
+/* Reads the device context of @rid by "Process to locate the Device-context"; @at is where it lies.
+ * Before that, step 5 of "Process to translate an IOVA": a device_id that is too wide. */
 static enum pt_verdict find_dc(struct pt_walk *w, u32 rid, struct pt_place *at, u64 *dc)
 {
 	const u64 *state = w->unit->state;
@@ -125,7 +131,7 @@ static enum pt_verdict find_dc(struct pt_walk *w, u32 rid, struct pt_place *at, 
 	unsigned int first = ext ? 6 : 7, mode = state[DDTP] & 15, top = mode - 2;
 	u64 table = TABLE_OF_ENTRY(state[DDTP]), entry;
 
-	/* three levels hold 24 bits, which no device_id exceeds */
+	/* with three levels no device_id is too wide: they hold 24 bits */
 	if (top < 2 && rid >> (first + 9 * top))
 		return pt_refuse(w, IOMMU_ABI_RID_RANGE, 0, at, NULL);
 	for (unsigned int level = top; level; level--) {
@@ -133,9 +139,9 @@ static enum pt_verdict find_dc(struct pt_walk *w, u32 rid, struct pt_place *at, 
 		at->gpa = at->hpa = table + (rid >> (first + 9 * (level - 1)) & 511) * 8;
 		if (!pt_read_hpa(w, IOMMU_ABI_DEVICE, level, at->hpa, 1, &entry))
 			return PT_FAULT;
-		if (!(entry & BIT(0)))
+		if (!(entry & BIT(0))) /* cause 258 */
 			return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, 0, at, &entry);
-		if (entry & DIRECTORY_RSVD)
+		if (entry & DIRECTORY_RSVD) /* cause 259 */
 			return pt_refuse(w, IOMMU_ABI_RESERVED, 0, at, &entry);
 		table = TABLE_OF_ENTRY(entry);
 	}
@@ -146,6 +152,7 @@ static enum pt_verdict find_dc(struct pt_walk *w, u32 rid, struct pt_place *at, 
 
 /* ---- stages ---- */
 
+/* Input that is wider than the mode takes, or with SXL=1 than 34 bits, is a guest page fault. */
 static void second_stage(struct pt_context *c, const u64 *dc)
 {
 #define GUEST_RULES                                                                                       \
@@ -174,7 +181,7 @@ static void second_stage(struct pt_context *c, const u64 *dc)
 	};
 }
 
-/* Pages of users are theirs; a supervisor never executes them, and reads and writes them with SUM. */
+/* Users need U=1. A supervisor reads and writes pages with U=1 only with SUM, and never executes them. */
 #define USER_RULES                                                                                    \
 	{                                                                                             \
 		[PT_JUDGE_R] = PT_NEED(PT_R | PT_USER, 0), [PT_JUDGE_W] = PT_NEED(PT_W | PT_USER, 0), \
@@ -188,6 +195,7 @@ static void second_stage(struct pt_context *c, const u64 *dc)
 		[PT_JUDGE_NONE_X] = PT_NEED(0, PT_USER),                                   \
 	}
 
+/* Input that is not canonical, or of Sv32 not of 32 bits, is a page fault (privileged specification). */
 static void first_stage(struct pt_context *c, u64 tc, u64 iosatp, bool sum)
 {
 	static pt_rules rules[2] = { /* [SUM] */
@@ -218,7 +226,8 @@ static void first_stage(struct pt_context *c, u64 tc, u64 iosatp, bool sum)
 #define PC_SUM BIT(2)
 #define PC_PSCID(ta) ((u32)((ta) >> 12 & BITS(19, 0)))
 
-/* The process context of @pasid; its tables lie in GPA where stage 2 is on. */
+/* Reads the process context of @pasid by "Process to locate the Process-context"; its tables lie in GPA
+ * where stage 2 is on. */
 static enum pt_verdict find_pc(struct pt_walk *w, u64 pdtp, u32 pasid, struct pt_place *at, u64 *pc)
 {
 	u64 table = PAGE_OF_PPN(pdtp), entry;
@@ -228,9 +237,9 @@ static enum pt_verdict find_pc(struct pt_walk *w, u64 pdtp, u32 pasid, struct pt
 		at->level = (u8)level;
 		if (!pt_read_gpa(w, w->c->f2, at, table + (pasid >> (9 * level - 1) & 511) * 8, 1, &entry))
 			return PT_FAULT;
-		if (!(entry & BIT(0)))
+		if (!(entry & BIT(0))) /* 266; steps 4 to 9 */
 			return pt_refuse(w, IOMMU_ABI_NOT_PRESENT, 0, at, &entry);
-		if (entry & DIRECTORY_RSVD)
+		if (entry & DIRECTORY_RSVD) /* 267 */
 			return pt_refuse(w, IOMMU_ABI_RESERVED, 0, at, &entry);
 		table = TABLE_OF_ENTRY(entry);
 	}
@@ -238,6 +247,8 @@ static enum pt_verdict find_pc(struct pt_walk *w, u64 pdtp, u32 pasid, struct pt
 	return pt_read_gpa(w, w->c->f2, at, table + (pasid & 255) * 16, 2, pc) ? PT_GO : PT_FAULT;
 }
 
+/* "Process to locate the Process-context", 10 to 12, and the process context's configuration checks:
+ * makes stage 1. */
 static void process(struct pt_walk *w, struct pt_context *c, const u64 *dc)
 {
 	struct pt_place at = { 0 };

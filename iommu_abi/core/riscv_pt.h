@@ -45,7 +45,7 @@ enum { DDTP, CAPABILITIES, FCTL, GXL_WRITABLE };
 enum {
 	SV64_RSVD = PT_OWN_STATE, /* [leaf][level] */
 	SV32_RSVD = SV64_RSVD + 2 * PT_MAX_LEVELS,
-	MSI_PAGES = SV32_RSVD + 2 * PT_MAX_LEVELS, /* bits of a page number that name an interrupt file */
+	MSI_PAGES = SV32_RSVD + 2 * PT_MAX_LEVELS, /* bits of a page number below MGPAW: others are ignored */
 };
 
 /* In an entry that points to a table these must be 0: D, A and U. */
@@ -57,7 +57,8 @@ enum {
 
 enum { MAY_SET_D = PT_W << 1 }; /* W of a raw entry */
 
-/* Rights are the leaf's alone. @index_lg2: how far a superpage must be aligned per level. */
+/* Steps 3 and 4 of the privileged specification's walk; misalignment (step 6) is found after the rights are
+ * judged (step 5), which are those of the leaf alone. @index_lg2: index bits of a level. */
 PT_INLINE struct pt_entry decode(u64 raw, unsigned int level, unsigned int index_lg2)
 {
 	u64 below = BIT(index_lg2 * level) - 1; /* PPN bits that a superpage leaves 0 */
@@ -82,6 +83,7 @@ PT_INLINE struct pt_entry decode(u64 raw, unsigned int level, unsigned int index
 	return e;
 }
 
+/* Svpbmt: 3 is reserved. Svnapot: N only at level 0, with PPN[3:0] = 8, is a page of 64 KiB. */
 static inline struct pt_entry sv64_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	struct pt_entry e = decode(raw, level, 9);
@@ -111,7 +113,7 @@ static inline u64 update(u64 raw, bool leaf, unsigned int access, const struct p
 	return raw | BIT(6) | (access == PT_W && raw & MAY_SET_D ? BIT(7) : 0);
 }
 
-/* Memory types and NAPOT are not plain; nor what can be executed only. */
+/* Entries with PBMT or N, and pages that can only be executed, go through pt_walk.h. */
 static inline bool sv64_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
 			      struct pt_plain *p)
 {

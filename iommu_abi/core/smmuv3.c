@@ -45,7 +45,8 @@ static u64 with(u64 word, u64 bits, bool set)
 	return set ? word | bits : word & ~bits;
 }
 
-/* What must be there, and what cannot, by the other registers (6.3.1, 6.3.4, 6.3.6). */
+/* Sets the features that the version or another feature implies, and clears those that it excludes
+ * (6.3.1, 6.3.4, 6.3.6): no unit has the others. */
 static void complete(u64 *state)
 {
 	u64 *idr0 = &state[IDR0], *idr3 = &state[IDR3], *idr5 = &state[IDR5], version = state[AIDR];
@@ -122,7 +123,8 @@ enum {
 
 enum { CLASS_CD, CLASS_TT, CLASS_IN };
 
-/* What look_up() and admit() have not named yet: entries that cannot be read, and the faults of both stages. */
+/* The event of a fault to which look_up() and admit() gave none: an entry that cannot be read (7.3.3 to
+ * 7.3.12), or a fault of a stage (7.3.13 to 7.3.16). */
 static u32 event_of(const struct iommu_abi_fault *f)
 {
 	switch (f->reason) {
@@ -142,6 +144,7 @@ static u32 event_of(const struct iommu_abi_fault *f)
 	}
 }
 
+/* 7.3.12 to 7.3.16: at stage 2, what it was walked for. */
 static unsigned int class_of(const struct iommu_abi_fault *f)
 {
 	if (f->stage == IOMMU_ABI_S1)
@@ -151,13 +154,14 @@ static unsigned int class_of(const struct iommu_abi_fault *f)
 							 : CLASS_TT;
 }
 
-/* The S1 fault of an input beyond OAS or IAS comes before any CD. */
+/* Is it the F_ADDR_SIZE of an input beyond OAS or IAS (3.4)? No CD says whether that is recorded. */
 static bool is_bypass(const struct iommu_abi_fault *f)
 {
 	return f->native == F_ADDR_SIZE && f->reason == IOMMU_ABI_INPUT_RANGE;
 }
 
-/* 3.9.1.2; and 3.9.1.3, by which the walk of a translated request's data counts as an ordinary one. */
+/* Does REC_CFG_ATS decide on the record of this ATS request's event? It does on configuration errors and
+ * F_WALK_EABT (3.9.1.2), but of a translated request only on the F_WALK_EABT of a CD's walk (3.9.1.3). */
 static bool is_configuration(const struct pt_walk *w, const struct iommu_abi_fault *f)
 {
 	if (f->native == F_WALK_EABT && w->q->at == IOMMU_ABI_TRANSLATED)
@@ -165,7 +169,7 @@ static bool is_configuration(const struct pt_walk *w, const struct iommu_abi_fau
 	return f->native < F_TRANSLATION;
 }
 
-/* 5.5, 7.2.1; of ATS 3.9.1.2 and 3.9.1.3. */
+/* Is the event recorded (5.5, 7.2.1; of ATS requests 3.9.1.2 and 3.9.1.3)? */
 static bool recorded(const struct pt_walk *w, const struct iommu_abi_fault *f)
 {
 	const u64 *state = w->unit->state;
@@ -207,7 +211,7 @@ static void smmuv3_native(struct pt_walk *w)
 
 /* ---- stream table ---- */
 
-/* 3.4.3: an L1STD or STE beyond OAS is not fetched; the address is not truncated. */
+/* An L1STD or STE beyond OAS is not fetched: the address is not cut (3.4.3 allows both). */
 static bool within_oas(struct pt_walk *w, struct pt_place *at)
 {
 	if (!(at->hpa >> w->unit->state[OAS]))
@@ -215,7 +219,7 @@ static bool within_oas(struct pt_walk *w, struct pt_place *at)
 	return !pt_refuse(w, IOMMU_ABI_UNREADABLE, F_STE_FETCH, at, NULL);
 }
 
-/* Through the level 1 table to the STEs; false: a fault is in *w->fault. */
+/* Reads the L1STD (5.1) and finds the STE behind it (3.3.1); false: a fault is in *w->fault. */
 static bool second_table(struct pt_walk *w, u32 sid, struct pt_place *at, u64 base, unsigned int log2size,
 			 unsigned int split)
 {
@@ -246,14 +250,14 @@ static unsigned int split_of(u64 cfg)
 	return split == 8 || split == 10 ? split : 6;
 }
 
-/* Where is the STE? false: a fault is in *w->fault. */
+/* Finds the STE of @sid (3.3.1, 6.3.24, 6.3.25); false: a fault is in *w->fault. */
 static bool find_ste(struct pt_walk *w, u32 sid, struct pt_place *at)
 {
 	const u64 *state = w->unit->state;
 	u64 cfg = state[STRTAB_BASE_CFG], base = state[STRTAB_BASE] & BITS(55, 6);
 	unsigned int log2size = FIELD(cfg, 5, 0), sidsize = IDR1_SIDSIZE(state[IDR1]);
 
-	if ((u64)sid >> (log2size < sidsize ? log2size : sidsize))
+	if ((u64)sid >> (log2size < sidsize ? log2size : sidsize)) /* 3.3.1 */
 		return !pt_refuse(w, IOMMU_ABI_RID_RANGE, C_BAD_STREAMID, at, NULL);
 	if (FIELD(cfg, 17, 16) == 1 && IDR0_ST_LEVEL(state[IDR0]))
 		return second_table(w, sid, at, base, log2size, split_of(cfg));
@@ -272,7 +276,8 @@ static bool read_cd(struct pt_walk *w, struct pt_place *at, u64 addr, unsigned i
 	return pt_read_gpa(w, w->c->f2, at, addr, n, q);
 }
 
-/* In a table of 2^@lg2 bytes: low bits of @table, RES0, only choose another entry (5.2, S1Fmt, allows any). */
+/* An address in the aligned table of 2^@lg2 bytes. If low bits of @table are not 0, as they should be,
+ * they lead to another entry of the same table; 5.2, S1Fmt, allows any. */
 static u64 inside(u64 table, unsigned int lg2, u64 offset)
 {
 	u64 mask = ~(~0ull << lg2);
@@ -280,7 +285,8 @@ static u64 inside(u64 table, unsigned int lg2, u64 offset)
 	return (table & ~mask) | ((table + offset) & mask);
 }
 
-/* Reads the CD of @ssid, valid or not; false: a fault is in *w->fault. */
+/* Reads the CD of @ssid, valid or not, through its L1CD (5.3) if there are two levels; false: a fault is in
+ * *w->fault. */
 static bool find_cd(struct pt_walk *w, const u64 *ste, u32 ssid, struct pt_place *at, u64 *cd)
 {
 	bool many = IDR1_SSIDSIZE(w->unit->state[IDR1]) && STE_S1CDMAX(ste);
@@ -298,7 +304,7 @@ static bool find_cd(struct pt_walk *w, const u64 *ste, u32 ssid, struct pt_place
 		table = desc & BITS(55, 12);
 		if (fmt == 2)
 			table &= ~BITS(15, 12);
-		if (w->c->s2.top == PT_OFF && table >> w->unit->state[OAS])
+		if (w->c->s2.top == PT_OFF && table >> w->unit->state[OAS]) /* 3.4.3 */
 			return !pt_refuse(w, IOMMU_ABI_OUTPUT_RANGE, C_BAD_SUBSTREAMID, at, &desc);
 		at->level = 0;
 		return read_cd(w, at, table + 64 * (u64)(ssid & ((1u << split) - 1)), 8, cd);
@@ -308,13 +314,14 @@ static bool find_cd(struct pt_walk *w, const u64 *ste, u32 ssid, struct pt_place
 
 /* ---- stage 1 ---- */
 
-/* Without hierarchical permissions: HADx, and AIE of both halves (Arm ARM D8.6, R_MJGNV). */
+/* Are rights in table descriptors ignored? By HADx of this half (5.4 HAD), by AIE of both (Arm ARM D8.6,
+ * R_MJGNV). */
 static bool is_flat(const u64 *state, u64 word, u64 word2)
 {
 	return (word & CD_HAD && state[IDR3] & IDR3_HAD) || (word2 & CD_AIE && state[IDR3] & IDR3_AIE);
 }
 
-/* Stage 1 of both halves, each with its TTB. */
+/* Makes stage 1 of each half that is on, from its TTB. */
 static void s1_stages(struct pt_context *c, const u64 *ste, const u64 *cd, const struct half halves[2],
 		      bool el2)
 {
@@ -343,7 +350,8 @@ static void s1_stages(struct pt_context *c, const u64 *ste, const u64 *cd, const
 
 /* ---- who ---- */
 
-/* Refuses by name what would be used and is not modelled; @what: a bit of fault.detail, or 0. */
+/* Refuses a legal feature that this request would use and that is not modelled. @what: the bit of
+ * fault.detail that names it, or 0 for none. */
 static bool is_modelled(struct pt_walk *w, unsigned int what, const struct pt_place *at, const u64 *entry)
 {
 	if (!what)
@@ -353,7 +361,7 @@ static bool is_modelled(struct pt_walk *w, unsigned int what, const struct pt_pl
 	return false;
 }
 
-/* The CD of @ssid and its stage 1. @at: of the STE. */
+/* Reads the CD of @ssid, and makes its stage 1 if V=1 and it is no CdIllegal (5.4.2). @at: of the STE. */
 static void s1_on(struct pt_walk *w, struct pt_context *c, const u64 *ste, const struct pt_place *at,
 		  u32 ssid)
 {
@@ -381,7 +389,8 @@ static void s1_on(struct pt_walk *w, struct pt_context *c, const u64 *ste, const
 		s1_stages(c, ste, cd, halves, el2);
 }
 
-/* S1CDMax, S1DSS and the SubstreamID: do they agree? false: a fault is in *w->fault. */
+/* Do S1CDMax and S1DSS allow this SubstreamID, or that there is none (3.9, 5.2 S1DSS)? false: a fault is
+ * in *w->fault. */
 static bool substream_fits(struct pt_walk *w, const struct pt_context *c, const u64 *ste,
 			   const struct pt_place *at, u64 cdmax)
 {
@@ -396,7 +405,7 @@ static bool substream_fits(struct pt_walk *w, const struct pt_context *c, const 
 	return true;
 }
 
-/* They choose stage 1, or none. */
+/* S1CDMax, S1DSS and the SubstreamID decide whether stage 1 translates, and by which CD (3.3.2). */
 static void substream(struct pt_walk *w, struct pt_context *c, const u64 *ste, const struct pt_place *at)
 {
 	bool s1 = STE_CONFIG(ste) & CONFIG_S1;
@@ -411,7 +420,8 @@ static void substream(struct pt_walk *w, struct pt_context *c, const u64 *ste, c
 		s1_on(w, c, ste, at, c->pasid);
 }
 
-/* EATS, where it counts: 01 and 11 are full ATS, 10 needs ATSCHK. */
+/* EATS as it counts (5.2 EATS): 00 without ATS and in Config 100; 10 counts with ATSCHK, 11 with ATSCHK
+ * and DPT. */
 static unsigned int effective_eats(const u64 *state, const u64 *ste)
 {
 	unsigned int eats = (unsigned int)STE_EATS(ste);
@@ -423,7 +433,8 @@ static unsigned int effective_eats(const u64 *state, const u64 *ste)
 	return eats & EATS_SPLIT && !(state[CR0] & CR0_ATSCHK) ? EATS_NONE : eats;
 }
 
-/* What a legal STE says of all its requests. c->own[0]: of stage 2, and not modelled. */
+/* Takes what concerns all requests from a legal STE. c->own[0]: what its stage 2 needs and is not
+ * modelled. */
 static void stream(struct pt_context *c, const u64 *ste)
 {
 	const u64 *state = c->unit->state;
@@ -447,7 +458,7 @@ static void smmuv3_look_up(struct pt_walk *w, struct pt_context *c)
 		return;
 	if (!find_ste(w, c->rid, &at) || !pt_read_hpa(w, IOMMU_ABI_DEVICE, 0, at.hpa, 8, ste))
 		return;
-	if (!(ste[0] & STE_V)) {
+	if (!(ste[0] & STE_V)) { /* 5.2.2: V, then Config, then the rest */
 		pt_refuse(w, IOMMU_ABI_NOT_PRESENT, C_BAD_STE, &at, ste);
 	} else if (!(STE_CONFIG(ste) & CONFIG_PASSES)) {
 		pt_refuse(w, IOMMU_ABI_ABORTED, 0, &at, ste);
@@ -471,7 +482,7 @@ static enum pt_verdict pass(struct pt_walk *w, unsigned int access)
 	return PT_DONE;
 }
 
-/* A request that is refused for what registers say, before any table is read. */
+/* Refuses a request because of registers: no table is read, and the trace is empty. */
 static enum pt_verdict refuse_at_once(struct pt_walk *w, unsigned int reason, u32 native)
 {
 	struct pt_place none = { .stage = IOMMU_ABI_DEVICE };
@@ -480,6 +491,8 @@ static enum pt_verdict refuse_at_once(struct pt_walk *w, unsigned int reason, u3
 	return pt_refuse(w, reason, native, &none, NULL);
 }
 
+/* SMMUEN=0: ATS requests are refused (3.9.1.2, 3.9.1.3), then GBPA.ABORT (6.3.14) and OAS (3.4) refuse
+ * others. */
 static enum pt_verdict switched_off(struct pt_walk *w)
 {
 	if (w->q->at == IOMMU_ABI_TRANSLATION)
@@ -491,7 +504,7 @@ static enum pt_verdict switched_off(struct pt_walk *w)
 	return pass(w, PT_R | PT_W | PT_X);
 }
 
-/* Is the PASID one of this request? Translated ones without PASIDTT have none (3.9.1.3). */
+/* Does the request's PASID count? Without PASIDTT that of a translated request does not (3.9.1.3). */
 static bool has_pasid(const struct pt_walk *w)
 {
 	if (w->q->at == IOMMU_ABI_TRANSLATED && !(w->unit->state[IDR3] & IDR3_PASIDTT))
@@ -499,6 +512,7 @@ static bool has_pasid(const struct pt_walk *w)
 	return w->c->has_pasid;
 }
 
+/* ATSCHK=0: a translated request passes unchecked, on a unit that has ATS (3.9.1.3). */
 static enum pt_verdict unchecked(struct pt_walk *w)
 {
 	if (!(w->unit->state[IDR0] & IDR0_ATS))
@@ -507,7 +521,7 @@ static enum pt_verdict unchecked(struct pt_walk *w)
 	return pass(w, has_pasid(w) ? PT_R | PT_W | PT_X : PT_R | PT_W);
 }
 
-/* As the request says, or PRIVCFG. */
+/* PRIVCFG of the STE overrides what the request says (3.3.4, 5.2 PRIVCFG). */
 static bool is_privileged(const struct pt_context *c, bool asked)
 {
 	if (PT_UNLIKELY(c->flags & (AS_USER | AS_PRIVILEGED)))
@@ -515,7 +529,8 @@ static bool is_privileged(const struct pt_context *c, bool asked)
 	return asked;
 }
 
-/* Of what the STE asks for, and is not modelled; @what: a bit of fault.detail. A CD may have been read. */
+/* Refuses a feature that the STE asks for and that is not modelled, with the STE as entry although a CD
+ * may have been read. @what: the bit of fault.detail that names it. */
 static enum pt_verdict refuse_by_name(struct pt_walk *w, unsigned int what)
 {
 	const struct pt_decided *ste = &w->c->entry[IOMMU_ABI_DEVICE];
@@ -525,7 +540,8 @@ static enum pt_verdict refuse_by_name(struct pt_walk *w, unsigned int what)
 	return PT_FAULT;
 }
 
-/* Config 100 is measured by OAS, else an IPA by IAS (3.4). */
+/* Stage 1 is off. Config 100 limits the input to OAS, any other to IAS (3.4); then stage 2, or the
+ * request passes. */
 static enum pt_verdict bypass(struct pt_walk *w)
 {
 	struct pt_place none = { .stage = IOMMU_ABI_S1 };
@@ -546,7 +562,8 @@ static enum pt_verdict bypass(struct pt_walk *w)
 	return PT_DONE;
 }
 
-/* A translated request that is checked: of stage 1 only the context is looked at (3.9.1.3). */
+/* ATSCHK=1: the checks of a translated request in the order of 3.9.1.3. A CD must be legal; its tables
+ * are not walked. */
 static enum pt_verdict translated(struct pt_walk *w, unsigned int eats, bool given)
 {
 	const struct pt_context *c = w->c;
@@ -557,7 +574,7 @@ static enum pt_verdict translated(struct pt_walk *w, unsigned int eats, bool giv
 		return pt_refused(w);
 	if (!given)
 		pt_forget(w, c->refs[IOMMU_ABI_DEVICE]);
-	w->s2 = c->s2; /* it has one, wherever the request goes */
+	w->s2 = c->s2; /* set also where the request does not go through it */
 	if (eats == EATS_SPLIT)
 		return bypass(w);
 	if (eats == EATS_DPT)
@@ -565,7 +582,7 @@ static enum pt_verdict translated(struct pt_walk *w, unsigned int eats, bool giv
 	return pass(w, w->report);
 }
 
-/* ATS without a PASID is data and unprivileged (13.7). */
+/* An ATS request without a PASID counts as data and as unprivileged (13.7). */
 static bool read_as_data(struct pt_walk *w, bool given)
 {
 	if (PT_LIKELY(w->q->at == IOMMU_ABI_UNTRANSLATED) || given)
@@ -575,7 +592,8 @@ static bool read_as_data(struct pt_walk *w, bool given)
 	return true;
 }
 
-/* Through the half of the input, whose unused bits are copies of bit 55. */
+/* Chooses the half by bit 55, of which the unused bits of the input must be copies (3.4.1; Arm ARM D8.2.4). A
+ * half that is off (5.4 EPD0) and one that E0PD closes to the unprivileged (5.4 E0PD) are F_TRANSLATION. */
 static enum pt_verdict halves(struct pt_walk *w)
 {
 	const struct pt_context *c = w->c;
@@ -608,7 +626,7 @@ PT_INLINE enum pt_verdict smmuv3_admit(struct pt_walk *w)
 		return unchecked(w);
 	if (PT_UNLIKELY(!(c->flags & ENTRY)))
 		return pt_refused(w);
-	if (PT_UNLIKELY(w->q->at != IOMMU_ABI_UNTRANSLATED) && eats == EATS_NONE)
+	if (PT_UNLIKELY(w->q->at != IOMMU_ABI_UNTRANSLATED) && eats == EATS_NONE) /* 3.9.1.2, 3.9.1.3 */
 		return pt_refuse_by(w, IOMMU_ABI_BLOCKED,
 				    w->q->at == IOMMU_ABI_TRANSLATION ? F_BAD_ATS_TREQ : F_TRANSL_FORBIDDEN,
 				    IOMMU_ABI_DEVICE);
@@ -623,7 +641,7 @@ PT_INLINE enum pt_verdict smmuv3_admit(struct pt_walk *w)
 	return c->flags & BYPASSES_S1 ? bypass(w) : halves(w);
 }
 
-/* A second-level CD table has 64 or 1024 CDs; to count in 64s is right for both. */
+/* An L1CD covers 64 or 1024 CDs. Steps of 64 are right for both, and only slower for the larger. */
 static unsigned int smmuv3_covers_lg2(const struct pt_walk *w, unsigned int stage, unsigned int level)
 {
 	(void)level;
@@ -661,7 +679,8 @@ PT_INLINE int any_stages(struct pt_walk *w)
 			: pt_stages(&pt_vendor_smmuv3, f1, f2, w, false);
 }
 
-/* Once more behind admit(), judged as @judge, with the flags that @access sets. */
+/* Walks the stages anew, judged by @judge, setting the flags of @access. @refs: references before the
+ * stages. */
 static int ats_stages(struct pt_walk *w, u32 refs, unsigned int judge, unsigned int access)
 {
 	memset(w->out, 0, sizeof(*w->out));
@@ -672,16 +691,19 @@ static int ats_stages(struct pt_walk *w, u32 refs, unsigned int judge, unsigned 
 	return any_stages(w);
 }
 
-/* Is it the page itself that lacks the right? */
+/* Did the walk reach a page that does not grant the right? */
 static bool lacks_right(const struct iommu_abi_fault *f)
 {
 	return (f->reason == IOMMU_ABI_DENIED || f->reason == IOMMU_ABI_PRIVILEGE) &&
 	       (f->stage == IOMMU_ABI_S1 || f->purpose == IOMMU_ABI_FOR_DATA);
 }
 
-/* Any right is an answer: a write first, which dirties only what it may write; then a read; then a write of
- * what cannot be read.
- * A stage 1 that grants nothing has refused both, so that nothing reaches stage 2 (3.9.1.2). */
+/*
+ * A translation request succeeds with any right that is left (13.7.1), so the stages are walked until one is
+ * found: as a write if it wants one, which makes dirty only what both stages let it write; as a read; as a
+ * write of a page that cannot be read. A stage 1 that grants nothing refuses all three, so that nothing
+ * reaches stage 2 (3.9.1.2).
+ */
 static int ats_walk(struct pt_walk *w)
 {
 	const struct iommu_abi_fault *f = &w->out->fault;
@@ -714,7 +736,7 @@ static int ats_translate(struct pt_walk *w)
 	return 0;
 }
 
-/* 4 KiB in both stages is worth a walk of its own. */
+/* With granules of 4 KiB in both stages, the common case, the compiler folds the formats into the walk. */
 static int smmuv3_translate(struct pt_walk *w)
 {
 	const struct pt_vendor *v = &pt_vendor_smmuv3;

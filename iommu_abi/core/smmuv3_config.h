@@ -65,10 +65,10 @@ enum { STRTAB_BASE, STRTAB_BASE_CFG, IDR0, IDR1, IDR3, IDR5, CR0, CR2, GBPA, AID
 
 enum {
 	OAS = PT_OWN_STATE, /* bits of a physical address */
-	IAS,                /* of an intermediate one */
+	IAS,                /* bits of an intermediate physical address (3.4) */
 };
 
-/* Of IDR5.OAS, CD.IPS and STE.S2PS; 56 bits need D128, which is not modelled. */
+/* Bits that IDR5.OAS, CD.IPS and STE.S2PS encode (6.3.6); 56 bits need D128, which is not modelled. */
 static const u8 address_bits[8] = { 32, 36, 40, 42, 44, 48, 52, 52 };
 
 enum { V3_0, V3_1, V3_2, V3_3, V3_4 }; /* of AIDR */
@@ -79,18 +79,19 @@ enum {
 	RECORDS_S2 = 2,      /* STE.S2R, S2S */
 	STALLS_S1 = 4,       /* CD.S */
 	STALLS_S2 = 8,       /* STE.S2S */
-	ENTRY = 16,          /* there is a legal STE */
-	FITS = 32,           /* S1DSS and S1CDMax take this SubstreamID, or that there is none */
-	FETCHED = 64,        /* there is a legal CD */
+	ENTRY = 16,          /* the STE is legal */
+	FITS = 32,           /* S1DSS and S1CDMax allow this SubstreamID, or that there is none */
+	FETCHED = 64,        /* the CD was read and is legal */
 	BYPASSES_S1 = 128,   /* by Config or S1DSS */
-	AS_USER = 256,       /* PRIVCFG */
-	AS_PRIVILEGED = 512, /* the same */
+	AS_USER = 256,       /* PRIVCFG makes every request unprivileged */
+	AS_PRIVILEGED = 512, /* PRIVCFG makes every request privileged */
 	NO_TOP_BYTE = 1024,  /* TBI0; shifted by 1, TBI1 */
-	E0PD = 4096,         /* the same of E0PD0, E0PD1 */
+	E0PD = 4096,         /* E0PD0; shifted by 1, E0PD1 */
 	EATS_SHIFT = 14,     /* two bits: EATS where it counts */
 };
 
-/* What legal tables may ask for and this model does not have: bits of fault.detail, beside S2 and CLASS. */
+/* Features that legal tables may ask for and that are not modelled: bits of fault.detail, above S2 and
+ * CLASS. */
 enum {
 	NO_VMSA32 = 8,
 	NO_VMSA128 = 16,
@@ -171,12 +172,13 @@ enum { STRW_EL2 = 2 };
 
 /* ---- what STE and CD have in common ---- */
 
+/* 5.2 S2TG, 5.4 TG0. */
 static bool has_granule(const u64 *state, unsigned int lg2)
 {
 	return lg2 && state[IDR5] & IDR5_GRAN(lg2);
 }
 
-/* Largest TxSZ or S2T0SZ. */
+/* Largest legal TxSZ or S2T0SZ (5.4 T0SZ, 5.2 S2T0SZ). */
 static unsigned int max_tsz(const u64 *state, unsigned int granule_lg2)
 {
 	if (!(state[IDR3] & IDR3_STT))
@@ -184,6 +186,7 @@ static unsigned int max_tsz(const u64 *state, unsigned int granule_lg2)
 	return granule_lg2 == 16 ? 47 : 48;
 }
 
+/* 5.2 S2ENDI, 5.4 ENDI: against TTENDIAN. */
 static bool bad_endian(const u64 *state, bool big)
 {
 	u64 model = IDR0_TTENDIAN(state[IDR0]);
@@ -191,6 +194,7 @@ static bool bad_endian(const u64 *state, bool big)
 	return (model == 2 && big) || (model == 3 && !big);
 }
 
+/* 5.2 S2HA, S2HD, 5.4 HA, HD: beyond HTTU. */
 static bool bad_flags(const u64 *state, bool sets_af, bool sets_dirty)
 {
 	u64 httu = IDR0_HTTU(state[IDR0]);
@@ -198,6 +202,7 @@ static bool bad_flags(const u64 *state, bool sets_af, bool sets_dirty)
 	return (sets_af && httu == 0) || (sets_dirty && httu < 2);
 }
 
+/* 5.2 S2S, 5.5: against STALL_MODEL. */
 static bool bad_stall(const u64 *state, bool stalls)
 {
 	u64 model = IDR0_STALL_MODEL(state[IDR0]);
@@ -205,7 +210,7 @@ static bool bad_stall(const u64 *state, bool stalls)
 	return (model == 1 && stalls) || (model == 2 && !stalls);
 }
 
-/* @field: CD.IPS or STE.S2PS. */
+/* Output bits of a stage: @field is CD.IPS or STE.S2PS, which OAS limits (3.4). */
 static unsigned int output_bits(const u64 *state, u64 field)
 {
 	unsigned int bits = address_bits[field];
@@ -213,13 +218,14 @@ static unsigned int output_bits(const u64 *state, u64 field)
 	return bits < state[OAS] ? bits : (unsigned int)state[OAS];
 }
 
-/* TTBx and S2TTB: bits 51:4, of v3.0 47:4. */
+/* The address in TTBx or S2TTB: bits 51:4, of v3.0 47:4 (5.4 TTB0, 5.2 S2TTB). */
 static u64 ttb_address(const u64 *state, u64 ttb)
 {
 	return ttb & (state[AIDR] == V3_0 ? BITS(47, 4) : BITS(51, 4));
 }
 
-/* @ds: of the CD or STE. 52 bits are for it and for 64 KiB granules. */
+/* Is the first table within the output of its stage? Beyond 48 bits only with 64 KiB granules or @ds, of
+ * the CD or STE (5.4 TTB0, 5.2 S2TTB). */
 static bool ttb_fits(u64 ttb, unsigned int granule_lg2, bool ds, unsigned int bits)
 {
 	if (granule_lg2 != 16 && !ds && bits > 48)
@@ -245,7 +251,8 @@ static struct pt_stage make_stage(const u64 *state, u64 ttb, unsigned int granul
 	};
 }
 
-/* Dirty state and flags of tables are managed only where AF is. */
+/* Hardware manages dirty state and the flags of tables only where it manages AF (3.13; HD and HAFT need
+ * HA). */
 static u32 flag_handling(bool no_fault, bool sets_af, bool sets_dirty, bool sets_table_af)
 {
 	if (!sets_af)
@@ -258,8 +265,8 @@ static bool has_haft(const u64 *state)
 	return IDR0_HTTU(state[IDR0]) == 3;
 }
 
-/* Rules of one privilege: of reads, writes, fetches, and reads of tables. INSTCFG makes of each fetch a read, or of
- * each read a fetch: then both are judged by the one rule. */
+/* Rules of one privilege for reads, writes, fetches, and reads of tables. INSTCFG may turn each fetch
+ * into a read, or each read into a fetch (3.3.4): then both are judged by the same rule. */
 #define RULE(need, forbid, never)                                \
 	{                                                        \
 		(u8)((need) | (forbid)), (u8)(need), (u8)(never) \
@@ -277,7 +284,8 @@ static bool has_haft(const u64 *state)
 		x, w, x, t     \
 	}
 
-/* Which of the three: [0] as they come. Only of a unit whose attributes can be overridden. */
+/* Index into the rules: 0 as they come, 1 as reads, 2 as fetches. INSTCFG counts with ATTR_PERMS_OVR (5.2
+ * INSTCFG). */
 static unsigned int instcfg_of(const u64 *state, const u64 *ste)
 {
 	unsigned int instcfg = state[IDR1] & IDR1_ATTR_PERMS_OVR ? (unsigned int)STE_INSTCFG(ste) : 0;
@@ -287,7 +295,8 @@ static unsigned int instcfg_of(const u64 *state, const u64 *ste)
 
 /* ---- STE: stage 2 ---- */
 
-/* Level of the first table of stage 2, counted from the leaves; -1: there is no such. */
+/* Level of the first table of stage 2, counted from the leaves; -1: this granule has no such start
+ * {SL0_2, SL0} (Arm ARM D8.2.8 to D8.2.10). */
 static int s2_top(const u64 *state, unsigned int granule_lg2, bool ds, unsigned int sl0)
 {
 	if (sl0 < 3)
@@ -301,12 +310,13 @@ static int s2_top(const u64 *state, unsigned int granule_lg2, bool ds, unsigned 
 	return sl0 == 4 && state[OAS] == 52 ? 4 : -1;
 }
 
-/* @bits of input fit a first table of level @top: 2 to 2^(a page's index + 4) entries. */
+/* Does an input of @bits fit a first table of level @top (5.2 S2T0SZ; Arm ARM J1.1.4.38, J1.1.4.40)? The
+ * table has 2 entries at least, and is 16 concatenated tables at most (D8.2.2). */
 static bool s2_bits_fit(const u64 *state, unsigned int granule_lg2, bool ds, unsigned int top,
 			unsigned int bits)
 {
 	unsigned int stride = granule_lg2 - 3, least = granule_lg2 == 16 || ds ? 12 : 16;
-	/* of output; 64 KiB at 2 would need 44 too, but takes more input than a smaller IAS has */
+	/* output bits that this level needs; 64 KiB at 2 needs 44 too, but takes more input than a smaller IAS has */
 	unsigned int needed = granule_lg2 == 12 && top == 3 ? 44 : granule_lg2 == 14 && top == 2 ? 42 : 0;
 
 	return bits <= 64 - least && bits >= 64 - max_tsz(state, granule_lg2) && bits <= state[IAS] &&
@@ -327,7 +337,7 @@ static pt_rules s2_rules[3][2] = { /* [INSTCFG][S2PTW] */
 				   { S2_RULES(AS_FETCHES, 0), S2_RULES(AS_FETCHES, GRANT_NOT_DEVICE) }
 };
 
-/* Fills c->s2, c->f2; false: the STE is illegal. */
+/* Fills c->s2 and c->f2; false: S2TG, S2TTB, S2SL0 or S2T0SZ is illegal (5.2). */
 static bool s2_stage(struct pt_context *c, const u64 *ste)
 {
 	static const u8 granules[4] = { 12, 16, 14, 0 };
@@ -358,12 +368,13 @@ static bool s2_stage(struct pt_context *c, const u64 *ste)
 
 /* ---- STE: legal? ---- */
 
-/* STRW is unused, or says EL1. */
+/* Is the world EL1? It is where STRW does not count (5.2 STRW), or says so. */
 static bool is_el1(const u64 *state, const u64 *ste)
 {
 	return STE_CONFIG(ste) & CONFIG_S2 || !(state[IDR0] & IDR0_HYP) || !STE_STRW(ste);
 }
 
+/* 5.2: S1P of Config; S1STALLD; S1CDMax and S1Fmt; VMSPtr or S1ContextPtr beyond OAS (3.4.3). */
 static bool s1_fields_legal(const u64 *state, const u64 *ste)
 {
 	u64 cdmax = STE_S1CDMAX(ste), fmt = STE_S1FMT(ste), ssidsize = IDR1_SSIDSIZE(state[IDR1]);
@@ -378,7 +389,7 @@ static bool s1_fields_legal(const u64 *state, const u64 *ste)
 	return !(STE_S1_CONTEXT(ste) >> state[OAS]);
 }
 
-/* The whole field is ignored without ATS; Config x00 does not come here. */
+/* 5.2 EATS. Without ATS the whole field is ignored; Config x00 does not come here. */
 static bool eats_legal(const u64 *state, const u64 *ste)
 {
 	unsigned int eats = (unsigned int)STE_EATS(ste);
@@ -394,7 +405,7 @@ static bool eats_legal(const u64 *state, const u64 *ste)
 	return !(eats == EATS_FULL && stalls);
 }
 
-/* S2POI has no reserved encoding. */
+/* Are overlays legal here (3.26.2, 5.2 S2POE, S2HWU), and no encoding in S2POI reserved (5.2 S2POI)? */
 static bool overlays_legal(const u64 *state, const u64 *ste)
 {
 	if (!STE_S2PIE(ste) && (STE_S2AA64(ste) || !(state[IDR5] & IDR5_D128)))
@@ -407,7 +418,8 @@ static bool overlays_legal(const u64 *state, const u64 *ste)
 	return true;
 }
 
-/* All but what depends on the layout of the tables. */
+/* 5.2: S2P of Config; S2AA64; what AArch32 tables exclude; S2POE; S2ENDI; S2HA, S2HD, S2HAFT; S2S. The
+ * fields that give the layout of the tables are s2_stage()'s. */
 static bool s2_fields_legal(const u64 *state, const u64 *ste)
 {
 	u64 idr0 = state[IDR0], idr3 = state[IDR3];
@@ -424,7 +436,7 @@ static bool s2_fields_legal(const u64 *state, const u64 *ste)
 	       !(has_haft(state) && STE_S2HAFT(ste) && !STE_S2HA(ste)) && !bad_stall(state, STE_S2S(ste));
 }
 
-/* Of stage 2, and not modelled: a bit of fault.detail. */
+/* What stage 2 needs and is not modelled: a bit of fault.detail, or 0. */
 static unsigned int s2_unmodelled(const u64 *state, const u64 *ste)
 {
 	u64 idr3 = state[IDR3];
@@ -440,7 +452,8 @@ static unsigned int s2_unmodelled(const u64 *state, const u64 *ste)
 	return idr3 & IDR3_THE && STE_HARDENING(ste) ? NO_THE : 0;
 }
 
-/* Fills c->s2, if its tables are VMSAv8-64; false: C_BAD_STE. */
+/* SteIllegal (5.2.2), for V=1 and a Config that does not abort; fills c->s2 if its tables are VMSAv8-64.
+ * false: C_BAD_STE. */
 static bool ste_legal(struct pt_context *c, const u64 *ste)
 {
 	const u64 *state = c->unit->state;
@@ -451,9 +464,10 @@ static bool ste_legal(struct pt_context *c, const u64 *ste)
 		return true;
 	if (!eats_legal(state, ste) || (config & CONFIG_S1 && !s1_fields_legal(state, ste)))
 		return false;
+	/* 5.2 STRW */
 	if (config == (CONFIG_PASSES | CONFIG_S1) && state[IDR0] & IDR0_HYP && STE_STRW(ste) & 1)
 		return false;
-	if (vmid_counts && STE_S2VMID(ste) > 255 && !(state[IDR0] & IDR0_VMID16))
+	if (vmid_counts && STE_S2VMID(ste) > 255 && !(state[IDR0] & IDR0_VMID16)) /* 5.2 S2VMID */
 		return false;
 	if (!(config & CONFIG_S2))
 		return true;
@@ -470,7 +484,8 @@ struct half {
 	bool ds, drops_top_byte; /* TBI */
 };
 
-/* false: CdIllegal. */
+/* Fills @h from TGx, TxSZ, EPDx and TTBx; false: one of them is illegal (5.4, 5.4.1.1), which is
+ * CdIllegal. */
 static bool half_of(const u64 *state, const u64 *cd, bool upper, bool el2, struct half *h)
 {
 	static const u8 granules[2][4] = { { 12, 16, 14, 0 }, { 0, 14, 12, 16 } };
@@ -494,7 +509,8 @@ static bool half_of(const u64 *state, const u64 *cd, bool upper, bool el2, struc
 	return true;
 }
 
-/* CD.PIIP and, where there are unprivileged requests, CD.PIIU. */
+/* Has PIIP, and but for EL2 PIIU, only permissions that exist, and none that lets the privileged execute
+ * what the unprivileged write (5.4 PIIU, PIIP)? */
 static bool indirection_legal(const u64 *cd, bool el2)
 {
 	for (unsigned int i = 0; i < 48; i += 3) {
@@ -506,12 +522,13 @@ static bool indirection_legal(const u64 *cd, bool el2)
 	return true;
 }
 
-/* The CD asks for permission indirection. */
+/* Does the CD ask for permission indirection (3.26.1)? */
 static bool indirect(const u64 *state, const u64 *ste, const u64 *cd)
 {
 	return state[IDR3] & IDR3_S1PI && STE_S1PIE(ste) && cd[2] & CD_PIE;
 }
 
+/* 5.4 AA64, and PIIU and PIIP of the formats that use them. */
 static bool cd_format_legal(const u64 *state, const u64 *ste, const u64 *cd, bool el2, bool e2h)
 {
 	if (cd[0] & CD_AA64)
@@ -521,7 +538,8 @@ static bool cd_format_legal(const u64 *state, const u64 *ste, const u64 *cd, boo
 	return state[IDR0] & IDR0_TTF32 && !e2h;
 }
 
-/* All but what depends on the layout of the tables. */
+/* 5.4: HA, HD, HAFT; AA64; ENDI if a half is on; S (5.5) also against S1STALLD; A (5.5); ASID. The fields
+ * that give the layout of the tables are half_of()'s. */
 static bool cd_fields_legal(const u64 *state, const u64 *ste, const u64 *cd, bool el2, bool e2h)
 {
 	u64 idr0 = state[IDR0], disabled = BIT(14) | BIT(30); /* EPD0, EPD1 */
@@ -537,7 +555,7 @@ static bool cd_fields_legal(const u64 *state, const u64 *ste, const u64 *cd, boo
 	       (el2 || CD_ASID(cd) < 256 || idr0 & IDR0_ASID16);
 }
 
-/* Not modelled: a bit of fault.detail. */
+/* What stage 1 needs and is not modelled: a bit of fault.detail, or 0. */
 static unsigned int s1_unmodelled(const u64 *state, const u64 *ste, const u64 *cd)
 {
 	if (!(cd[0] & CD_AA64))
@@ -545,7 +563,8 @@ static unsigned int s1_unmodelled(const u64 *state, const u64 *ste, const u64 *c
 	return indirect(state, ste, cd) ? NO_INDIRECTION : 0;
 }
 
-/* Fills @halves, if their tables are VMSAv8-64; false: C_BAD_CD. @e2h: EL2-E2H, which is not @el2. */
+/* CdIllegal (5.4.2), for V=1; fills @halves if their tables are VMSAv8-64. false: C_BAD_CD. @e2h:
+ * EL2-E2H, which is not @el2. */
 static bool cd_legal(const u64 *state, const u64 *ste, const u64 *cd, bool el2, bool e2h,
 		     struct half halves[2])
 {
@@ -555,7 +574,8 @@ static bool cd_legal(const u64 *state, const u64 *ste, const u64 *cd, bool el2, 
 	       (half_of(state, cd, false, el2, &halves[0]) && half_of(state, cd, true, el2, &halves[1]));
 }
 
-/* AP, PAN, EPAN, WXN; in EL2 there is no other privilege. */
+/* Rules of stage 1 by AP, PAN, EPAN and WXN (5.4; Arm ARM D8.4.1.2, J1.1.4.28). EL2 has one privilege
+ * only. */
 #define EL2_ROW(how, wxn) how(RULE(0, 0, 0), RULE(PT_W, 0, 0), RULE(PT_X, (wxn) ? PT_W : 0, 0), RULE(0, 0, 0))
 #define USER_ROW(how, wxn)                                                                              \
 	how(RULE(PT_USER, 0, 0), RULE(PT_USER | PT_W, 0, 0), RULE(PT_X, 0, (wxn) ? PT_USER | PT_W : 0), \

@@ -2,8 +2,8 @@
 /*
  * smmuv3_pt.h - VMSAv8-64 descriptors for smmuv3.c: one decoder per stage, three granules.
  *
- * Arm IHI 0070, chapters 3.4 (address sizes), 3.13 (access flag and dirty state) and 7.3;
- * the descriptors are the Arm ARM's (D8.3), with and without LPA2, of both byte orders. What they leave open: docs/walk_smmuv3.md.
+ * Arm IHI 0070, sections 3.4 (address sizes), 3.13 (access flag and dirty state) and 7.3; the descriptors are the
+ * Arm ARM's (D8.3), with and without LPA2, of both byte orders. docs/walk_smmuv3.md decides what they leave open.
  */
 #ifndef IOMMU_ABI_SMMUV3_PT_H
 #define IOMMU_ABI_SMMUV3_PT_H
@@ -36,10 +36,11 @@ enum {
 	FORCES_WB = 128,    /* stage 2: S2FWB, Device memory is a clear bit 4 */
 };
 
-/* Grants. Stage 1: USER is AP[1], W not AP[2]. X is what the unprivileged may execute. */
+/* Grants. Stage 1: PT_USER is AP[1], PT_W that AP[2] is clear. PT_X: the unprivileged may execute. */
 enum { GRANT_PRIV_X = PT_PX, GRANT_NOT_DEVICE = PT_PR };
 
-/* Bits of the address: @ds puts 51:50 into bits 9:8 (LPA2), 64 KiB granules 51:48 into bits 15:12. */
+/* The address in a descriptor (D8.3.1.1, D8.3.1.2). Bits 51:50 lie in bits 9:8 with @ds (LPA2), bits
+ * 51:48 in bits 15:12 with 64 KiB granules. */
 PT_INLINE u64 vmsa_address(u64 raw, const struct pt_stage *s, unsigned int granule_lg2, bool ds)
 {
 	if (ds)
@@ -49,7 +50,7 @@ PT_INLINE u64 vmsa_address(u64 raw, const struct pt_stage *s, unsigned int granu
 	return raw & BITS(47, granule_lg2);
 }
 
-/* Arm ARM, BlockDescSupported(): which tables may hold blocks. */
+/* May a table of this level hold blocks (Arm ARM BlockDescSupported(), D8.2.8 to D8.2.10)? */
 PT_INLINE bool vmsa_block(unsigned int level, const struct pt_stage *s, unsigned int granule_lg2, bool ds)
 {
 	if (level == 2)
@@ -57,7 +58,8 @@ PT_INLINE bool vmsa_block(unsigned int level, const struct pt_stage *s, unsigned
 	return level == 1 || (level == 3 && granule_lg2 == 12 && ds);
 }
 
-/* What both stages have in common: everything but rights. */
+/* Both stages: invalid descriptors and blocks that do not exist (D8.3.1.3), then AF (IHI 0070, 3.13.1).
+ * Rights are the stage's. */
 PT_INLINE struct pt_entry vmsa_decode(u64 raw, unsigned int level, const struct pt_stage *s,
 				      unsigned int granule_lg2, bool ds)
 {
@@ -81,12 +83,14 @@ PT_INLINE struct pt_entry vmsa_decode(u64 raw, unsigned int level, const struct 
 	return e;
 }
 
-/* Read-only, until a write makes it dirty? @read_only: state of the bit. */
+/* Is the page clean: read-only, and a write makes it writable (D8.5.2)? @read_only: state of AP[2] or
+ * S2AP[1]. */
 PT_INLINE bool vmsa_clean(u64 raw, bool read_only, const struct pt_stage *s)
 {
 	return read_only && raw & DESC_DBM && s->flags & SETS_DIRTY;
 }
 
+/* Rights of stage 1: D8.4.1.2. */
 PT_INLINE struct pt_entry vmsa_s1_decode(u64 raw, unsigned int level, const struct pt_stage *s,
 					 unsigned int granule_lg2, bool ds)
 {
@@ -116,7 +120,8 @@ static inline u64 vmsa_s1_update(u64 raw, bool leaf, unsigned int access, const 
 	return raw | DESC_AF;
 }
 
-/* XN[1:0], bits 54:53: all, the unprivileged, none, the privileged; without XNX by bit 54. */
+/* XN[1:0], bits 54:53: all may execute, the unprivileged, none, the privileged. Without XNX bit 54 alone
+ * decides (D8.4.2.1). */
 PT_INLINE unsigned int vmsa_s2_exec(u64 raw, bool xnx)
 {
 	bool xn1 = raw & BIT(54), xn0 = xnx && raw & BIT(53);
@@ -124,12 +129,13 @@ PT_INLINE unsigned int vmsa_s2_exec(u64 raw, bool xnx)
 	return (xn1 ? 0 : PT_X) | (xn1 == xn0 ? GRANT_PRIV_X : 0);
 }
 
-/* MemAttr, bits 5:2: not Device memory? */
+/* Is it, by MemAttr (bits 5:2), no Device memory (D8.6.5, D8.6.6)? */
 PT_INLINE unsigned int vmsa_s2_memory(u64 raw, bool forces_wb)
 {
 	return raw & (forces_wb ? BIT(4) : BITS(5, 4)) ? GRANT_NOT_DEVICE : 0;
 }
 
+/* Rights of stage 2: D8.4.2.1. */
 PT_INLINE struct pt_entry vmsa_s2_decode(u64 raw, unsigned int level, const struct pt_stage *s,
 					 unsigned int granule_lg2, bool ds)
 {
@@ -154,13 +160,14 @@ static inline u64 vmsa_s2_update(u64 raw, bool leaf, unsigned int access, const 
 	return raw | DESC_AF;
 }
 
-/* Address bits that a plain descriptor of 4 KiB granules has clear: those beyond the output. */
+/* Address bits beyond the output of the stage: clear in a plain descriptor of 4 KiB granules. */
 PT_INLINE u64 vmsa_beyond(const struct pt_stage *s)
 {
 	return BITS(47, 12) & ~s->out_last;
 }
 
-/* Tables restrict nothing; pages are what they say without a write to make them so. */
+/* Plain table descriptors restrict no rights; plain pages grant what is needed as they are, not only once
+ * dirty. */
 static inline bool vmsa_s1_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
 				 struct pt_plain *p)
 {
@@ -179,7 +186,7 @@ static inline bool vmsa_s1_plain(const struct pt_stage *s, const struct pt_rule 
 	return rule->look == rule->need && !rule->never;
 }
 
-/* Of memory that tables lie in, only what is Normal in any reading. */
+/* Where tables may not lie in Device memory, only MemAttr that is Normal with and without FWB is plain. */
 static inline bool vmsa_s2_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
 				 struct pt_plain *p)
 {

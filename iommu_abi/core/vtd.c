@@ -35,6 +35,8 @@ static const struct pt_reg regs[] = {
 	{ NULL, 0, false },
 };
 
+/* Fills the masks of reserved bits: @common to all entries, @leaf_only, @table_only. Bit k of @large: the
+ * unit has pages at level k + 1, whose address bits from @align_lo up to the page size must be 0. */
 static void reserved_bits(u64 *leaf, u64 *table, u64 common, u64 leaf_only, u64 table_only,
 			  unsigned int align_lo, unsigned int large)
 {
@@ -50,7 +52,8 @@ static void reserved_bits(u64 *leaf, u64 *table, u64 common, u64 leaf_only, u64 
 	}
 }
 
-/* Address width code @aw: 30 + 9 * aw bits, of which MGAW may cut some off. */
+/* The last input of a second stage whose width code is @aw: min(MGAW, AGAW) (3.7), AGAW being 30 + 9 * aw
+ * bits. 0: SAGAW lacks that width. */
 static u64 ss_last(u64 cap, unsigned int aw)
 {
 	unsigned int agaw = 30 + 9 * aw, mgaw = CAP_MGAW(cap);
@@ -80,10 +83,10 @@ static void paging_entries(u64 *s)
 	}
 }
 
-/* Bits of an entry that are reserved where a unit lacks what they are for. */
+/* Fields of an entry that are reserved unless the unit has certain capabilities (11.4.3). */
 struct needs {
 	u64 bits;
-	u64 ecap; /* all of these */
+	u64 ecap; /* bits of ECAP, of which the fields need all */
 };
 
 static u64 lacking(u64 ecap, const struct needs *needs, size_t n)
@@ -137,7 +140,7 @@ static void extended_contexts(u64 *s)
 	s[EXTENDED_RSVD + 1] = BITS(31, 28) | s[DID_ABOVE] | LACKING(s[ECAP], q1);
 }
 
-/* What PASID entries of scalable mode may choose (SPT.4). */
+/* Which PGTT and FSPM may a PASID entry choose? What it may not is SPT.4. */
 static void pasid_choices(u64 *s)
 {
 	static const struct needs pgtt[] = {
@@ -152,7 +155,7 @@ static void pasid_choices(u64 *s)
 	s[FSPTPTR_LIMITED] = s[REV] >= REV_4_1 ? ~0ull : 0;
 }
 
-/* The bits of them that are reserved (9.6). */
+/* Reserved bits of PASID entries (9.6). */
 static void pasid_entries(u64 *s)
 {
 	static const struct needs q0[] = {
@@ -176,7 +179,7 @@ static void pasid_entries(u64 *s)
 	r[2] = BITS(11, 8) | above | LACKING(s[ECAP], q2);
 	r[4] = hpt ? BITS(11, 3) | above : ~0ull;
 	r[5] = hpt ? BITS(63, 16) | did : ~0ull;
-	if (s[REV] >= REV_3_4)                                            /* were EMT, PWT, PCD */
+	if (s[REV] >= REV_3_4)                                            /* until then EMT, PWT, PCD */
 		r[1] |= BITS(31, 27) | (s[ECAP] & ECAP_SC ? 0 : BIT(24)); /* PGSNP */
 	if (s[REV] >= REV_4_1) {
 		r[0] |= BIT(5) | (s[ECAP] & ECAP_SSTS ? 0 : BITS(4, 2)); /* SLEE; AW */
@@ -223,7 +226,7 @@ static void vtd_look_up(struct pt_walk *w, struct pt_context *c)
 		legacy_context(w, c);
 	} else if (ttm == ECS && state[ECAP] & ECAP_ECS) {
 		ecs_context(w, c);
-	} else {
+	} else { /* RTA.4: abort mode (3.4.4); RTA.1: a mode that the unit lacks */
 		bool aborts = ttm == NO_MODE && state[ECAP] & ECAP_ADMS;
 
 		c->flags = NO_MODE;
@@ -232,7 +235,7 @@ static void vtd_look_up(struct pt_walk *w, struct pt_context *c)
 	}
 }
 
-/* TES=0 (4.2.1). A PASID counts for nothing (3.1). */
+/* TES=0: requests of Device-TLBs are unsupported (4.2.1), all others pass. A PASID is ignored (3.1). */
 static PT_COLD enum pt_verdict remapping_off(struct pt_walk *w)
 {
 	if (w->q->at != IOMMU_ABI_UNTRANSLATED)
@@ -259,7 +262,8 @@ PT_INLINE enum pt_verdict vtd_admit(struct pt_walk *w)
 	return mode == OFF ? remapping_off(w) : pt_refused(w);
 }
 
-/* The page must not reach into ranges that have another answer: interrupts, and beyond the second stage. */
+/* Cuts the page size, so that no part of the page is an interrupt address (3.15) or beyond the second
+ * stage. */
 static PT_COLD void cut_page(struct pt_walk *w)
 {
 	unsigned int lg2 = w->out->size_lg2, apart = pt_apart(w->out->hpa, 0xfee00000, 20);
@@ -274,6 +278,7 @@ static PT_COLD void cut_page(struct pt_walk *w)
 	w->out->size_lg2 = (__u8)lg2;
 }
 
+/* The output lies in the interrupt range (3.15): SGN.8, LGN.4. */
 static PT_COLD enum pt_verdict to_interrupts(struct pt_walk *w)
 {
 	return refuse_request(w, IOMMU_ABI_INTERRUPT_RANGE, is_scalable(w) ? 0x87 : 0x0e,
@@ -299,16 +304,18 @@ static u64 vtd_window(const struct pt_walk *w, u64 addr)
 	return pt_beside(addr, 0xfee00000, 0xfeefffff);
 }
 
-/* 64 PASIDs to a table; root entries have 128 devices each, in legacy mode 256. */
+/* A PASID directory entry covers 64 PASIDs, half a root entry 128 devices; in legacy mode a root entry
+ * 256. */
 static unsigned int vtd_covers_lg2(const struct pt_walk *w, unsigned int stage, unsigned int level)
 {
 	(void)level;
 	return stage == IOMMU_ABI_PASID ? 6 : (w->c->flags & MODE) == LEGACY ? 8 : 7;
 }
 
-/* ---- fault reasons (7.1) ---- */
+/* ---- fault reasons (7.1; at each code its condition in Table 30) ---- */
 
-/* What was denied: a table read is a read and an A/D update a write, whatever the request. */
+/* Which access did stage 2 deny? Reading a first-stage entry is a read and updating it a write, whatever the
+ * request is. */
 static unsigned int denied_access(const struct pt_walk *w)
 {
 	const struct iommu_abi_fault *f = &w->out->fault;
@@ -318,22 +325,22 @@ static unsigned int denied_access(const struct pt_walk *w)
 	return f->purpose == IOMMU_ABI_FOR_S1_UPDATE ? PT_W : PT_R;
 }
 
-/* Legacy codes, which ECS uses for its second stage too. */
+/* Second stage of legacy mode, and of ECS, which has the same codes. */
 static u32 native_legacy(const struct pt_walk *w)
 {
 	const struct iommu_abi_fault *f = &w->out->fault;
 
 	switch (f->reason) {
 	case IOMMU_ABI_INPUT_RANGE:
-		return 0x04;
+		return 0x04; /* LGN.1.1 */
 	case IOMMU_ABI_NOT_PRESENT:
 	case IOMMU_ABI_DENIED:
 	case IOMMU_ABI_UPDATE_DENIED:
-		return denied_access(w) == PT_W ? 0x05 : 0x06;
+		return denied_access(w) == PT_W ? 0x05 : 0x06; /* LGN.2, LGN.3 */
 	case IOMMU_ABI_UNREADABLE:
-		return !w->c->has_pasid && f->level == w->s2.top ? 0x03 : 0x07;
+		return !w->c->has_pasid && f->level == w->s2.top ? 0x03 : 0x07; /* LCT.4.3, LSS.1 */
 	case IOMMU_ABI_RESERVED:
-		return 0x0c;
+		return 0x0c; /* LSS.2 */
 	}
 	return 0;
 }
@@ -344,33 +351,33 @@ static u32 native_scalable_s1(const struct pt_walk *w)
 
 	switch (f->reason) {
 	case IOMMU_ABI_UNREADABLE:
-		return f->level == w->s1.top ? 0x73 : 0x70;
+		return f->level == w->s1.top ? 0x73 : 0x70; /* SFS.4, SFS.1 */
 	case IOMMU_ABI_NOT_PRESENT:
-		return 0x71;
+		return 0x71; /* SFS.2 */
 	case IOMMU_ABI_RESERVED:
-		return 0x72;
+		return 0x72; /* SFS.3 */
 	case IOMMU_ABI_UPDATE_DENIED:
-		return 0x90;
+		return 0x90; /* SFS.9 */
 	case IOMMU_ABI_INPUT_RANGE:
-		return 0x80;
+		return 0x80; /* SGN.1 */
 	case IOMMU_ABI_PRIVILEGE:
-		return 0x81;
+		return 0x81; /* SGN.2 */
 	case IOMMU_ABI_DENIED:
-		return w->access == PT_X ? 0x82 : 0x85; /* what is present can be read */
+		return w->access == PT_X ? 0x82 : 0x85; /* SGN.3 (up to 4.0), SGN.6; reads are never denied */
 	}
 	return 0;
 }
 
-/* Of rights that lack something: neither reading nor writing, since 5.0, is SSS.2. */
+/* The rights of the second stage lack what is needed. Since 5.0 rights with neither R nor W are SSS.2. */
 static u32 native_denied(const struct pt_walk *w, bool data, bool top)
 {
 	if (!(w->granted & (PT_R | PT_W)) && w->unit->state[REV] >= REV_5_0)
 		return 0x79;
 	if (data)
-		return w->access == PT_X ? 0x82 : w->access == PT_W ? 0x85 : 0x86;
+		return w->access == PT_X ? 0x82 : w->access == PT_W ? 0x85 : 0x86; /* SGN.3, SGN.6, SGN.7 */
 	if (w->granted & PT_R)
-		return 0x77; /* SSADE: tables must be writable */
-	return top ? 0x75 : 0x76;
+		return 0x77;      /* SFS.8: with SSADE, reading a table wants W (3.8.1) */
+	return top ? 0x75 : 0x76; /* SFS.6, SFS.7 */
 }
 
 static u32 native_scalable_s2(const struct pt_walk *w)
@@ -380,36 +387,36 @@ static u32 native_scalable_s2(const struct pt_walk *w)
 
 	switch (f->reason) {
 	case IOMMU_ABI_UNREADABLE:
-		return f->level == w->s2.top ? 0x7b : 0x78;
+		return f->level == w->s2.top ? 0x7b : 0x78; /* SSS.4, SSS.1 */
 	case IOMMU_ABI_NOT_PRESENT:
-		return 0x79;
+		return 0x79; /* SSS.2 */
 	case IOMMU_ABI_RESERVED:
-		return 0x7a;
+		return 0x7a; /* SSS.3 */
 	case IOMMU_ABI_INPUT_RANGE:
-		if (data)
+		if (data) /* SGN.5, SFS.5 */
 			return w->s1.top == PT_OFF || w->unit->state[REV] < REV_4_1 ? 0x84 : 0x74;
-		return top ? 0x73 : 0x74;
+		return top ? 0x73 : 0x74; /* SFS.4, SFS.5 */
 	case IOMMU_ABI_UPDATE_DENIED:
-		return f->purpose == IOMMU_ABI_FOR_S1_UPDATE ? 0x77 : 0x7c;
+		return f->purpose == IOMMU_ABI_FOR_S1_UPDATE ? 0x77 : 0x7c; /* SFS.8, SSS.5 */
 	case IOMMU_ABI_DENIED:
 		return native_denied(w, data, top);
 	}
 	return 0;
 }
 
-/* Tables that cannot be read; the rest of their faults bring their codes. */
+/* Device and PASID tables that cannot be read; look_up() has given their other faults a code. */
 static u32 native_unreadable(const struct pt_walk *w)
 {
 	const struct iommu_abi_fault *f = &w->out->fault;
 
 	if (f->stage == IOMMU_ABI_PASID)
-		return is_scalable(w) ? (f->level ? 0x50 : 0x58) : 0;
+		return is_scalable(w) ? (f->level ? 0x50 : 0x58) : 0; /* SPD.1, SPT.1 */
 	if (is_scalable(w))
-		return f->level ? 0x38 : 0x40;
-	return f->level ? 0x08 : 0x09;
+		return f->level ? 0x38 : 0x40; /* SRT.1, SCT.1 */
+	return f->level ? 0x08 : 0x09;         /* LRT.1, LCT.1 */
 }
 
-/* Codes that FPD does not suppress: raised before an entry with FPD could be read. */
+/* Table 30 has these as not qualified: FPD does not suppress them, for no entry with FPD was read yet. */
 static bool always_recorded(u32 native)
 {
 	switch (native) {
@@ -433,7 +440,8 @@ static bool always_recorded(u32 native)
 	return false;
 }
 
-/* What a Device-TLB learns from a completion without rights, and software not at all (7.1.2, Table 30). */
+/* A translation request that ends so gets a completion without rights, and nothing is recorded (7.1.2,
+ * Table 30). */
 static bool recoverable(u32 native)
 {
 	switch (native) {
@@ -453,7 +461,7 @@ static bool recoverable(u32 native)
 	return false;
 }
 
-/* By FPD of an entry that this request came to. */
+/* Has an entry that this request came to the bit FPD (7.1.1)? */
 static bool suppressed(const struct pt_walk *w)
 {
 	return w->c->flags & FPD || (w->c->flags & FPD_PASID && w->flags & PROCESS);
@@ -494,14 +502,15 @@ const struct pt_vendor pt_vendor_vtd = {
 	.f2 = &ss,
 };
 
-/* A translation request gets a page, of which no byte may be an interrupt (SGN.8.2, since 4.1). */
+/* Does the page that a translation request would get hold the interrupt range? SGN.8.2, since 4.1. */
 static bool page_has_interrupts(const struct pt_walk *w)
 {
 	return w->q->at == IOMMU_ABI_TRANSLATION && is_scalable(w) && w->out->size_lg2 > 20 &&
 	       w->unit->state[REV] >= REV_4_1 && !((w->out->hpa ^ 0xfee00000) >> w->out->size_lg2);
 }
 
-/* The same where more can be asked. That no right remains comes first. */
+/* vtd_output() for walks by fs_rare and ss_rare. A translation request without any right fails for that
+ * first. */
 static enum pt_verdict rare_output(struct pt_walk *w)
 {
 	if (!w->out->access && !(w->flags & JUDGED))
@@ -519,8 +528,8 @@ static PT_COLD int rare_stages(struct pt_walk *w)
 	return 0;
 }
 
-/* A translation request that is left without a right fails as the access fails that it wants (4.2.3). @refs:
- * those before the stages. */
+/* A translation request that no right is left for fails as the access that it asks for would (4.2.3):
+ * walk again, judged by that access. @refs: references in the trace before the stages. */
 static PT_COLD int say_why(struct pt_walk *w, u32 refs)
 {
 	u32 before = w->refs;

@@ -58,7 +58,7 @@ enum { RTADDR, CAP, ECAP, GSTS, HAW, REV, VER, NREGS = REV + 5 };
 /* Revisions of the specification that changed what hardware does; the text's history dates them. */
 enum { REV_3_2 = 0x302, REV_3_4 = 0x304, REV_4_0 = 0x400, REV_4_1 = 0x401, REV_5_0 = 0x500 };
 
-/* What init() makes of them. */
+/* Indices of unit.state behind the registers: what vtd_init() derives from them. */
 enum {
 	ABOVE_HAW = PT_OWN_STATE, /* pointer bits that are reserved */
 	DID_ABOVE,                /* bits of a DID that are reserved, as in a context's q1 */
@@ -85,8 +85,12 @@ PT_INLINE u64 last_of(unsigned int lg2)
 
 /* ---- paging entries ---- */
 
-/* pt_stage.flags: of a first stage, bits that using an entry sets; of a second one (3.8.1): SLEE, X for execution; SSADE, W for reading a
- * table; SSIRWE, rights are other bits. */
+/*
+ * pt_stage.flags. FS_: bits that hardware sets in each first-stage entry it uses (3.6.2). SS_SLEE: execution
+ * wants X. SS_SSADE: hardware keeps A and D (3.7.2), and reading a first-stage entry wants W too (3.8.1).
+ * SS_IO: SSIRWE, the rights are bits 61 and 62 (9.8). SS_ECS: reserved bits are those of 2.x. SS_UNSNOOPED:
+ * hardware may not set flags (3.10).
+ */
 enum {
 	FS_A = 1 << 5,
 	FS_D = 1 << 6,
@@ -98,6 +102,7 @@ enum {
 	SS_UNSNOOPED = 16
 };
 
+/* 3.6, 9.7: P=0 is no entry; PS (7) makes a page above level 0. Rights: R/W, U/S, XD (3.6.1). */
 static inline struct pt_entry fs_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	(void)s;
@@ -116,6 +121,7 @@ static inline u64 fs_update(u64 raw, bool leaf, unsigned int access, const struc
 	return raw | s->flags | (leaf && access & PT_W ? FS_D : 0);
 }
 
+/* 3.7, 9.8: R=W=0 is no entry; PS (7) makes a page above level 0. */
 static inline struct pt_entry ss_decode(u64 raw, unsigned int level, const struct pt_stage *s)
 {
 	(void)s;
@@ -144,7 +150,7 @@ static inline u64 ss_update(u64 raw, bool leaf, unsigned int access, const struc
 	return raw | BIT(8) | (leaf && access == PT_W ? BIT(9) : 0);
 }
 
-/* Users' entries grant at all levels; a table that forbids execution is not plain. */
+/* Every entry must grant what a user needs. A table with XD goes through pt_walk.h. */
 static inline bool fs_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
 			    struct pt_plain *p)
 {
@@ -168,7 +174,7 @@ static inline bool ss_plain(const struct pt_stage *s, const struct pt_rule *rule
 	p->table_is = p->page_is = rule->need;
 	p->page = s->rsvd[1][0] | rule->need;
 	p->large = s->rsvd[1][1] | BIT(7) | rule->need;
-	/* no entry is all ones: where there are no large pages, none is plain */
+	/* without large pages no entry may pass for one: none is all ones */
 	p->large_is = s->rsvd[1][1] & BIT(7) ? ~0ull : BIT(7) | rule->need;
 	return rule->need & (PT_R | PT_W);
 }
@@ -176,7 +182,7 @@ static inline bool ss_plain(const struct pt_stage *s, const struct pt_rule *rule
 /* What all tables have in common. */
 #define VTD_TABLES .granule_lg2 = PAGE_LG2, .index_lg2 = INDEX_LG2, .entry_lg2 = 3, .has_rsvd = true
 
-/* The formats, and the same with all that few requests need: ATS, SSADE, SSIRWE. */
+/* fs and ss serve most requests; fs_rare and ss_rare also those with ATS, SSADE or SSIRWE, and are slower. */
 static const struct pt_format fs = {
 	VTD_TABLES,
 	.unsnooped = true,
@@ -207,23 +213,23 @@ enum { /* pt_context.flags */
        NO_MODE = 3, /* reserved, or one that the unit lacks */
        OFF = 4,     /* TES=0 */
        MODE = 7,
-       ENTRY = 1 << 3,     /* there is a legal context entry */
+       ENTRY = 1 << 3,     /* the context entry is legal */
        FPD = 1 << 4,       /* a root or context entry suppresses fault records */
-       FPD_PASID = 1 << 5, /* an entry of the PASID tables does */
-       BAD_PASID = 1 << 6, /* refused by the context entry, for this PASID; LONE: for this one alone */
+       FPD_PASID = 1 << 5, /* an entry of the PASID tables suppresses them */
+       BAD_PASID = 1 << 6, /* the context entry refuses this PASID; LONE: no other one */
        LONE = 1 << 7,
-       EXECUTES = 1 << 8,   /* ERE of the entry that decides */
-       SUPERVISES = 1 << 9, /* its SRE */
+       EXECUTES = 1 << 8,   /* ERE of the context entry (ECS) or PASID entry */
+       SUPERVISES = 1 << 9, /* SRE of the PASID entry */
        RID_PRIV = 1 << 10,  /* requests without PASID are privileged */
-       RARE = 1 << 11,      /* of pt_walk.flags too: a stage needs the formats with everything */
+       RARE = 1 << 11,      /* in pt_walk.flags too: walk by fs_rare and ss_rare */
 };
 
-/* The rules of a second stage. */
+/* The rules of a second stage (3.7.1, 3.8.1): read, write, execute, reading a first-stage entry. */
 #define SS_RULES(execute, table)                                                            \
 	{                                                                                   \
 		PT_NEED(PT_R, 0), PT_NEED(PT_W, 0), PT_NEED(execute, 0), PT_NEED(table, 0), \
 	}
-/* They know no privilege. */
+/* The same for both privileges. */
 #define SS_BOTH(execute, table)                                     \
 	{                                                           \
 		SS_RULES(execute, table), SS_RULES(execute, table), \
@@ -236,6 +242,7 @@ static pt_rules ss_rules[4] = {
 	[SS_SLEE | SS_SSADE] = SS_BOTH(PT_R | PT_X, PT_R | PT_W),
 };
 
+/* Input beyond min(MGAW, AGAW) is refused (3.7). */
 PT_INLINE void ss_stage(struct pt_context *c, u64 root, unsigned int aw, unsigned int flags)
 {
 	const u64 *state = c->unit->state;
@@ -243,7 +250,7 @@ PT_INLINE void ss_stage(struct pt_context *c, u64 root, unsigned int aw, unsigne
 
 	s->root = root & BITS(63, ADDR_LO);
 	s->in_span = state[SS_LAST + aw];
-	s->in_mask = BIT(30 + 9 * aw) - 1; /* 57 bits at most: wider ones are not supported */
+	s->in_mask = BIT(30 + 9 * aw) - 1; /* at most 57 bits: ss_last() refuses wider ones */
 	s->rsvd = (const u64(*)[PT_MAX_LEVELS]) & state[flags & SS_ECS ? SS_RSVD_ECS : SS_RSVD];
 	s->rules = &ss_rules[flags & 3];
 	s->flags = flags;
@@ -255,10 +262,11 @@ PT_INLINE void ss_stage(struct pt_context *c, u64 root, unsigned int aw, unsigne
 		s->ad = PT_AD_UNSNOOPED;
 }
 
-/* First-stage controls: the low two choose the rules. */
+/* Controls of a first stage; WPE and SMEP together are the index into fs_rules. */
 enum { FS_WPE = 1, FS_SMEP = 2, FS_NXE = 4, FS_EAF = 8, FS_UNSNOOPED = 16 };
 
-/* For read, write, execute, none: a user needs U/S everywhere; R/W binds supervisors with WPE only. */
+/* 3.6.1: a user needs U/S at every level, a write R/W; supervisors need R/W with WPE only. In the order
+ * of enum pt_judge. */
 #define USER                                                                                        \
 	{                                                                                           \
 		PT_NEED(PT_USER, 0), PT_NEED(PT_USER | PT_W, 0), PT_NEED(PT_USER | PT_X, 0), { 0 }, \
@@ -276,6 +284,7 @@ static pt_rules fs_rules[4] = {
 	[FS_WPE | FS_SMEP] = { USER, SUPERVISOR(PT_W, PT_USER) },
 };
 
+/* Input that is not canonical for the number of levels is refused, before any entry is read (3.6). */
 PT_INLINE void fs_stage(struct pt_context *c, u64 root, bool five, unsigned int controls)
 {
 	const u64 *rsvd = &c->unit->state[controls & FS_NXE ? FS_RSVD + 2 * PT_MAX_LEVELS : FS_RSVD];

@@ -11,8 +11,8 @@
 #include "vtd_context.h"
 
 enum {                   /* pt_walk.flags, beside RARE */
-       PROCESS = 1 << 0, /* it came to the PASID tables of scalable mode */
-       JUDGED = 1 << 1,  /* a translation request that was left without a right: why? */
+       PROCESS = 1 << 0, /* the request came to the PASID tables of scalable mode */
+       JUDGED = 1 << 1,  /* say_why(): walk a translation request again, judged by the access it asked for */
 };
 
 PT_INLINE bool in_interrupt_range(u64 addr)
@@ -25,12 +25,13 @@ PT_INLINE bool is_scalable(const struct pt_walk *w)
 	return w->c->flags & SCALABLE;
 }
 
-/* What was read behind the context entry does not count; nor the context entry. */
+/* This request ends at the context entry: the trace forgets what look_up() read behind it. */
 static void before_process(struct pt_walk *w)
 {
 	pt_forget(w, w->c->refs[IOMMU_ABI_DEVICE]);
 }
 
+/* This request ends before any table is read: the trace is empty. */
 static void before_tables(struct pt_walk *w)
 {
 	pt_forget(w, 0);
@@ -38,13 +39,13 @@ static void before_tables(struct pt_walk *w)
 
 /* ---- answers without stages ---- */
 
-/* The device is told Unsupported Request, and nobody else (4.2.1). */
+/* The device gets a completion with Unsupported Request, and nothing is recorded (4.2.1). */
 static PT_COLD enum pt_verdict unsupported(struct pt_walk *w)
 {
 	return refuse_request(w, IOMMU_ABI_BLOCKED, 0, IOMMU_ABI_DEVICE);
 }
 
-/* An address beyond a limit where no table translates. */
+/* Refuses an address that is not translated and lies beyond the limit for such: LGN.1, SGN.4. */
 static PT_COLD enum pt_verdict too_far(struct pt_walk *w, u32 native)
 {
 	return refuse_request(w, IOMMU_ABI_INPUT_RANGE, native, IOMMU_ABI_DEVICE);
@@ -67,7 +68,7 @@ static unsigned int within(unsigned int lg2, u64 last)
 	return lg2;
 }
 
-/* pass(), but not into the interrupt range. */
+/* pass(), unless the address lies in the interrupt range (3.15): LGN.4, SGN.8. */
 static enum pt_verdict pass_checked(struct pt_walk *w, unsigned int access)
 {
 	if (in_interrupt_range(w->iova))
@@ -76,7 +77,7 @@ static enum pt_verdict pass_checked(struct pt_walk *w, unsigned int access)
 	return pass(w, access);
 }
 
-/* Translated: a host address, of which nothing is looked up. */
+/* The device has translated this address already: no table is read, but HAW limits it: LGN.1, SGN.4.1. */
 static enum pt_verdict pass_translated(struct pt_walk *w)
 {
 	before_process(w);
@@ -85,23 +86,25 @@ static enum pt_verdict pass_translated(struct pt_walk *w)
 	return pass_checked(w, PT_R | PT_W);
 }
 
-/* An untranslated request without PASID into 0xFEEx_xxxx (3.15): no mode and no table matters. */
+/* An untranslated request without PASID into 0xFEEx_xxxx (3.15): the same in every mode, before any table.
+ * What is no interrupt message is 29h (5.1.4, Table 15). */
 static PT_COLD enum pt_verdict interrupt_message(struct pt_walk *w)
 {
 	before_tables(w);
-	if (w->q->access != PT_W) /* whether it is a zero-length read is not known here */
+	if (w->q->access != PT_W) /* a request does not say whether it is a zero-length read */
 		return refuse_request(w, IOMMU_ABI_INTERRUPT_RANGE, 0x29, IOMMU_ABI_DEVICE);
 	w->out->target = IOMMU_ABI_INTERRUPT;
 	return pass(w, PT_W);
 }
 
-/* Of a translation request: No Write. Without support for that flag it counts for nothing (4.2.3). */
+/* Has this translation request the flag No Write? A unit without NWFS ignores the flag (4.2.3). */
 PT_INLINE bool no_write(const struct pt_walk *w)
 {
 	return w->q->access != PT_W && w->unit->state[ECAP] & ECAP_NWFS;
 }
 
-/* A translation request without PASID in the interrupt range, which no table translates (S.1, S.2). */
+/* A translation request without PASID in the interrupt range. No table is asked: the completion grants a
+ * write (S.1), and nothing where the request has No Write (S.2). */
 static PT_COLD enum pt_verdict translated_interrupt(struct pt_walk *w)
 {
 	before_process(w);
@@ -111,10 +114,10 @@ static PT_COLD enum pt_verdict translated_interrupt(struct pt_walk *w)
 	return pass(w, PT_W);
 }
 
-/* ---- how it counts ---- */
+/* ---- as what a request is judged ---- */
 
-/* A translation request is granted what there is, whatever it wants, and counts as a read and a write
- * for the flags of the tables (4.2.3). */
+/* A translation request is completed with all rights that the tables grant, whichever it asks for
+ * (4.2.3). A and D are set as by a read and a write, with No Write as by a read (4.2.3.1). */
 static PT_COLD void judge_translation(struct pt_walk *w)
 {
 	w->flags |= RARE;
@@ -133,7 +136,7 @@ PT_INLINE void begin_stages(struct pt_walk *w)
 		judge_translation(w);
 }
 
-/* An execute request where hardware knows no such thing: without PASID (9.4), since 4.1 with one too. */
+/* Hardware takes this execute request for a read: without PASID always (9.4), with one since 4.1. */
 static PT_COLD void counts_as_read(struct pt_walk *w)
 {
 	w->access = PT_R;
@@ -142,7 +145,7 @@ static PT_COLD void counts_as_read(struct pt_walk *w)
 
 /* ---- legacy mode, ECS ---- */
 
-/* MGAW and AGAW limit it, and no host address is above HAW. */
+/* Passes an address up to min(MGAW, AGAW) and HAW; beyond: LGN.1. */
 static enum pt_verdict pass_through(struct pt_walk *w)
 {
 	u64 last = w->c->own[PASS_LAST];
@@ -163,7 +166,7 @@ static enum pt_verdict legacy(struct pt_walk *w)
 	if (PT_UNLIKELY(!(w->c->flags & ENTRY)))
 		return pt_refused(w);
 	tt = w->c->entry[IOMMU_ABI_DEVICE].raw >> 2 & 3;
-	if (w->q->at != IOMMU_ABI_UNTRANSLATED && tt != 1)
+	if (w->q->at != IOMMU_ABI_UNTRANSLATED && tt != 1) /* LCT.5 */
 		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, 0x0d, IOMMU_ABI_DEVICE);
 	if (w->q->at == IOMMU_ABI_TRANSLATED)
 		return pass_translated(w);
@@ -175,7 +178,7 @@ static enum pt_verdict legacy(struct pt_walk *w)
 	return pt_go(w, 0);
 }
 
-/* A request with PASID. */
+/* May this request with PASID use the process's tables? PASIDE, type, ERE (19h), SRE (1Ah): 2.x, 3.6.1. */
 static enum pt_verdict ecs_process_allows(struct pt_walk *w)
 {
 	const struct pt_context *c = w->c;
@@ -202,11 +205,11 @@ static enum pt_verdict ecs(struct pt_walk *w)
 	if (!(c->flags & ENTRY))
 		return pt_refused(w);
 	t = ECS_T(c->entry[IOMMU_ABI_DEVICE].raw);
-	if (w->q->at != IOMMU_ABI_UNTRANSLATED && t != 1 && t != 5)
+	if (w->q->at != IOMMU_ABI_UNTRANSLATED && t != 1 && t != 5) /* as LCT.5 (2.x, 3.4.4) */
 		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, 0x0d, IOMMU_ABI_DEVICE);
 	if (w->q->at == IOMMU_ABI_TRANSLATED) {
 		before_process(w);
-		return c->has_pasid ? unsupported(w) : pass_translated(w); /* with PASID: since 5.0 only */
+		return c->has_pasid ? unsupported(w) : pass_translated(w); /* 2.x has none with PASID */
 	}
 	if (c->has_pasid)
 		return ecs_process_allows(w);
@@ -220,7 +223,7 @@ static enum pt_verdict ecs(struct pt_walk *w)
 
 /* ---- scalable mode ---- */
 
-/* The largest page of the unit: what a translation request learns of pass-through at once (4.2.3). */
+/* Pass-through answers a translation request with the unit's largest page size (4.2.3). */
 static unsigned int largest_page(const u64 *state)
 {
 	if (state[CAP] & CAP_FS1GP || CAP_SSLPS(state[CAP]) & 2)
@@ -233,7 +236,7 @@ static enum pt_verdict scalable_pass_through(struct pt_walk *w)
 	const u64 *state = w->unit->state;
 	unsigned int size_lg2 = largest_page(state), apart;
 
-	if (w->iova & state[ABOVE_HAW])
+	if (w->iova & state[ABOVE_HAW]) /* SGN.4.2 */
 		return refuse_request(w, IOMMU_ABI_INPUT_RANGE, 0x83, IOMMU_ABI_PASID);
 	begin_stages(w);
 	if (pass_checked(w, w->report) == PT_FAULT)
@@ -246,7 +249,8 @@ static enum pt_verdict scalable_pass_through(struct pt_walk *w)
 	return PT_DONE;
 }
 
-/* Execution: a right until 4.1, then nothing that hardware has (SPT.5). */
+/* SPT.5. Before 4.1 ERE of the PASID entry allows execution; since then ECAP.ERS decides whether the request
+ * is refused or counts as a read. */
 static PT_COLD bool refuses_execution(struct pt_walk *w)
 {
 	const u64 *state = w->unit->state;
@@ -257,7 +261,7 @@ static PT_COLD bool refuses_execution(struct pt_walk *w)
 	return !(state[ECAP] & ECAP_ERS);
 }
 
-/* The process's part: what its PASID entry says. */
+/* May this request use the stages of its PASID entry? */
 PT_INLINE enum pt_verdict scalable_process_allows(struct pt_walk *w)
 {
 	const struct pt_context *c = w->c;
@@ -267,7 +271,7 @@ PT_INLINE enum pt_verdict scalable_process_allows(struct pt_walk *w)
 		return pt_refused(w);
 	if (PT_UNLIKELY(w->access == PT_X) && refuses_execution(w))
 		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, 0x5c, IOMMU_ABI_PASID);
-	if (PT_UNLIKELY(w->priv) && !(c->flags & SUPERVISES))
+	if (PT_UNLIKELY(w->priv) && !(c->flags & SUPERVISES)) /* SPT.6 */
 		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, 0x5d, IOMMU_ABI_PASID);
 	if (PT_UNLIKELY(PGTT(c->entry[IOMMU_ABI_PASID].raw) == PASS_THROUGH))
 		return scalable_pass_through(w);
@@ -275,7 +279,7 @@ PT_INLINE enum pt_verdict scalable_process_allows(struct pt_walk *w)
 	return pt_go(w, 0);
 }
 
-/* What the context entry says of translated requests (SCT.7). */
+/* Passes a translated request (4.2.5), unless host permission tables would judge it (4.2.4). */
 static enum pt_verdict scalable_translated(struct pt_walk *w)
 {
 	if (w->c->entry[IOMMU_ABI_DEVICE].raw &
@@ -287,20 +291,20 @@ static enum pt_verdict scalable_translated(struct pt_walk *w)
 	return pass_translated(w);
 }
 
-/* A request with PASID, by the context entry and the unit. */
+/* May this request name a PASID? The context entry and the unit decide. */
 static enum pt_verdict scalable_allows_pasid(struct pt_walk *w)
 {
 	const struct pt_context *c = w->c;
 	u64 raw = c->entry[IOMMU_ABI_DEVICE].raw;
 	bool translated = w->q->at == IOMMU_ABI_TRANSLATED;
 
-	if (PT_UNLIKELY(translated && w->unit->state[REV] < REV_5_0)) {
+	if (PT_UNLIKELY(translated && w->unit->state[REV] < REV_5_0)) { /* 4.2.1 */
 		before_process(w);
 		return unsupported(w);
 	}
-	if (PT_UNLIKELY(translated && !(raw & EPTR)))
+	if (PT_UNLIKELY(translated && !(raw & EPTR))) /* SCT.10 */
 		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, 0x49, IOMMU_ABI_DEVICE);
-	if (PT_UNLIKELY(!translated && !(raw & PASIDE)))
+	if (PT_UNLIKELY(!translated && !(raw & PASIDE))) /* SCT.6 */
 		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, 0x45, IOMMU_ABI_DEVICE);
 	if (PT_UNLIKELY(c->flags & BAD_PASID)) {
 		w->lone = c->flags & LONE;
@@ -324,11 +328,11 @@ PT_INLINE enum pt_verdict scalable(struct pt_walk *w)
 	if (PT_UNLIKELY(!(c->flags & ENTRY)))
 		return pt_refused(w);
 	raw = c->entry[IOMMU_ABI_DEVICE].raw;
-	/* SCT.4; PASIDE has a code of its own where the request needs it */
+	/* SCT.4.3; a request that needs PASIDE gets the code of SCT.6 instead */
 	if (PT_UNLIKELY((raw & (EPTR | PASIDE)) == EPTR &&
 			(!c->has_pasid || w->q->at == IOMMU_ABI_TRANSLATED)))
 		return pt_refuse_by(w, IOMMU_ABI_INVALID, 0x43, IOMMU_ABI_DEVICE);
-	if (PT_UNLIKELY(!untranslated && !(raw & DTE)))
+	if (PT_UNLIKELY(!untranslated && !(raw & DTE))) /* SCT.5 */
 		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, 0x44, IOMMU_ABI_DEVICE);
 	if (c->has_pasid && scalable_allows_pasid(w) == PT_FAULT)
 		return PT_FAULT;
@@ -342,7 +346,7 @@ PT_INLINE enum pt_verdict scalable(struct pt_walk *w)
 		return translated_interrupt(w);
 	if (PT_UNLIKELY(w->access == PT_X))
 		counts_as_read(w);
-	/* without PASID it is as privileged as the context says */
+	/* RID_PRIV of the context entry says whether requests without PASID are privileged (9.4) */
 	w->priv = c->flags & RID_PRIV ? 1 : 0;
 	return scalable_process_allows(w);
 }
