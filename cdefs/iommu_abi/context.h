@@ -20,17 +20,17 @@ extern "C" {
  * @rid: requester
  * @pasid: 0 without IOMMU_ABI_HAS_PASID
  * @flags: IOMMU_ABI_HAS_PASID, or 0 for the requests without one
- * @domain: by which caches tell its translations from others': domain ID (VT-d, AMD-Vi), VMID or GSCID;
- *	0 if the tables give none
- * @process: the same for those of stage 1: PASID (VT-d, AMD-Vi), ASID or PSCID
- * @state: the library's
+ * @domain: the tag by which caches keep its translations apart from others': domain ID (VT-d, AMD-Vi), VMID or
+ *	GSCID; 0 if the tables give none
+ * @process: the same tag for stage 1: PASID (VT-d, AMD-Vi), ASID or PSCID
+ * @state: only the library reads and writes it
  *
- * Plain data in the caller's memory: may be copied, thrown away, and used by several threads. Only in the
- * process that made it. It holds no table entries but what was read, in no byte order that matters.
+ * Plain data in the caller's memory: it may be copied, thrown away, and used by several threads, but only in
+ * the process that made it: it points to the unit and to constants of the library.
  *
- * It is stale after a change of the unit's registers, or of an entry of a device or PASID table on the
- * way to it; then it goes on to answer as the tables were, as hardware does that caches the entry and has
- * not been told. Page tables are read for each request, whatever changes there.
+ * A context becomes stale when somebody changes the unit's registers, or an entry of a device or PASID table
+ * that iommu_abi_context_init() read. It then goes on to answer as the tables were, like hardware that has
+ * cached the entry and not been told to forget it. Page tables are read anew for each request.
  */
 struct iommu_abi_context {
 	const struct iommu_abi_unit *unit;
@@ -52,7 +52,7 @@ struct iommu_abi_context {
  * @flags: IOMMU_ABI_HAS_PASID or 0
  * @trace: receives the device and PASID entries that were read, and those of stage 2 behind which they
  *	lie; NULL for none
- * @context: filled on success, whatever the tables hold: that they refuse is part of it
+ * @context: filled on success, also when the tables refuse the requester: the context then refuses its requests
  *
  * Return: 0; -EINVAL for a requester that no such IOMMU can have, other flags, or a PASID of more than 20
  * bits.

@@ -18,12 +18,12 @@ extern "C" {
 #endif
 
 /**
- * struct iommu_abi_mapping - addresses that lead on without a break
+ * struct iommu_abi_mapping - a range of IOVAs that reaches one range of host memory
  * @first: first IOVA
  * @last: last IOVA; @gpa and @hpa go up with the IOVA
  * @gpa: what S1 makes of @first
  * @hpa: what @first reaches
- * @detail: as in struct iommu_abi_translation; such a range is one page
+ * @detail: as in struct iommu_abi_translation; a range whose @target is IOMMU_ABI_MRIF is one page
  * @s1_sizes: page sizes of S1: bit k for pages of 2^k bytes; 0 where S1 is off
  * @s2_sizes: the same of S2
  * @access: enum iommu_abi_access, ORed: what the requester may do, as iommu_abi_translate() says it
@@ -47,7 +47,7 @@ struct iommu_abi_mapping {
  * @next: the IOVA to look at next; set it, and the rest to 0, to begin there
  * @done: 1 when nothing is left
  * @pending: 1 if @run may still grow
- * @by_size: set it to 1, and neighbours of other page sizes are ranges of their own
+ * @by_size: set it to 1 to have neighbours with other page sizes listed as ranges of their own
  * @run: the mapping that was found last
  */
 struct iommu_abi_mapping_cursor {
@@ -64,14 +64,14 @@ struct iommu_abi_mapping_cursor {
  * @unit: from iommu_abi_unit_init()
  * @mem: a checked image
  * @who: rid, pasid, flags and at; its iova and access are not looked at
- * @steps: look at this many places at most, with up to three walks each; at least 1
+ * @steps: the call looks at this many places at most, with up to three walks each; at least 1
  * @cursor: where to begin; where to go on
  * @out: receives ranges in ascending IOVA. Neighbours with the same rights whose GPAs and
  *	HPAs are contiguous are one range, even across calls
  * @n: room in @out, at least 1
  *
- * Where address bits are ignored (the top byte, if tables say so; what lies above the output
- * where nothing is translated) the addresses that only differ in those are listed once.
+ * Hardware may ignore address bits: the top byte if tables say so, or the bits above the output width where
+ * nothing is translated. Addresses that differ only in such bits are listed once.
  *
  * Ranges are of whole pages of 4 KiB, even where registers say that an IOMMU takes fewer addresses.
  *
@@ -87,8 +87,8 @@ IOMMU_ABI_API long iommu_abi_mappings(const struct iommu_abi_unit *unit, const s
 enum iommu_abi_context_state {
 	IOMMU_ABI_TRANSLATES, /* addresses go through tables */
 	IOMMU_ABI_PASSES,     /* addresses go out as they come in */
-	IOMMU_ABI_REFUSES,    /* nothing passes, and that is what the tables want: the fault says how */
-	IOMMU_ABI_BROKEN,     /* nothing passes: an entry is unreadable or no legal one */
+	IOMMU_ABI_REFUSES,    /* nothing passes, because registers or legal entries say so; see the fault */
+	IOMMU_ABI_BROKEN,     /* nothing passes, because an entry is unreadable or illegal; see the fault */
 };
 
 /**
@@ -144,7 +144,7 @@ IOMMU_ABI_API long iommu_abi_contexts(const struct iommu_abi_unit *unit, const s
 /**
  * struct iommu_abi_table - a page of memory that holds tables, or an entry that no walk can use
  * @first: IOVA or ID whose walk came there first
- * @last: last one for which the same happens
+ * @last: last one whose walk goes the same way
  * @ref: the first entry that was read in that page of 4 KiB; 0 if this is about @fault
  * @fault: reason IOMMU_ABI_OK, or why every walk stops at an entry
  */
@@ -158,7 +158,7 @@ struct iommu_abi_table {
 /**
  * struct iommu_abi_table_cursor - where an enumeration of tables is
  * @at: the IOVA or ID to look at next; set its next, and the rest to 0, to begin there
- * @seen: pages, plus 1, of the walk before
+ * @seen: page numbers, plus 1, of the entries that the walk before read
  */
 struct iommu_abi_table_cursor {
 	struct iommu_abi_context_cursor at;
@@ -180,7 +180,7 @@ struct iommu_abi_table_cursor {
  *	device and PASID tables are in iommu_abi_contexts()
  * @n: room in @out, more than IOMMU_ABI_MAX_REFS
  *
- * Return: how many are in @out; -EINVAL for a request that makes no sense, an unknown @of or too
+ * Return: how many elements are in @out; -EINVAL for a request that makes no sense, an unknown @of or too
  * little room.
  */
 IOMMU_ABI_API long iommu_abi_tables(const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,

@@ -38,9 +38,9 @@ struct iommu_abi_region {
  * @regions: ascending by @first, without overlap; borrowed
  * @n: how many, may be 0
  *
- * What lies in no region does not exist: reading an entry there is a fault. An entry
- * must lie in one region as a whole. The bytes may change at any time, from any thread;
- * the table of regions may not change during a call.
+ * An address in no region has no memory: a walk that reads an entry there ends in a fault. An
+ * entry must lie in one region as a whole. Any thread may change the bytes at any time; nobody may
+ * change the table of regions during a call.
  */
 struct iommu_abi_mem {
 	const struct iommu_abi_region *regions;
@@ -123,7 +123,7 @@ enum iommu_abi_access {
 };
 
 enum iommu_abi_request_flags {
-	IOMMU_ABI_HAS_PASID = 1 << 0, /* @pasid is meant; 0 is a PASID too */
+	IOMMU_ABI_HAS_PASID = 1 << 0, /* the request carries @pasid; 0 is a PASID too */
 	IOMMU_ABI_PRIV = 1 << 1,      /* privileged (supervisor) mode is requested */
 };
 
@@ -164,7 +164,7 @@ enum iommu_abi_stage {
 /* Why a translation stopped. The vendor's own code is in iommu_abi_fault.native. */
 enum iommu_abi_reason {
 	IOMMU_ABI_OK,
-	IOMMU_ABI_NOT_PRESENT,     /* the entry says that there is nothing */
+	IOMMU_ABI_NOT_PRESENT,     /* the entry says that it maps nothing */
 	IOMMU_ABI_RESERVED,        /* a reserved bit, encoding or alignment in an entry */
 	IOMMU_ABI_INVALID,         /* a context asks for what the IOMMU lacks, or contradicts itself */
 	IOMMU_ABI_UNREADABLE,      /* no memory where the entry should be */

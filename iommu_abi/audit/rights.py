@@ -11,7 +11,7 @@ from iommu_abi.terms import Access
 
 
 def executable(survey: Survey) -> Iterator[Finding]:
-    """One for each domain; those of requests without PASID are less: they cannot say that they execute."""
+    """One finding for each domain; milder without PASID, as such requests cannot signal execution."""
     for domain in survey.domains.values():
         if not domain.executable.count:
             continue

@@ -14,7 +14,7 @@ SHOWN = 4  # domains of a finding that are explained; all are listed
 
 
 def shared(survey: Survey) -> Iterator[Finding]:
-    """One for each set of domains that have pages in common and belong to more than one device."""
+    """One finding for each group of domains that belong to several devices and share pages."""
     domains = list(survey.domains.values())
     for members, pages in _common([domain.pages for domain in domains]).items():
         those = [domains[i] for i in sorted(members)]
@@ -23,7 +23,7 @@ def shared(survey: Survey) -> Iterator[Finding]:
 
 
 def _common(sets: Sequence[Pages]) -> dict[frozenset[int], Pages]:
-    """Which sets have which pages in common: for pages in more than one, by the set of their sets."""
+    """Map each group of sets, by their numbers, to the pages that exactly these sets share."""
     holders: dict[int, list[int]] = {}
     for i, pages in enumerate(sets):
         for block in pages.blocks:
@@ -37,7 +37,7 @@ def _common(sets: Sequence[Pages]) -> dict[frozenset[int], Pages]:
 
 
 def _split(bits_of: dict[int, int]) -> dict[frozenset[int], int]:
-    """The pages of a block that more than one set has, by those sets."""
+    """Map each group of sets to the pages of one block that exactly these sets have."""
     parts: dict[frozenset[int], int] = {}
     for i, bits in bits_of.items():
         rest = bits

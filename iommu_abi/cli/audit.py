@@ -41,7 +41,7 @@ def add(made: argparse.ArgumentParser) -> None:
     target.add_images(made)
     target.add_unit_options(made)
     target.add_image_options(made)
-    made.add_argument("--rid", metavar="[SSSS:]BB:DD.F|N", help="only what concerns this device")
+    made.add_argument("--rid", metavar="[SSSS:]BB:DD.F|N", help="show only findings that concern this device")
     limits.add_option(made)
     made.add_argument(
         "--max-places",

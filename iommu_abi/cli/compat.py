@@ -51,9 +51,11 @@ def add(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "old", metavar="OLD", help="a generation, a C header, an object file or a kernel's types"
     )
-    made.add_argument("new", metavar="NEW", nargs="*", help="the same of the newer state")
+    made.add_argument("new", metavar="NEW", nargs="*", help="the newer state, given like OLD")
     made.add_argument(
-        "--since", metavar="REF", help="all are headers in a git work tree: each against what it was at REF"
+        "--since",
+        metavar="REF",
+        help="every argument is a header in a git work tree: compare it with what it was at REF",
     )
     made.add_argument(
         "--abi", metavar="A", help="compare on this ABI only (default: the one compiled for, then all)"

@@ -36,7 +36,7 @@ QUESTIONS = ("cflags", "libs", "includedir", "libdir")
 def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
     target.add_images(made)
-    made.add_argument("-o", dest="file", metavar="META.json", help="write what was found there")
+    made.add_argument("-o", dest="file", metavar="META.json", help="write what was found to this file")
     target.add_image_options(made)
     made.add_argument("--cflags", action="store_true", help="flags to compile with")
     made.add_argument("--libs", action="store_true", help="flags to link with; last on the command line")

@@ -36,16 +36,16 @@ FORCE = " (--force replaces it)"
 
 def add(made: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    made.add_argument("directory", metavar="DIR", help="is made if it does not exist")
+    made.add_argument("directory", metavar="DIR", help="directory to write to; made if it does not exist")
     made.add_argument(
         "--targets", metavar="T", nargs="+", default=[], help="names, how names begin, @GEN (default: all)"
     )
     made.add_argument(
         "--count", metavar="N", default="1", help="seeds that differ by chance alone (default: 1)"
     )
-    made.add_argument("--seed", metavar="N", default="1", help="other random bytes (default: 1)")
+    made.add_argument("--seed", metavar="N", default="1", help="seed of the random bytes (default: 1)")
     made.add_argument(
-        "--abi", metavar="A", help="of bare structs and the dictionary (default: this machine's)"
+        "--abi", metavar="A", help="ABI of bare structs and of the dictionary (default: this machine's)"
     )
     made.add_argument("--force", action="store_true", help="replace files that have other bytes")
     made.add_argument("--json", action="store_true", help="list the files as JSON")

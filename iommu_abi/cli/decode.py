@@ -69,7 +69,9 @@ def add(made: argparse.ArgumentParser) -> None:
         default=[],
         help="bytes that were at an address, which pointers may lead to; may be given several times",
     )
-    made.add_argument("--kernel", metavar="V", default="7.2", help="whose commands these are (default: 7.2)")
+    made.add_argument(
+        "--kernel", metavar="V", default="7.2", help="kernel whose commands these are (default: 7.2)"
+    )
     made.add_argument("--abi", metavar="A", help="the ABI of the bytes (default: this machine's)")
     target.add_unit_options(made)
     target.add_image_options(made)

@@ -27,7 +27,7 @@ def add(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "directory", metavar="DIR", nargs="?", default=DIRECTORY, help=f"default: {DIRECTORY}, made if needed"
     )
-    made.add_argument("--list", action="store_true", help="only say what there is")
+    made.add_argument("--list", action="store_true", help="list the demos, and write nothing")
     made.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -58,8 +58,8 @@ def add(made: argparse.ArgumentParser) -> None:
         "--timeout", metavar="S", type=float, default=5.0, help="seconds for one input of yours (default: 5)"
     )
     made.add_argument("--time", metavar="T", default="60s", help="90s, 10m, 1h (default: 60s)")
-    made.add_argument("--max-findings", metavar="N", help="end when so many causes are found")
-    made.add_argument("--seed", metavar="N", default="1", help="what is random comes from it (default: 1)")
+    made.add_argument("--max-findings", metavar="N", help="end when N causes are found")
+    made.add_argument("--seed", metavar="N", default="1", help="seed of everything random (default: 1)")
     made.add_argument("--jobs", metavar="N", help="processes (default: one for each core)")
     made.add_argument(
         "--engine",

@@ -32,7 +32,7 @@ def add(made: argparse.ArgumentParser) -> None:
         "struct", metavar="STRUCT[@GEN]", nargs="?", help="iommu_hwpt_alloc, iommu_fault@ptc_v3"
     )
     made.add_argument("--abi", metavar="A", help="an ABI, or all (default: this machine's)")
-    made.add_argument("-o", dest="file", metavar="FILE.svg", help="draw it there")
+    made.add_argument("-o", dest="file", metavar="FILE.svg", help="draw the struct to this file")
     made.add_argument("--json", action="store_true", help="print JSON")
 
 

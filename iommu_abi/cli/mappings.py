@@ -58,9 +58,9 @@ def add(made: argparse.ArgumentParser) -> None:
         action="append",
         help="what changes from IMAGE to OTHER; again for more files",
     )
-    made.add_argument("--other-config", metavar="META.json", help="of OTHER, if not that of IMAGE")
+    made.add_argument("--other-config", metavar="META.json", help="registers of OTHER, if not those of IMAGE")
     limits.add_option(made)
-    made.add_argument("-o", dest="file", metavar="FILE.svg", help="draw a map there")
+    made.add_argument("-o", dest="file", metavar="FILE.svg", help="draw a map to this file")
     how = made.add_mutually_exclusive_group()
     how.add_argument("--map", action="store_true", help="draw a map of host memory")
     how.add_argument("--json", action="store_true", help="print JSON, a list")

@@ -25,10 +25,15 @@ _PLACE = re.compile(rf"(.+)@({_NUMBER})(?::({_NUMBER})(?:\+({_NUMBER}))?)?", re.
 
 def add_image_options(made: argparse._ActionsContainer) -> None:
     """How image files are read."""
-    made.add_argument("--format", choices=IMAGE_FORMATS, default="auto", help="of every IMAGE")
+    made.add_argument("--format", choices=IMAGE_FORMATS, default="auto", help="format of every IMAGE")
     made.add_argument("--base", metavar="ADDR", default="0", help="where a raw image begins (default: 0)")
     made.add_argument("--copy", action="store_true", help="read the image instead of mapping it")
-    made.add_argument("--max-size", metavar="BYTES", default=str(1 << 40), help="most bytes to unpack to")
+    made.add_argument(
+        "--max-size",
+        metavar="BYTES",
+        default=str(1 << 40),
+        help="largest size that a packed image may unpack to",
+    )
 
 
 def add_images(made: argparse.ArgumentParser) -> None:
@@ -50,7 +55,7 @@ def add_unit_options(made: argparse.ArgumentParser) -> None:
     unit.add_argument(
         "--config",
         metavar="FILE|DIR",
-        help="what says the registers: JSON of a capture or of `config -o`, debugfs's iommu_regset or mmio, a"
+        help="source of the registers: JSON of a capture or of `config -o`, debugfs's iommu_regset or mmio, a"
         " log, ACPI tables; a directory of such files (default: auto, found in IMAGE)",
     )
     unit.add_argument("--iommu", metavar="KIND", help="vtd, amdvi, ...; with --reg")

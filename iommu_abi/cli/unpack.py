@@ -46,7 +46,9 @@ def add(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--abi", metavar="A", help="byte order and layout of this ABI (default: this machine's)"
     )
-    made.add_argument("--payload", action="store_true", help="look into opaque[] of pasid_table_info too")
+    made.add_argument(
+        "--payload", action="store_true", help="also take the payload in opaque[] of pasid_table_info apart"
+    )
     made.add_argument("--lenient", action="store_true", help="let pass what is broken, and say so")
     made.add_argument("--json", action="store_true", help="print JSON")
 

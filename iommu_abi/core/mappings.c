@@ -38,7 +38,7 @@ static u64 in_width(u64 at)
 	return ~at - (1ull << (63 - __builtin_clzll(~at)));
 }
 
-/* The format of the stage 1 that counts. */
+/* The format of stage 1 for the half that this request's IOVA lies in. */
 PT_INLINE const struct pt_format *f1_of(const struct pt_walk *w)
 {
 	return w->c->f1[w->half];
@@ -49,13 +49,13 @@ PT_INLINE unsigned int entry_covers(const struct pt_format *f, unsigned int leve
 	return f->granule_lg2 + f->index_lg2 * level;
 }
 
-/* What the entry of a leaf stands for: a page that is larger has several entries of its own. */
+/* lg2 of the bytes that one entry of a leaf covers: a page larger than that has several entries. */
 static unsigned int leaf_covers(const struct pt_format *f, unsigned int size_lg2)
 {
 	return entry_covers(f, (size_lg2 - f->granule_lg2) / f->index_lg2);
 }
 
-/* Bytes behind @gpa, the output of stage 1, for which stage 2 does the same. */
+/* Bytes behind @gpa, the output of stage 1, that stage 2 treats like @gpa. */
 static u64 in_s2(const struct pt_walk *w, u64 gpa, bool blocked)
 {
 	const struct iommu_abi_fault *f = &w->out->fault;
@@ -70,7 +70,7 @@ static u64 in_s2(const struct pt_walk *w, u64 gpa, bool blocked)
 	return width;
 }
 
-/* Bytes behind the request's IOVA for which the same happens. */
+/* Bytes behind the request's IOVA that the walk treats like it. */
 static u64 alike(const struct pt_walk *w, bool blocked)
 {
 	const struct iommu_abi_translation *out = w->out;
@@ -80,7 +80,7 @@ static u64 alike(const struct pt_walk *w, bool blocked)
 
 	if (v->window)
 		n = least(n, v->window(w, iova) - iova);
-	if (!w->s1_lg2) { /* not behind stage 1 */
+	if (!w->s1_lg2) { /* the walk ended before or in stage 1 */
 		if (blocked && f->stage == IOMMU_ABI_S1 && f->has_entry)
 			return least(n, in_block(iova, entry_covers(f1_of(w), f->level)));
 		if (blocked && f->stage == IOMMU_ABI_S2 && f->purpose != IOMMU_ABI_FOR_PASID_ENTRY)
@@ -97,7 +97,7 @@ static u64 alike(const struct pt_walk *w, bool blocked)
 	return n;
 }
 
-/* Are bits ignored in which this IOVA is not the one that counts? */
+/* Is this IOVA an alias, which differs from the one that is listed only in bits that are ignored? */
 static bool is_alias(const struct pt_walk *w)
 {
 	u64 iova = w->q->iova, ignored = ~w->s1.in_mask;
@@ -105,7 +105,7 @@ static bool is_alias(const struct pt_walk *w)
 	if (w->alias)
 		return w->s1_lg2 == PT_NO_SIZE;
 	if (!w->s1_lg2 && !w->out->fault.reason && w->out->hpa != iova)
-		return true; /* cut off where nothing is translated */
+		return true; /* nothing is translated, and the output width cuts bits off */
 	return w->s1.top != PT_OFF && (iova & ignored) && (~iova & ignored);
 }
 
@@ -214,7 +214,7 @@ static struct iommu_abi_mapping mapping_of(const struct pt_walk *w, u64 same)
 	};
 }
 
-/* Make @m the end of @run, if it goes on without a break. */
+/* Extends @run by @m, if @m continues it without a break; false: it does not. */
 static bool joins(struct iommu_abi_mapping *run, const struct iommu_abi_mapping *m, bool by_size)
 {
 	u64 len = m->first - run->first;
@@ -283,7 +283,7 @@ static u8 state_of(const struct pt_walk *w, bool passed)
 	return IOMMU_ABI_REFUSES;
 }
 
-/* The last ID for which the entry answers at which the walk ended. @table: whose IDs. */
+/* The last ID that the entry covers at which the walk ended. @table: whose IDs, DEVICE or PASID. */
 static u64 last_id(const struct pt_walk *w, unsigned int table, u64 id)
 {
 	const struct iommu_abi_fault *f = &w->out->fault;
@@ -298,7 +298,7 @@ static u64 last_id(const struct pt_walk *w, unsigned int table, u64 id)
 	return level ? id | ((1ull << v->covers_lg2(w, table, level)) - 1) : id;
 }
 
-/* Is there nothing, neither for this ID nor, with @rest, for any above it? */
+/* Has this ID no context? *@rest: nor has any above it. */
 static bool absent(const struct pt_walk *w, unsigned int table, bool *rest)
 {
 	const struct iommu_abi_fault *f = &w->out->fault;
@@ -308,7 +308,7 @@ static bool absent(const struct pt_walk *w, unsigned int table, bool *rest)
 	       (f->reason == IOMMU_ABI_NOT_PRESENT && f->stage == table);
 }
 
-/* Make @next part of @run, if the entries of neither can be read. */
+/* Extends @run by @next, if the entries of both cannot be read. */
 static bool goes_on(struct iommu_abi_context_run *run, const struct iommu_abi_context_run *next)
 {
 	const struct iommu_abi_fault *a = &run->fault, *b = &next->fault;
@@ -320,7 +320,8 @@ static bool goes_on(struct iommu_abi_context_run *run, const struct iommu_abi_co
 	return true;
 }
 
-/* Whose tables is an entry of this stage and purpose part of: a device's, a PASID's, a stage's? */
+/* To whose tables does an entry of this stage and purpose belong: DEVICE, PASID or S1, which stands for
+ * both stages? */
 static unsigned int owner_of(unsigned int stage, unsigned int purpose)
 {
 	if (stage == IOMMU_ABI_S2)
@@ -345,7 +346,8 @@ static u64 last_of(unsigned int table, const struct pt_vendor *v)
 	return table == IOMMU_ABI_PASID ? (1u << 20) - 1 : v->rid_last;
 }
 
-/* Walk for the ID at which @c is, and go on. Has it a context, the same one up to @last? */
+/* Walks for the ID at @c->next and moves the cursor on; true: it has a context, which serves all IDs up
+ * to *@last. */
 static bool next_id(struct asking *a, unsigned int table, struct iommu_abi_context_cursor *c, bool *passed,
 		    u64 *last)
 {
@@ -361,7 +363,7 @@ static bool next_id(struct asking *a, unsigned int table, struct iommu_abi_conte
 	if (*passed)
 		a->answer.fault.reason = IOMMU_ABI_OK;
 	if (pasids && !a->w.lone && !came_to_pasids(&a->w))
-		rest = c->next; /* PASIDs make no difference, but 0 may be special */
+		rest = c->next; /* no PASID table was read, so all PASIDs are alike; but 0 may be special */
 	else
 		found = *passed || !absent(&a->w, table, &rest);
 	c->next = *last + 1;
@@ -410,7 +412,8 @@ long iommu_abi_contexts(const struct iommu_abi_unit *unit, const struct iommu_ab
 
 /* ---- the tables themselves ---- */
 
-/* Is this the fault of an entry, whoever asks? The request's own contexts say so of theirs. */
+/* Is the entry malformed for every requester? Entries of device and PASID tables are
+ * iommu_abi_contexts()'s. */
 static bool entry_is_bad(const struct iommu_abi_fault *f)
 {
 	if (f->stage == IOMMU_ABI_S2 && f->purpose != IOMMU_ABI_FOR_DATA)
@@ -421,7 +424,7 @@ static bool entry_is_bad(const struct iommu_abi_fault *f)
 	       f->reason == IOMMU_ABI_UNREADABLE || f->reason == IOMMU_ABI_OUTPUT_RANGE;
 }
 
-/* Put into @out the entries of this walk that lie in other pages than those of the one before. */
+/* Appends to @out the entries of this walk whose page the walk before did not visit. */
 static size_t new_pages(const struct iommu_abi_trace *t, unsigned int of, struct iommu_abi_table_cursor *c,
 			const struct iommu_abi_table *place, struct iommu_abi_table *out)
 {

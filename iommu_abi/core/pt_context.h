@@ -11,25 +11,25 @@
 
 #include "pt_format.h"
 
-/* The entry of a device or PASID table that decided, of level 0; @raw: its first eight bytes. */
+/* The level 0 entry of a device or PASID table that decided on the requests; @raw: its first eight bytes. */
 struct pt_decided {
 	u64 gpa, hpa, raw;
 };
 
 /**
  * struct pt_context - filled by pt_vendor.look_up(), constant afterwards
- * @unit: whose; borrowed
+ * @unit: the IOMMU; borrowed
  * @rid: requester
  * @pasid: 0 without @has_pasid
  * @flags: the vendor's: what its entries say, how far look_up() came
- * @own: the vendor's too
- * @has_pasid: of a PASID, not of the requester's requests without one
+ * @own: words that only the vendor's file reads and writes
+ * @has_pasid: the context is that of a PASID, not of the requester's requests without one
  * @grant: PT_R.. that the entries above the stages allow
  * @refs: [DEVICE], [PASID]: references of look_up() up to that entry
  * @entry: [DEVICE], [PASID]: what decided; set where @flags say so
  * @domain: by which caches of translations tell contexts apart: domain ID, VMID or GSCID
  * @process: the same of stage 1: PASID, ASID or PSCID; both 0 where there is none
- * @f1: of each half of the input, as @s1
+ * @f1, @f2: formats of @s1 and @s2
  * @s1: of addresses of the lower and, where it has tables of its own, of the upper half
  * @refusal: what stopped look_up(); reason IOMMU_ABI_OK: nothing. Input is 0 where it is the request's
  *	address, native 0 where pt_vendor.native() says it

@@ -30,8 +30,8 @@ enum pt_kind { PT_EMPTY, PT_TABLE, PT_LEAF };
  * @size_lg2: of a leaf: bytes mapped, may exceed the level's own size
  * @next: of a table: its level, below this one; read with pt_format.skips
  * @grant: PT_R.. that this entry allows
- * @bad: enum iommu_abi_reason to stop with at once, or 0
- * @late: of a leaf: the same, but after the rights were judged
+ * @bad: enum iommu_abi_reason with which the walk stops at once, or 0
+ * @late: of a leaf: the same, but the walk judges the rights first
  */
 struct pt_entry {
 	u64 base;
@@ -55,8 +55,8 @@ struct pt_rule {
 		(u8)((need_) | (forbid_)), (u8)(need_), 0 \
 	}
 
-/* What is judged: an access, the walk's own read of a stage-1 or PASID entry, or no access at all, of data
- * and of a fetch. */
+/* What the rules of a stage judge: a read, write or fetch; the walk's own read of a stage-1 or PASID
+ * entry; or no right at all, only privilege: for data and for a fetch. */
 enum pt_judge {
 	PT_JUDGE_R,
 	PT_JUDGE_W,
@@ -70,8 +70,8 @@ enum pt_judge {
 /* The rules of a stage, [privileged] of the request: constants of the vendor. */
 typedef const struct pt_rule pt_rules[2][PT_JUDGES];
 
-/* What the hardware does about flags that pt_format.update() would set. UNSNOOPED: it must, and cannot, which
- * is UPDATE_DENIED where nothing else is wrong. */
+/* What hardware does where pt_format.update() would set flags. SET: sets them. FAULT: refuses, ACCESS_FLAG.
+ * UNSNOOPED: cannot set them, and refuses with UPDATE_DENIED unless something else is wrong. */
 enum pt_ad { PT_AD_SET, PT_AD_FAULT, PT_AD_UNSNOOPED };
 
 /**
@@ -126,7 +126,7 @@ struct pt_plain {
  * @plain_address, @plain_up: where plain entries have their address, and how far it is shifted up
  * @plain_step: see struct pt_plain
  * @decode: the meaning of one entry of a table of @level. Reserved bits are the walk's to test
- * @update: @raw with the flags that this access sets in an entry it uses, PT_R, PT_W or PT_X; NULL: none ever
+ * @update: @raw with the flags that hardware sets in an entry for @access, PT_R, PT_W or PT_X; NULL: none ever
  * @plain: fills *p for a rule and an access of which no flags are to be set; false: look at each entry. NULL: always
  */
 struct pt_format {

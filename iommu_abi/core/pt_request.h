@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* pt_request.h - from a request to its walk: open memory, look the requester up, begin. */
+/*
+ * pt_request.h - from a request to its walk: pt_open() once for memory, pt_look_up() once for each requester,
+ * pt_begin() before each walk.
+ */
 #ifndef IOMMU_ABI_PT_REQUEST_H
 #define IOMMU_ABI_PT_REQUEST_H
 
@@ -8,7 +11,7 @@
 
 #include "pt_walk.h"
 
-/* Does the request make sense to such units? In translate.c. */
+/* Has the request only values that iommu_abi_translate() takes, for a unit of this vendor? In translate.c. */
 bool pt_sensible(const struct iommu_abi_request *q, const struct pt_vendor *v);
 
 PT_INLINE void pt_open(struct pt_walk *w, const struct iommu_abi_unit *unit, const struct iommu_abi_mem *mem,
@@ -61,7 +64,7 @@ PT_INLINE void pt_begin(struct pt_walk *w, const struct iommu_abi_request *q,
 	w->unset.reason = IOMMU_ABI_OK;
 	w->access = q->access;
 	w->judge = (u8)(q->access >> 1);
-	/* whoever passes it sets hpa and gpa */
+	/* hpa and gpa stay as they are: whoever lets the request pass sets them */
 	memset((char *)out + offsetof(struct iommu_abi_translation, detail), 0,
 	       sizeof(*out) - offsetof(struct iommu_abi_translation, detail));
 }

@@ -5,7 +5,7 @@
 
 #include "pt_plain.h"
 
-/* What lies behind admit(). */
+/* Walks the stages that admit() chose, stage 1 first, and fills *w->out; 1: a fault is in *w->out. */
 PT_INLINE int pt_stages(const struct pt_vendor *v, const struct pt_format *f1, const struct pt_format *f2,
 			struct pt_walk *w, bool tracing)
 {

@@ -10,7 +10,8 @@
 
 /* ---- reading ---- */
 
-/* @n words of an entry, of which @hpa and @gpa are the addresses; false: a fault is in *w->fault. */
+/* Reads @n words of the entry at @hpa, whose address in its own space is @gpa; false: a fault is in
+ * *w->fault. */
 PT_INLINE bool pt_read_entry(struct pt_walk *w, unsigned int stage, unsigned int level, u64 gpa, u64 hpa,
 			     unsigned int n, u64 *q)
 {
@@ -82,10 +83,11 @@ PT_INLINE enum pt_verdict pt_refuse(struct pt_walk *w, unsigned int reason, u32 
  * request. In fault.c. */
 void pt_forget(struct pt_walk *w, unsigned int refs);
 
-/* For admit(). What the entry that decided says about such requests. In fault.c. */
+/* For admit(). Refuses the request for what the deciding entry of @stage says of such requests. In
+ * fault.c. */
 enum pt_verdict pt_refuse_by(struct pt_walk *w, unsigned int reason, u32 native, unsigned int stage);
 
-/* For admit(). What stopped look_up() stops this request too. In fault.c. */
+/* For admit(). Refuses the request for what stopped look_up(). In fault.c. */
 enum pt_verdict pt_refused(struct pt_walk *w);
 
 /* ---- admitting ---- */

@@ -53,14 +53,14 @@ enum { PT_MAX_REGS = 23, PT_PAS_LAST = PT_MAX_REGS, PT_OWN_STATE };
  * @half: of pt_context.s1 and f1
  * @refs: references in @trace before this walk
  * @flags: the vendor's, of the request
- * @access, @judge: how the request counts; begin as it says
+ * @access, @judge: as what the request sets flags and is judged; pt_begin() sets what it asks for
  * @priv: which of pt_stage.rules
- * @report: rights to show
- * @s1_lg2, @s2_lg2: page sizes; 0 if the walk did not come so far, PT_NO_SIZE of a stage that is off
- * @granted: of a stage 2 that stopped
+ * @report: rights that the answer may show
+ * @s1_lg2, @s2_lg2: page sizes; 0: the walk stopped before the stage's page, PT_NO_SIZE: the stage is off
+ * @granted: rights that the entries of stage 2 granted up to the one that stopped it
  * @unset: of the first entry whose flags stay clear: PT_AD_UNSNOOPED
  * @alias: intercept() ignored bits of the GPA
- * @lone: refused for this PASID alone
+ * @lone: the request was refused for this PASID, and no other PASID would be
  */
 struct pt_walk {
 	struct {
@@ -95,7 +95,7 @@ enum pt_verdict { PT_GO, PT_DONE, PT_FAULT };
 
 /**
  * struct pt_reg - a register that a unit is described by; in the order of the unit's state[]
- * @value: when it is not given
+ * @value: what is assumed when it is not given
  */
 struct pt_reg {
 	const char *name;
@@ -115,12 +115,12 @@ struct pt_reg {
  *	into c->refusal by pt_refuse() and the like. Notes every reference. Must not use w->q and w->out
  * @translate: may this request use w->c, and how? Then the stages; 1: a fault in w->out. PT_TRANSLATE(X, ...)
  *	writes it from X_admit() (below)
- * @intercept: the GPA before the final stage 2; PT_DONE: has narrowed *out as that would
+ * @intercept: may answer for the GPA in place of the final stage 2. PT_DONE: has, and narrowed *out as stage 2 would
  * @output: looks at the final address: PT_GO or PT_FAULT
- * @native: completes a fault by native, detail and recorded
- * @window: last address that all these treat like @addr
+ * @native: sets native, detail and recorded of a fault
+ * @window: last address that translate(), intercept() and output() treat like @addr
  * @covers_lg2: of device or PASID tables (@stage) above level 0: lg2 of the requesters or PASIDs behind an entry
- * @f1, @f2: formats of contexts that say nothing else
+ * @f1, @f2: formats of a context until look_up() chooses others
  */
 struct pt_vendor {
 	const char *name;

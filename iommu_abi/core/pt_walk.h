@@ -63,7 +63,8 @@ PT_INLINE u64 pt_load32(const void *p)
 	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap32(v) : v;
 }
 
-/* Where in a region may an entry of 8 bytes begin? Not beyond the last physical address. */
+/* Keeps @r as the region used last. An entry of 8 bytes may begin at its first near.words bytes: it must
+ * lie in the region as a whole, and not begin beyond the last physical address. */
 PT_INLINE void pt_keep_near(struct pt_walk *w, const struct iommu_abi_region *r)
 {
 	u64 last = w->unit->state[PT_PAS_LAST];
@@ -216,7 +217,7 @@ PT_INLINE int pt_use(const struct pt_format *f, const struct pt_stage *s, u64 ra
 				   .gpa = (g),            \
 				   .hpa = (h) })
 
-/* PT_W if this leaf must be dirty for a write, is not, and hardware does not make it so. */
+/* PT_W if a write wants this leaf dirty, it is clean, and hardware does not set the flag. */
 PT_INLINE unsigned int pt_clean_faults(const struct pt_format *f, const struct pt_stage *s, u64 raw)
 {
 	return (f->ad_faults || f->unsnooped) && s->ad != PT_AD_SET && f->update(raw, true, PT_W, s) != raw
@@ -224,7 +225,8 @@ PT_INLINE unsigned int pt_clean_faults(const struct pt_format *f, const struct p
 		       : 0;
 }
 
-/* The flags that a page of these rights needs: with pt_format.has_both an access may be of two kinds. */
+/* By which access does hardware set flags? An access that is both (pt_format.has_both) counts as a write
+ * where the rights allow one, else as a read. */
 PT_INLINE unsigned int pt_kind_of(const struct pt_format *f, const struct pt_rule *rules, unsigned int access,
 				  unsigned int grant)
 {
@@ -287,8 +289,8 @@ PT_INLINE int pt_s2(struct pt_walk *w, const struct pt_format *f, struct pt_side
 	return 0;
 }
 
-/* Hardware sets flags in the stage-1 entry at @gpa: does stage 2 let that write through? @vain: it fails
- * all the same. */
+/* Hardware sets flags in the stage-1 entry at @gpa: does stage 2 let it write there? @vain: hardware
+ * may not set them anyway (PT_AD_UNSNOOPED), so that no entry of stage 2 becomes dirty. */
 static PT_COLD int pt_dirty(struct pt_walk *w, const struct pt_format *f2, unsigned int level, u64 gpa,
 			    u64 updated, bool vain)
 {
@@ -313,8 +315,8 @@ static PT_COLD int pt_dirty(struct pt_walk *w, const struct pt_format *f2, unsig
 	return 0;
 }
 
-/* The same for a leaf of stage 1, whose flags hardware can set only where stage 2 lets it. @entry: how
- * stage 2 maps the leaf itself. */
+/* pt_clean_faults() for a leaf of stage 1, in which hardware can set flags only if stage 2 lets it write
+ * there. @entry: how stage 2 maps the leaf's own address. */
 PT_INLINE unsigned int pt_clean_s1(const struct pt_format *f, const struct pt_stage *s,
 				   const struct pt_format *f2, struct pt_side s2, u64 raw,
 				   const struct pt_result *entry)
@@ -382,7 +384,7 @@ PT_INLINE int pt_s1(struct pt_walk *w, const struct pt_format *f, struct pt_side
 
 /* ---- windows ---- */
 
-/* For pt_vendor.window: the last address on the same side of a window's edges. */
+/* For pt_vendor.window: the last address that lies, as @addr does, before, in or behind the window. */
 PT_INLINE u64 pt_beside(u64 addr, u64 first, u64 last)
 {
 	return addr < first ? first - 1 : addr <= last ? last : ~0ull;

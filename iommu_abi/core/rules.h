@@ -51,9 +51,8 @@ RULE(UNBIND_UNBOUND, "unbind.unbound", "device", EINVAL, "a device with a bound 
 
 RULE(MEM_ORDER, "mem.order", "regions", EINVAL, "regions that ascend, do not overlap and end below 2^64",
      OURS)
-RULE(UNIT_KIND, "unit.kind", "kind", ENODEV, "a kind that iommu_abi_kind() lists", OURS)
-RULE(UNIT_UNKNOWN, "unit.register", "registers", EINVAL, "a register that iommu_abi_kind_register() lists",
-     OURS)
+RULE(UNIT_KIND, "unit.kind", "kind", ENODEV, "a kind of IOMMU that is known here", OURS)
+RULE(UNIT_UNKNOWN, "unit.register", "registers", EINVAL, "a register that this kind of IOMMU has", OURS)
 RULE(UNIT_TWICE, "unit.twice", "registers", EINVAL, "each register once", OURS)
 RULE(UNIT_MISSING, "unit.missing", "registers", EINVAL, "every required register", OURS)
 RULE(UNIT_ENDIAN, "unit.endian", "FCTL", EINVAL, "little-endian tables: big-endian ones are not modelled",

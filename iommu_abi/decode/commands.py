@@ -50,7 +50,7 @@ def _command(ioctl: uapi.Ioctl, generation: uapi.Generation, abi: Abi) -> Comman
 
 
 def _merged(kernel: str) -> list[uapi.Generation]:
-    """What a kernel has."""
+    """The generations whose commands a kernel has."""
     if kernel not in rules.KERNELS:
         raise UsageError(f"no kernel {kernel!r} is known here, expected one of: {' '.join(rules.KERNELS)}")
     return [uapi.GENERATIONS[name] for name in rules.KERNELS[kernel]]
@@ -58,7 +58,7 @@ def _merged(kernel: str) -> list[uapi.Generation]:
 
 @cache
 def numbered(nr: int, kernel: str, abi: Abi) -> tuple[Command, ...]:
-    """The commands of a kernel that have a number: in VFIO several, for different files.
+    """The commands of a kernel that share a number: VFIO has several, for different files.
 
     Those of powerpc's IOMMU are left out on other machines where there is another one.
     """

@@ -46,9 +46,9 @@ def death(code: int | None) -> str:
 
 
 def die_with(parent: int) -> None:
-    """Let the kernel end this process when its parent ends, whatever of."""
+    """Have the kernel kill this process when its parent dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it was too late for that
+    if os.getppid() != parent:  # the parent died before prctl()
         os._exit(1)
 
 

@@ -299,7 +299,7 @@ def _up_to(view: View, field: str, start: bool) -> int:
 
 
 class given_up_to(_UpTo):
-    """As many bytes announced as to the end of a field, or to its start."""
+    """The announced size reaches the end of a field, or its start."""
 
     __slots__ = ()
 
@@ -309,7 +309,7 @@ class given_up_to(_UpTo):
 
 
 class readable_up_to(_UpTo):
-    """As many bytes in memory as to the end of a field, or to its start."""
+    """The bytes in memory reach the end of a field, or its start."""
 
     __slots__ = ()
 
@@ -319,12 +319,12 @@ class readable_up_to(_UpTo):
 
 
 def _followed(view: View, data: str | int) -> int:
-    """Bytes to where a tail begins, and those of the struct, or as many bytes, that begin there."""
+    """Bytes of the struct and of what follows it: a struct by its name, or a number of bytes."""
     return view.ksize + (view.size_of(data) if isinstance(data, str) else data)
 
 
 class given_for(_Followed):
-    """As many bytes announced as the struct and what follows it: another struct, or so many bytes."""
+    """The announced size covers the struct and what follows it: another struct, or a number of bytes."""
 
     __slots__ = ()
 
@@ -334,7 +334,7 @@ class given_for(_Followed):
 
 
 class readable_for(_Followed):
-    """As many bytes in memory as the struct and what follows it: another struct, or so many bytes."""
+    """Memory holds the struct and what follows it: another struct, or a number of bytes."""
 
     __slots__ = ()
 
@@ -344,7 +344,7 @@ class readable_for(_Followed):
 
 
 class given_for_each(_Counted):
-    """As many bytes announced as the struct and the elements that it counts, of ``size`` bytes each."""
+    """The announced size covers the struct and the elements that it counts, of ``size`` bytes each."""
 
     __slots__ = ()
 
@@ -354,7 +354,7 @@ class given_for_each(_Counted):
 
 
 class readable_for_each(_Counted):
-    """As many bytes in memory as the struct and the elements that it counts, of ``size`` bytes each."""
+    """Memory holds the struct and the elements that it counts, of ``size`` bytes each."""
 
     __slots__ = ()
 

@@ -35,7 +35,7 @@ class Specimen:
         return f"{self.struct.name}@{self.generation.name}"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """How Hypothesis shows it, which else writes out all fields, and often."""
+        """Print the short repr: Hypothesis would print every field."""
         printer.text(repr(self))
 
     @cached_property

@@ -28,7 +28,7 @@ MOST_FEATURES = 50_000
 
 @dataclass
 class Slice:
-    """What some time on a target has brought; ``failed`` says how the engine broke down."""
+    """What one turn at a target produced; ``failed`` says how the engine broke down, if it did."""
 
     executions: int = 0
     seconds: float = 0.0
@@ -54,19 +54,19 @@ class Session:
         self.slice = Slice()
 
     def begin(self, engine: str, seen: set[str], deadly: set[str]) -> None:
-        """Start a slice, with what all processes know."""
+        """Start a slice with the features and the deadly inputs that all processes know."""
         self.engine, self.slice = engine, Slice()
         self.seen |= seen
         self.deadly |= deadly
 
     def run(self, data: bytes) -> Outcome:
-        """Run an input for any reason but to learn from it."""
+        """Run an input, and learn nothing from it."""
         outcome = self._run(data)
         slots.clear(self.slot)
         return outcome
 
     def _run(self, data: bytes) -> Outcome:
-        """Run an input, which stays in the slot: until that is cleared, it is run again after a kill."""
+        """Run an input. It stays in the slot until that is cleared: after a kill it is run again."""
         slots.write(self.slot, self.target.name, data)
         process = os.getpid()
         outcome = attempt(self.target, data)
@@ -75,7 +75,7 @@ class Session:
         return outcome
 
     def try_(self, data: bytes) -> None:
-        """Run an input, and draw the consequences."""
+        """Run an input; keep it if it reaches something new, and record what is wrong."""
         data = data[:MOST]
         name = name_of(data)
         if name in self.deadly:
@@ -96,7 +96,7 @@ class Session:
         slots.clear(self.slot)
 
     def _fresh(self, features: tuple[str, ...]) -> list[str]:
-        """Those of an outcome that no other had."""
+        """The features of an outcome that no outcome before had."""
         if len(self.seen) >= MOST_FEATURES:
             return []
         bounded = (each if len(each) <= MOST_FEATURE else one_line(each, MOST_FEATURE) for each in features)
