@@ -474,7 +474,7 @@ PT_INLINE enum pt_verdict amdvi_admit(struct pt_walk *w)
 		return pt_refused(w);
 	dte = c->entry[IOMMU_ABI_DEVICE].raw;
 	refs = c->refs[IOMMU_ABI_DEVICE];
-	if (!ats_allowed(w, dte))
+	if (!ats_allowed(w, dte)) /* 2.2.2, I */
 		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, INVALID_DEVICE_REQUEST, IOMMU_ABI_DEVICE);
 	if (!(dte & VALID))
 		return pass(w, PT_R | PT_W, refs);

@@ -50,7 +50,7 @@ static int riscv_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
 	u64 cap = u->state[CAPABILITIES], always = BITS(58, 54);
 	u64 gpa_last = BIT(guest_address_bits(cap)) - 1;
 
-	if (u->state[FCTL] & FCTL_BE)
+	if (u->state[FCTL] & FCTL_BE) /* "Endianness": not modelled */
 		return refuse(err, RULE_UNIT_ENDIAN, FCTL, u->state[FCTL], 0);
 	if (!(cap & CAP_SVRSW60T59B))
 		always |= BITS(60, 59);

@@ -46,7 +46,7 @@ static u64 with(u64 word, u64 bits, bool set)
 }
 
 /* Sets the features that the version or another feature implies, and clears those that it excludes
- * (6.3.1, 6.3.4, 6.3.6): no unit has the others. */
+ * (6.3.1, 6.3.4, 6.3.6), so that the registers are those of a unit that can exist. */
 static void complete(u64 *state)
 {
 	u64 *idr0 = &state[IDR0], *idr3 = &state[IDR3], *idr5 = &state[IDR5], version = state[AIDR];

@@ -192,9 +192,9 @@ static int vtd_init(struct iommu_abi_unit *u, struct iommu_abi_error *err)
 	u64 *s = u->state, haw = s[HAW];
 	unsigned int did_bits;
 
-	if (haw < ADDR_LO || haw > ADDR_HI + 1)
+	if (haw < ADDR_LO || haw > ADDR_HI + 1) /* pointers are bits 51:12 (chapter 9) */
 		return refuse(err, RULE_UNIT_HAW, 0, haw, 0);
-	if (s[REV] < 0x100 || s[REV] > 0xfff)
+	if (s[REV] < 0x100 || s[REV] > 0xfff) /* ours */
 		return refuse(err, RULE_UNIT_REV, 0, s[REV], 0);
 	s[ABOVE_HAW] = BITS(63, haw);
 	did_bits = 4 + 2 * CAP_ND(s[CAP]);

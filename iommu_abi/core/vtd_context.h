@@ -354,7 +354,7 @@ PT_INLINE bool scalable_context(struct pt_walk *w, struct pt_context *c)
 	if ((q[0] & (DTE | PRE)) == PRE)
 		return refuse_entry(w, IOMMU_ABI_INVALID, 0x43, IOMMU_ABI_DEVICE, 0, at, q[0]);
 	pasids = 8192ull << (q[0] >> 9 & 7);
-	if (rid_pasid(q) >= pasids)
+	if (rid_pasid(q) >= pasids) /* SCT.4 */
 		return refuse_entry(w, IOMMU_ABI_PASID_RANGE, 0x43, IOMMU_ABI_DEVICE, 0, at, q[0]);
 	pt_decides(w, c, IOMMU_ABI_DEVICE, at, at, q[0]);
 	c->flags |= ENTRY;

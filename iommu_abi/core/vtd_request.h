@@ -269,7 +269,7 @@ PT_INLINE enum pt_verdict scalable_process_allows(struct pt_walk *w)
 	w->flags |= PROCESS;
 	if (PT_UNLIKELY(c->refusal.reason))
 		return pt_refused(w);
-	if (PT_UNLIKELY(w->access == PT_X) && refuses_execution(w))
+	if (PT_UNLIKELY(w->access == PT_X) && refuses_execution(w)) /* SPT.5 */
 		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, 0x5c, IOMMU_ABI_PASID);
 	if (PT_UNLIKELY(w->priv) && !(c->flags & SUPERVISES)) /* SPT.6 */
 		return pt_refuse_by(w, IOMMU_ABI_BLOCKED, 0x5d, IOMMU_ABI_PASID);
