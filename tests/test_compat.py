@@ -405,10 +405,11 @@ def test_other_names_of_one_integer_type_are_the_same(header):
 
 
 def test_a_new_struct_that_differs_between_abis_is_noted(compared):
-    found = compared("", "struct s { __u32 a; __u64 b; };")
+    old = "struct t { __u32 a; };"
+    found = compared(old, old + "struct s { __u32 a; __u64 b; };")
 
     assert change(found, "b") == ("ABIs differ", OK, OK)
-    assert compared("", "struct s { __u32 a; __u32 c; __aligned_u64 b; };").verdict is OK
+    assert compared(old, old + "struct s { __u32 a; __u32 c; __aligned_u64 b; };").verdict is OK
 
 
 def test_a_difference_between_abis_that_was_there_before_breaks_nothing(header, compared):
@@ -502,7 +503,7 @@ def test_objects_of_two_abis_are_compared_each_on_its_own(tmp_path):
         ("#define A_MAX 4", "#define A_MAX 3", "renumbered", BREAKING),
         ("#define A_MASK 3", "#define A_MASK 7", "limit", OK),
         ("#define A_MASK 3", "#define A_MASK 12", "renumbered", BREAKING),
-        ("#define A_B 1", "", "withdrawn", BREAKING),
+        ("#define A_B 1\n#define B_C 1", "#define B_C 1", "withdrawn", BREAKING),
         ("#define A_B 1", "#define X_A_B 1", "renamed", OK),
         ("#define A_B 1", "#define A_B_RESERVED 1", "withdrawn", BREAKING),
         ("#define A_VERSION 1", "#define A_VERSION 2", "version", OK),
@@ -638,6 +639,23 @@ def test_misuse_is_one_sentence(capsys, header, tmp_path):
 
         assert done.status == 2, words
         assert expected in sentence(done), words
+
+
+@pytest.mark.parametrize("text", ["", "/* a comment */\n", "typedef int a;"])
+def test_a_side_with_nothing_of_an_abi_in_it_is_misuse_and_not_compatible(
+    capsys, header, tmp_path, monkeypatch, text
+):
+    """What `git show TAG:abi.h` of a tag that is not there leaves in a pipe."""
+    good, bare = header(A1), tmp_path / "bare.h"
+    bare.write_text(text)
+
+    for done in (
+        run(capsys, "compat", bare, good),
+        run(capsys, "compat", good, bare),
+        run(capsys, "compat", "-", good, stdin=text.encode(), monkeypatch=monkeypatch),
+    ):
+        assert done.status == 2
+        assert "nothing to compare in it" in sentence(done)
 
 
 def test_a_damaged_object_file_is_misuse_wherever_it_is_damaged(capsys, header):

@@ -63,4 +63,8 @@ def _read_file(path: Path, include: tuple[str, ...], label: str) -> Model:
         return from_btf.read(found)
     with path.open("rb") as file:
         is_elf = file.read(4) == b"\x7fELF"
-    return from_object.read(path, label) if is_elf else from_header.read(path, include, label)
+    made = from_object.read(path, label) if is_elf else from_header.read(path, include, label)
+    if not (made.structs() or made.constants() or made.unevaluated) and b"#include" not in path.read_bytes():
+        # what a fetch that failed leaves behind must not be compatible with everything
+        raise UsageError(f"{label}: nothing to compare in it: it has no struct, union, enumerator or number")
+    return made
