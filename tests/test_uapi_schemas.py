@@ -246,7 +246,7 @@ def test_a_length_beyond_the_bytes_is_einval_at_the_length() -> None:
 
 
 def test_errors_name_what_is_known() -> None:
-    with pytest.raises(UsageError, match=r"unknown generation 'iommufd', did you mean iommufd_7_2, "):
+    with pytest.raises(UsageError, match=r"unknown generation 'iommufd', did you mean iommufd_7_3, "):
         uapi.get("iommu_option", "iommufd")
     with pytest.raises(
         UsageError, match="iommufd_6_3: unknown struct 'iommu_hwpt_alloc', did you mean iommu_ioas_alloc"
@@ -362,7 +362,7 @@ def test_every_payload_names_enumerators_fields_and_structs_that_there_are() -> 
 
 
 def test_a_field_is_asked_for_by_header_and_not_by_version() -> None:
-    later = ("iommufd_6_19", "iommufd_7_2")
+    later = ("iommufd_6_19", "iommufd_7_2", "iommufd_7_3")
 
     assert uapi.holders("iommu_hw_info") == ("iommufd_6_12", "iommufd_6_13", *later)
     assert uapi.holders("iommu_hw_info", "out_max_pasid_log2") == ("iommufd_6_12", *later)
