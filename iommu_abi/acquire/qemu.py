@@ -19,7 +19,10 @@ from iommu_abi.images.demand import DemandedPages, Fetch
 from iommu_abi.memory import Memory
 from iommu_abi.walk import registers
 
-_ROW = re.compile(r"^\s+([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, (\S+)\): (\S+)", re.MULTILINE)
+#: First, last, type, name, and how far into the region this part of it begins.
+_ROW = re.compile(
+    r"^\s+([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, (\S+)\): (\S+)(?: @([0-9a-f]{16}))?", re.MULTILINE
+)
 _WORD = re.compile(r"0x([0-9a-f]{8,16})\b")
 _MOST_RANGES = 1 << 10
 
@@ -107,7 +110,12 @@ class Qemu:
 
     def acquire(self) -> Acquired:
         """Its IOMMUs; ImageError if it has none of a known kind."""
-        places = [(int(first, 16), name) for first, _, _, name in self._rows if name in _KINDS]
+        # registers that another region cuts in two, as an MSI-X table does, are one unit
+        places = [
+            (int(first, 16), name)
+            for first, _, _, name, at in self._rows
+            if name in _KINDS and not int(at or "0", 16)
+        ]
         paused = ", paused while it is asked" if self._was_running else ""
         try:
             units = tuple(self._unit(base, name, i) for i, (base, name) in enumerate(places))
@@ -125,7 +133,7 @@ class Qemu:
         return made
 
     def _ram(self) -> Iterator[tuple[int, int]]:
-        for first, last, kind, _ in self._rows:
+        for first, last, kind, *_ in self._rows:
             size = int(last, 16) - int(first, 16) + 1
             if kind in ("ram", "rom") and size % 4096 == 0:
                 yield int(first, 16), size
