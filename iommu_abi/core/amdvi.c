@@ -10,6 +10,7 @@
  */
 #include "pt_stages.h"
 #include "pt_tables.h"
+#include "x86_pt.h"
 
 #define ADDR BITS(51, 12)
 
@@ -116,20 +117,6 @@ static inline u64 v1_update(u64 raw, bool leaf, unsigned int access, const struc
 	       (s->flags & AD_D && leaf && access == PT_W ? BIT(6) : 0);
 }
 
-/* 2.2.6: entries of x86. P=0 is no entry; PS (7) makes a page above level 0. */
-static inline struct pt_entry v2_decode(u64 raw, unsigned int level, const struct pt_stage *s)
-{
-	(void)s;
-	return (struct pt_entry){
-		.base = raw & ADDR,
-		.kind = !(raw & BIT(0))          ? PT_EMPTY
-			: !level || raw & BIT(7) ? PT_LEAF
-						 : PT_TABLE,
-		.size_lg2 = 12 + 9 * level,
-		.grant = PT_R | (raw & PT_W) | (~raw >> 61 & PT_X) | (raw << 1 & PT_USER),
-	};
-}
-
 /* Plain table entries name the next level and skip none; plain pages have NextLevel 0. */
 static inline bool v1_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
 			    struct pt_plain *p)
@@ -147,17 +134,8 @@ static inline bool v1_plain(const struct pt_stage *s, const struct pt_rule *rule
 static inline bool v2_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
 			    struct pt_plain *p)
 {
-	u64 must =
-		BIT(0) | (s->flags & AD_A ? BIT(5) : 0) | (rule->need & PT_W) | (rule->need & PT_USER) >> 1;
-	u64 dirty = access == PT_W && s->flags & AD_D ? BIT(6) : 0, clear = rule->need & PT_X ? BIT(63) : 0;
-
-	p->table = s->rsvd[0][1] | BIT(7) | BIT(63) | must;
-	p->table_is = must;
-	p->page = s->rsvd[1][0] | must | dirty | clear;
-	p->page_is = must | dirty;
-	p->large = s->rsvd[1][1] | BIT(7) | must | dirty | clear;
-	p->large_is = BIT(7) | must | dirty;
-	return true;
+	return x86_plain(s, rule, s->flags & AD_A ? BIT(5) : 0,
+			 access == PT_W && s->flags & AD_D ? BIT(6) : 0, p);
 }
 
 static const struct pt_format v1 = {
@@ -177,7 +155,7 @@ static const struct pt_format v2 = {
 	.index_lg2 = 9,
 	.entry_lg2 = 3,
 	.has_rsvd = true,
-	.decode = v2_decode,
+	.decode = x86_decode,
 	.update = v1_update, /* A and D lie in the same bits */
 	.plain_address = ADDR,
 	.plain = v2_plain,

@@ -9,6 +9,7 @@
 #define IOMMU_ABI_VTD_PT_H
 
 #include "pt_tables.h"
+#include "x86_pt.h"
 
 enum { ADDR_LO = 12, ADDR_HI = 51, PAGE_LG2 = 12, INDEX_LG2 = 9 };
 
@@ -102,20 +103,6 @@ enum {
 	SS_UNSNOOPED = 16
 };
 
-/* 3.6, 9.7: P=0 is no entry; PS (7) makes a page above level 0. Rights: R/W, U/S, XD (3.6.1). */
-static inline struct pt_entry fs_decode(u64 raw, unsigned int level, const struct pt_stage *s)
-{
-	(void)s;
-	return (struct pt_entry){
-		.base = raw & BITS(ADDR_HI, ADDR_LO),
-		.kind = !(raw & BIT(0))          ? PT_EMPTY
-			: !level || raw & BIT(7) ? PT_LEAF
-						 : PT_TABLE,
-		.size_lg2 = PAGE_LG2 + INDEX_LG2 * level,
-		.grant = PT_R | (raw & PT_W) | (~raw >> 61 & PT_X) | (raw << 1 & PT_USER),
-	};
-}
-
 static inline u64 fs_update(u64 raw, bool leaf, unsigned int access, const struct pt_stage *s)
 {
 	return raw | s->flags | (leaf && access & PT_W ? FS_D : 0);
@@ -150,20 +137,10 @@ static inline u64 ss_update(u64 raw, bool leaf, unsigned int access, const struc
 	return raw | BIT(8) | (leaf && access == PT_W ? BIT(9) : 0);
 }
 
-/* Every entry must grant what a user needs. A table with XD goes through pt_walk.h. */
 static inline bool fs_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
 			    struct pt_plain *p)
 {
-	u64 must = BIT(0) | s->flags | (rule->need & PT_W) | (rule->need & PT_USER) >> 1;
-	u64 dirty = access == PT_W ? FS_D : 0, clear = rule->need & PT_X ? BIT(63) : 0;
-
-	p->table = s->rsvd[0][1] | BIT(7) | BIT(63) | must;
-	p->table_is = must;
-	p->page = s->rsvd[1][0] | must | dirty | clear;
-	p->page_is = must | dirty;
-	p->large = s->rsvd[1][1] | BIT(7) | must | dirty | clear;
-	p->large_is = BIT(7) | must | dirty;
-	return rule->look == rule->need;
+	return x86_plain(s, rule, s->flags, access == PT_W ? FS_D : 0, p);
 }
 
 static inline bool ss_plain(const struct pt_stage *s, const struct pt_rule *rule, unsigned int access,
@@ -186,7 +163,7 @@ static inline bool ss_plain(const struct pt_stage *s, const struct pt_rule *rule
 static const struct pt_format fs = {
 	VTD_TABLES,
 	.unsnooped = true,
-	.decode = fs_decode,
+	.decode = x86_decode,
 	.update = fs_update,
 	.plain_address = BITS(ADDR_HI, ADDR_LO),
 	.plain = fs_plain,
@@ -198,7 +175,7 @@ static const struct pt_format ss = {
 	.plain = ss_plain,
 };
 static const struct pt_format fs_rare = {
-	VTD_TABLES, .unsnooped = true, .has_both = true, .decode = fs_decode, .update = fs_update,
+	VTD_TABLES, .unsnooped = true, .has_both = true, .decode = x86_decode, .update = fs_update,
 };
 static const struct pt_format ss_rare = {
 	VTD_TABLES, .unsnooped = true, .has_both = true, .decode = ss_decode_rare, .update = ss_update,
