@@ -11,8 +11,9 @@ import enum
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
-from iommu_abi.mappings.budget import Budget, OutOfSteps
+from iommu_abi.mappings.budget import Budget
 from iommu_abi.mappings.enumeration import ContextRun, ContextState, Mapping, contexts, mappings, pasids, span
+from iommu_abi.mappings.runs import joined
 from iommu_abi.memory import Memory
 from iommu_abi.terms import hex_repr
 from iommu_abi.walk import Unit
@@ -131,22 +132,6 @@ def _longer(run: RangeChange, more: RangeChange) -> RangeChange | None:
     return run._replace(before=before, after=after) if goes_on else None
 
 
-def _joined(found: Iterator[RangeChange]) -> Iterator[RangeChange]:
-    run: RangeChange | None = None
-    try:
-        for each in found:
-            longer = run and _longer(run, each)
-            if run and not longer:
-                yield run
-            run = longer or each
-    except OutOfSteps:  # as far as it was looked at
-        if run:
-            yield run
-        raise
-    if run:
-        yield run
-
-
 def _mappings(
     side: Side, rid: int, pasid: int | None, context: ContextRun | None, budget: Budget
 ) -> Iterator[Mapping]:
@@ -215,4 +200,4 @@ def differences(
     for pair in pairs(before, after, rid, pasid, budget):
         if _differ(pair.before, pair.after):
             yield ContextChange(*pair)
-        yield from _joined(_ranges(before, after, pair, budget))
+        yield from joined(_ranges(before, after, pair, budget), _longer)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from iommu_abi._core import ffi, lib
 from iommu_abi.errors import UsageError
 from iommu_abi.mappings.budget import Budget, OutOfSteps
+from iommu_abi.mappings.runs import joined
 from iommu_abi.memory import Memory
 from iommu_abi.terms import Access, Fault, Reason, Ref, Stage, Target, hex_repr
 from iommu_abi.walk import Unit, fault_of, ref_of
@@ -235,30 +236,13 @@ def _contexts(
             yield ContextRun(c.first, c.last if last is None else min(c.last, last), state, fault)
 
 
-def _unreadable_joined(found: Iterator[ContextRun]) -> Iterator[ContextRun]:
-    """Neighbours whose entries cannot be read as one, as C joins those of one call."""
-    run: ContextRun | None = None
-    try:
-        for each in found:
-            if run and _goes_on(run, each):
-                run = run.part(run.first, each.last)
-                continue
-            if run:
-                yield run
-            run = each
-    except OutOfSteps:  # as far as it was looked at
-        if run:
-            yield run
-        raise
-    if run:
-        yield run
-
-
-def _goes_on(run: ContextRun, after: ContextRun) -> bool:
+def _longer(run: ContextRun, after: ContextRun) -> ContextRun | None:
+    """Both as one, if the entries of neither can be read, as C joins those of one call."""
     a, b = run.fault, after.fault
     if not a or not b or a.reason is not Reason.UNREADABLE or run.last + 1 != after.first:
-        return False
-    return (run.state, a.reason, a.stage, a.level) == (after.state, b.reason, b.stage, b.level)
+        return None
+    alike = (run.state, a.reason, a.stage, a.level) == (after.state, b.reason, b.stage, b.level)
+    return run.part(run.first, after.last) if alike else None
 
 
 def contexts(
@@ -266,7 +250,7 @@ def contexts(
 ) -> Iterator[ContextRun]:
     """The devices that have a context, of all or of some. Requests without PASID decide about the state."""
     found = _contexts(unit, memory, _request(0, None, False), first, last, budget)
-    return _unreadable_joined(found)
+    return joined(found, _longer)
 
 
 def pasids(
@@ -279,7 +263,7 @@ def pasids(
     budget: Budget | None = None,
 ) -> Iterator[ContextRun]:
     """The PASIDs of a device that have a context, of all or of some."""
-    return _unreadable_joined(_contexts(unit, memory, _request(rid, 0, False), first, last, budget))
+    return joined(_contexts(unit, memory, _request(rid, 0, False), first, last, budget), _longer)
 
 
 def span(only: int | None) -> tuple[int, int | None]:
