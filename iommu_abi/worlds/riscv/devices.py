@@ -8,18 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from iommu_abi.schemas import build
-from iommu_abi.terms import At, Reason, Request, Stage
+from iommu_abi.terms import At, Reason, Request
 from iommu_abi.worlds.dice import Unlucky
 from iommu_abi.worlds.pages import direct
-from iommu_abi.worlds.riscv.builder import Builder
+from iommu_abi.worlds.riscv.builder import MODES, POINTER_LG2, RW, RWX, S1, S2, Builder
 from iommu_abi.worlds.spaces import ACCESSES, EXEC, READ, WRITE, Guest, place
-
-DEVICE, PASID, S1, S2 = Stage.DEVICE, Stage.PASID, Stage.S1, Stage.S2
-RW, RWX = READ | WRITE, READ | WRITE | EXEC
-MODES = {2: "Sv32", 3: "Sv39", 4: "Sv48", 5: "Sv57"}
-NARROW, WIDE = 2, (3, 4, 5)
-POINTER_LG2 = 56
-NAPOT_LG2 = 16
 
 
 @dataclass

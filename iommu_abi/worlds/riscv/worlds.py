@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from iommu_abi.schemas import build
-from iommu_abi.terms import Access, Reason, Request, Stage
+from iommu_abi.terms import Access, Reason, Request
 from iommu_abi.worlds.dice import Dice, Unlucky
 from iommu_abi.worlds.pages import Destination, direct, through
-from iommu_abi.worlds.riscv.builder import Builder
+from iommu_abi.worlds.riscv.builder import MODES, PASID, POINTER_LG2, RW, RWX, S1, S2, Builder
 from iommu_abi.worlds.riscv.devices import (
     Device,
     ask,
@@ -21,16 +21,8 @@ from iommu_abi.worlds.riscv.devices import (
     map_second,
     use_msi,
 )
-from iommu_abi.worlds.spaces import ACCESSES, EXEC, READ, WRITE, Guest, place
+from iommu_abi.worlds.spaces import ACCESSES, EXEC, READ, Guest, place
 from iommu_abi.worlds.world import Wish, World
-
-DEVICE, PASID, S1, S2 = Stage.DEVICE, Stage.PASID, Stage.S1, Stage.S2
-RW, RWX = READ | WRITE, READ | WRITE | EXEC
-MODES = {2: "Sv32", 3: "Sv39", 4: "Sv48", 5: "Sv57"}
-NARROW, WIDE = 2, (3, 4, 5)
-POINTER_LG2 = 56
-NAPOT_LG2 = 16
-
 
 # ---------------------------------------------------------------- first stage
 
